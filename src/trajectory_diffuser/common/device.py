@@ -1,0 +1,56 @@
+"""Where and with how many threads a stage computes."""
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+
+from trajectory_diffuser.common.errors import UserError
+
+
+def device_type(requested: str) -> str:
+    """Resolve run.device (`auto`, `cpu` or `cuda`) to `cpu` or `cuda`."""
+    if requested == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if requested == "cuda" and not torch.cuda.is_available():
+        raise UserError("params.yaml: run.device: cuda, but torch sees no GPU; use auto or cpu")
+    return requested
+
+
+def available_cores() -> int:
+    """The processors this process may run on."""
+    return len(os.sched_getaffinity(0))
+
+
+@contextmanager
+def computing_device(requested: str, threads: int) -> Iterator[torch.device]:
+    """Set torch's threads (never more than the cores) and yield the device to compute on.
+
+    On a machine with GPUs the job holds one GPU for itself: jobs take the first free one, so that several
+    jobs, from whichever engine, spread over the GPUs and wait when all are taken.
+    """
+    torch.set_num_threads(min(threads, available_cores()))
+    if device_type(requested) == "cpu":
+        yield torch.device("cpu")
+        return
+    with ExitStack() as stack:
+        yield torch.device("cuda", _lease_gpu(stack, torch.cuda.device_count()))
+
+
+def _lease_gpu(stack: ExitStack, count: int, folder: Path | None = None, poll_seconds: float = 1.0) -> int:
+    folder = folder or Path(tempfile.gettempdir())
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else [str(index) for index in range(count)]
+    while True:
+        for index, name in enumerate(names[:count]):
+            try:
+                stack.enter_context(FileLock(folder / f"trajectory-diffuser-gpu{name}.lock", timeout=0, mode=0o666))
+                return index
+            except Timeout:
+                continue
+        time.sleep(poll_seconds)

@@ -1,0 +1,128 @@
+"""params.yaml: loaded once, checked against its schema and for what a schema cannot say."""
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from trajectory_diffuser.common.errors import UserError
+
+PARAMS_FILE = "params.yaml"
+SCHEMA_FILE = Path(__file__).parents[3] / "workflow" / "schemas" / "params.schema.yaml"
+
+
+def load_params(path: Path | str = PARAMS_FILE) -> dict[str, Any]:
+    """The checked parameters. Raises `UserError` (one line: file, key, remedy) on the first thing wrong."""
+    try:
+        text = Path(path).read_text()
+    except OSError:
+        raise UserError(f"{path}: not found; run from the repository's root") from None
+    try:
+        params = yaml.load(text, Loader=_UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    schema = yaml.safe_load(SCHEMA_FILE.read_text())
+    validator = jsonschema.Draft202012Validator(schema)
+    errors = sorted(validator.iter_errors(params), key=lambda error: [str(part) for part in error.absolute_path])
+    if errors:
+        raise UserError(f"{path}: {_describe(errors[0])}")
+    _check_references(params, str(path))
+    return params
+
+
+def planner_episodes(params: dict[str, Any], planner: str) -> int:
+    """How many episodes a planner is evaluated for: its row's own number or `evaluate.episodes`."""
+    return params["planners"][planner].get("episodes", params["evaluate"]["episodes"])
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML in which a key given twice is an error instead of a silent override."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.YAMLError(f"line {node.start_mark.line + 1}: key {key!r} is given more than once")
+        return super().construct_mapping(node, deep)
+
+
+def _describe(error: jsonschema.ValidationError) -> str:
+    # Of an alternative's errors the deepest one is about what the user meant.
+    while error.context:
+        error = max(error.context, key=lambda inner: (len(inner.absolute_path), inner.validator != "const"))
+    key = ".".join(str(part) for part in error.absolute_path) or "the file"
+    allowed = list(error.schema.get("properties", {})) if isinstance(error.schema, dict) else []
+    if error.validator == "additionalProperties":
+        unknown = sorted(set(error.instance) - set(allowed))[0]
+        return f"{key}: unknown key {unknown!r}; {_suggestion(unknown, allowed)}"
+    if error.validator == "required":
+        missing = next(name for name in error.validator_value if name not in error.instance)
+        given = [name for name in error.instance if name not in allowed]
+        misspelt = difflib.get_close_matches(missing, given, 1)
+        if misspelt:
+            return f"{key}: unknown key {misspelt[0]!r}; did you mean {missing!r}?"
+        return f"{key}: key {missing!r} is missing; add it (see {SCHEMA_FILE.name})"
+    if error.validator == "uniqueItems":
+        return f"{key}: {json.dumps(error.instance)} repeats a value; list each once"
+    description = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
+    hint = f" ({description})" if description else ""
+    if isinstance(error.instance, str) and error.validator == "type" and _is_number(error.instance):
+        return f"{key}: {error.instance!r} is text to YAML; write {float(error.instance):.10f}".rstrip("0") + hint
+    return f"{key}: {error.message}{hint}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _suggestion(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+
+
+def _check_references(params: dict[str, Any], path: str) -> None:
+    for kind in ("tasks", "planners"):
+        for name in params["run"][kind]:
+            if name not in params[kind]:
+                hint = _suggestion(name, list(params[kind]))
+                raise UserError(f"{path}: run.{kind}: {name!r} has no entry under {kind}; {hint}")
+    steps = params["train_diffusion"]["diffusion_steps"]
+    for name, row in params["planners"].items():
+        key = f"{path}: planners.{name}"
+        if row["refine_steps"] != "all" and row["refine_steps"] > steps:
+            raise UserError(
+                f"{key}.refine_steps: {row['refine_steps']} is more than train_diffusion.diffusion_steps ({steps}); "
+                f"use at most {steps}, or all"
+            )
+        if row["start"] != "draft" and row["refine_steps"] == 0:
+            raise UserError(f"{key}.refine_steps: 0 leaves the start {row['start']!r} as it is; use at least 1")
+        if row["start"] == "noise" and row["sampler"] == "ddpm" and row["refine_steps"] not in ("all", steps):
+            raise UserError(
+                f"{key}.refine_steps: ddpm from noise takes every step; use all, or sampler: ddim to take fewer"
+            )
+        if row["start"] == "noise" and row["forward_noise"]:
+            raise UserError(f"{key}.forward_noise: a start from noise has nothing to add noise to; use false")
+    width, heads = params["train_transformer"]["width"], params["train_transformer"]["heads"]
+    if width % (2 * heads):
+        raise UserError(f"{path}: train_transformer.width: {width} must be a multiple of 2 * heads ({2 * heads})")
+    multipliers = params["train_diffusion"]["channel_multipliers"]
+    for name, task in params["tasks"].items():
+        factor = 2 ** (len(multipliers) - 1)
+        if task["horizon"] % factor:
+            raise UserError(
+                f"{path}: tasks.{name}.horizon: {task['horizon']} must be a multiple of {factor}, because the "
+                f"denoiser halves it {len(multipliers) - 1} times (train_diffusion.channel_multipliers)"
+            )
+        shares = sum(part["share"] for part in task["source"].get("mixture", [])) or 1.0
+        if abs(shares - 1.0) > 1e-6:
+            raise UserError(f"{path}: tasks.{name}.source.mixture: the shares add up to {shares:g}; make it 1")
+        scores = task["reference_scores"]
+        if scores != "measured" and scores["maximum"] <= scores["minimum"]:
+            raise UserError(f"{path}: tasks.{name}.reference_scores: maximum must be above minimum")

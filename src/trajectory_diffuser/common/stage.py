@@ -1,0 +1,31 @@
+"""What every stage module shares: its arguments, its parameters, and one-line errors."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.params import load_params
+
+ARGUMENTS: dict[str, type] = {"task": str, "seed": int, "planner": str}
+
+
+def run_stage(main: Callable[..., None], *arguments: str) -> None:
+    """Parse `arguments` (names from ARGUMENTS), load and check params.yaml, and call `main(params, **arguments)`.
+
+    A `UserError` ends the process with status 1 and its one line on standard error.
+    """
+    parser = argparse.ArgumentParser(description=sys.modules[main.__module__].__doc__)
+    for name in arguments:
+        parser.add_argument(f"--{name}", type=ARGUMENTS[name], required=True)
+    values: dict[str, Any] = vars(parser.parse_args())
+    try:
+        params = load_params()
+        for name, section in (("task", "tasks"), ("planner", "planners")):
+            if name in values and values[name] not in params[section]:
+                known = ", ".join(params[section])
+                raise UserError(f"--{name} {values[name]}: not among params.yaml's {section}; one of: {known}")
+        main(params, **values)
+    except UserError as error:
+        sys.exit(f"error: {error}")

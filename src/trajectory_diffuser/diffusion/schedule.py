@@ -1,0 +1,52 @@
+"""The noise schedule: how much of the plan is left after each step of the forward process."""
+
+import math
+
+import torch
+from torch import Tensor
+
+MAXIMUM_BETA = 0.999  # keeps the last step of the cosine schedule from dividing by zero
+
+
+def alpha_bar(schedule: str, diffusion_steps: int) -> Tensor:
+    """The cumulative signal share of a schedule that ends in noise.
+
+    Step t of the forward process is q(x_t | x_0) = N(sqrt(alpha_bar[t]) x_0, (1 - alpha_bar[t]) I), with t from 0
+    (least noise) to K - 1 (nothing but noise).
+
+    Args:
+        schedule: `cosine` (Nichol and Dhariwal 2021, equation 17) or `linear` (Ho et al. 2020, section 4, whose
+            betas for 1000 steps are scaled up by 1000 / K, so that fewer steps end in noise as well).
+        diffusion_steps: K.
+
+    Returns:
+        [K] float64, falling from nearly 1 to nearly 0.
+
+    Raises:
+        ValueError: unknown schedule.
+    """
+    if schedule == "cosine":
+        times = torch.arange(diffusion_steps + 1, dtype=torch.float64) / diffusion_steps
+        signal = torch.cos((times + 0.008) / 1.008 * math.pi / 2).square()  # [K + 1]
+        beta = 1 - signal[1:] / signal[:-1]
+    elif schedule == "linear":
+        scale = 1000 / diffusion_steps
+        beta = torch.linspace(scale * 1e-4, scale * 0.02, diffusion_steps, dtype=torch.float64)
+    else:
+        raise ValueError(f"unknown schedule {schedule!r}; one of cosine, linear")
+    return torch.cumprod(1 - beta.clamp(max=MAXIMUM_BETA), dim=0)
+
+
+def whole_chain(diffusion_steps: int, network_calls: int) -> list[int]:
+    """Steps from K - 1 down, `network_calls` of them spread evenly over the whole chain.
+
+    The spacing is "trailing" (Lin et al. 2023, arXiv 2305.08891, section 3.3): it starts at the last step, where
+    there is nothing but noise, and takes a full-sized step at the end too.
+    """
+    stride = diffusion_steps / network_calls
+    return [round(diffusion_steps - index * stride) - 1 for index in range(network_calls)]
+
+
+def end_of_chain(network_calls: int) -> list[int]:
+    """The last `network_calls` steps of the chain, every one of them: the truncated diffusion."""
+    return list(range(network_calls - 1, -1, -1))

@@ -1,0 +1,35 @@
+"""The two small networks: inverse dynamics (what action leads there?) and value (what is it worth?)."""
+
+import torch
+from torch import Tensor, nn
+
+
+def mlp(inputs: int, width: int, layers: int, outputs: int) -> nn.Sequential:
+    """A ReLU network with `layers` hidden layers of `width` units."""
+    sizes = [inputs] + [width] * layers
+    hidden = [module for a, b in zip(sizes, sizes[1:], strict=False) for module in (nn.Linear(a, b), nn.ReLU())]
+    return nn.Sequential(*hidden, nn.Linear(width, outputs))
+
+
+class InverseDynamics(nn.Module):
+    """The action that leads from one state to the next (Decision Diffuser, arXiv 2211.15657, section 3.1)."""
+
+    def __init__(self, state_size: int, action_size: int, width: int, layers: int) -> None:
+        super().__init__()
+        self.network = mlp(2 * state_size, width, layers, action_size)
+
+    def forward(self, state: Tensor, next_state: Tensor) -> Tensor:
+        """Map normalised states [..., state] and their successors [..., state] to actions [..., action]."""
+        return self.network(torch.cat([state, next_state], dim=-1))
+
+
+class Value(nn.Module):
+    """The scaled return-to-go of taking an action in a state, for choosing among candidate plans."""
+
+    def __init__(self, state_size: int, action_size: int, width: int, layers: int) -> None:
+        super().__init__()
+        self.network = mlp(state_size + action_size, width, layers, 1)
+
+    def forward(self, state: Tensor, action: Tensor) -> Tensor:
+        """Map normalised states [..., state] and actions [..., action] to scaled returns-to-go [...]."""
+        return self.network(torch.cat([state, action], dim=-1)).squeeze(-1)
