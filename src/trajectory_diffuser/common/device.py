@@ -45,7 +45,7 @@ def computing_device(requested: str, threads: int) -> Iterator[torch.device]:
 def _lease_gpu(stack: ExitStack, count: int, folder: Path | None = None, poll_seconds: float = 1.0) -> int:
     folder = folder or Path(tempfile.gettempdir())
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = visible.split(",") if visible else [str(index) for index in range(count)]
+    names = visible.replace(" ", "").split(",") if visible else [str(index) for index in range(count)]
     while True:
         for index, name in enumerate(names[:count]):
             try:

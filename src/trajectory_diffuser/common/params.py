@@ -2,6 +2,8 @@
 
 import difflib
 import json
+import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,7 @@ def load_params(path: Path | str = PARAMS_FILE) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     schema = yaml.safe_load(SCHEMA_FILE.read_text())
-    validator = jsonschema.Draft202012Validator(schema)
-    errors = sorted(validator.iter_errors(params), key=lambda error: [str(part) for part in error.absolute_path])
+    errors = sorted(_Validator(schema).iter_errors(params), key=lambda error: [str(part) for part in error.absolute_path])
     if errors:
         raise UserError(f"{path}: {_describe(errors[0])}")
     _check_references(params, str(path))
@@ -46,17 +47,39 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         for key in keys:
             if keys.count(key) > 1:
                 raise yaml.YAMLError(f"line {node.start_mark.line + 1}: key {key!r} is given more than once")
+            if not isinstance(key, str):
+                raise yaml.YAMLError(f"line {node.start_mark.line + 1}: key {key!r} is not text; put it in quotes")
         return super().construct_mapping(node, deep)
 
 
+def _is_integer(_: Any, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_finite(checker: Any, value: Any) -> bool:
+    return _is_integer(checker, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+# Stricter than JSON Schema: 3.0 is no whole number (it cannot count steps), and numbers are finite.
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": _is_integer, "number": _is_finite}
+    ),
+)
+
+
 def _describe(error: jsonschema.ValidationError) -> str:
-    # Of an alternative's errors the deepest one is about what the user meant.
-    while error.context:
-        error = max(error.context, key=lambda inner: (len(inner.absolute_path), inner.validator != "const"))
+    error = _meant(error)
     key = ".".join(str(part) for part in error.absolute_path) or "the file"
-    allowed = list(error.schema.get("properties", {})) if isinstance(error.schema, dict) else []
+    allowed = list(error.schema.get("properties", {}))
     if error.validator == "additionalProperties":
-        unknown = sorted(set(error.instance) - set(allowed))[0]
+        names = list(error.schema.get("patternProperties", {}))
+        unknown = min(
+            name for name in error.instance if name not in allowed and not any(re.search(n, name) for n in names)
+        )
+        if names:
+            return f"{key}: {unknown!r} is not a valid name; use one that matches {names[0]}"
         return f"{key}: unknown key {unknown!r}; {_suggestion(unknown, allowed)}"
     if error.validator == "required":
         missing = next(name for name in error.validator_value if name not in error.instance)
@@ -67,11 +90,41 @@ def _describe(error: jsonschema.ValidationError) -> str:
         return f"{key}: key {missing!r} is missing; add it (see {SCHEMA_FILE.name})"
     if error.validator == "uniqueItems":
         return f"{key}: {json.dumps(error.instance)} repeats a value; list each once"
-    description = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
+    description = error.schema.get("description", "")
     hint = f" ({description})" if description else ""
-    if isinstance(error.instance, str) and error.validator == "type" and _is_number(error.instance):
-        return f"{key}: {error.instance!r} is text to YAML; write {float(error.instance):.10f}".rstrip("0") + hint
+    if isinstance(error.instance, str) and error.validator in ("type", "oneOf") and _is_number(error.instance):
+        return f"{key}: {error.instance!r} is text to YAML; write {_as_yaml(error.instance)}{hint}"
+    if error.validator == "oneOf":
+        kinds = [inner.validator_value for inner in error.context if _is_kind(inner, error)]
+        if kinds:
+            return f"{key}.kind: {error.instance['kind']!r} is unknown; one of: {', '.join(kinds)}"
+        return f"{key}: {json.dumps(error.instance)} does not fit{hint}"
     return f"{key}: {error.message}{hint}"
+
+
+def _meant(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
+    """Of an error about alternatives the error in the alternative that was meant, where that is clear."""
+    while error.context:
+        # What is of another type or kind, or not the constant, was not meant.
+        other = {
+            inner.relative_schema_path[0]
+            for inner in error.context
+            if _is_kind(inner, error) or (inner.validator in ("const", "type") and inner.absolute_path == error.absolute_path)
+        }
+        meant = [inner for inner in error.context if inner.relative_schema_path[0] not in other]
+        if not meant:
+            break
+        error = max(meant, key=lambda inner: len(inner.absolute_path))
+    return error
+
+
+def _is_kind(inner: jsonschema.ValidationError, alternatives: jsonschema.ValidationError) -> bool:
+    return inner.validator == "const" and inner.absolute_path != alternatives.absolute_path
+
+
+def _as_yaml(number: str) -> str:
+    value = float(number)
+    return yaml.safe_dump(int(value) if value.is_integer() else value).splitlines()[0]
 
 
 def _is_number(text: str) -> bool:

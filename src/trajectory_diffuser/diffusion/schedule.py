@@ -31,7 +31,8 @@ def alpha_bar(schedule: str, diffusion_steps: int) -> Tensor:
         beta = 1 - signal[1:] / signal[:-1]
     elif schedule == "linear":
         scale = 1000 / diffusion_steps
-        beta = torch.linspace(scale * 1e-4, scale * 0.02, diffusion_steps, dtype=torch.float64)
+        # From the last step back, because a chain of one step must end in noise too.
+        beta = torch.linspace(scale * 0.02, scale * 1e-4, diffusion_steps, dtype=torch.float64).flip(0)
     else:
         raise ValueError(f"unknown schedule {schedule!r}; one of cosine, linear")
     return torch.cumprod(1 - beta.clamp(max=MAXIMUM_BETA), dim=0)

@@ -1,5 +1,9 @@
 """Diffusion over plans: the training loss, and the reverse chain, whole or truncated."""
 
+from itertools import pairwise
+
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -126,7 +130,7 @@ class TrajectoryDiffusion(nn.Module):
             Refined plans [B, H, state].
         """
         present = plan[:, 0]  # [B, state]
-        for step, next_step in zip(steps, [*steps[1:], -1], strict=True):
+        for step, next_step in pairwise([*steps, -1]):
             clean = self.predict_clean(plan, step, return_to_go, guidance)
             noise = temperature * torch.randn(plan.shape, generator=generator, device=plan.device)
             plan = self.reverse_step(plan, clean, step, next_step, SAMPLER_ETA[sampler], noise)

@@ -35,18 +35,22 @@ class Block(nn.Module):
             key = torch.cat([past[0], key], dim=2)  # [B, heads, past + T, width / heads]
             value = torch.cat([past[1], value], dim=2)
         dropout = self.dropout if self.training else 0.0
+        # Without a past the mask is the ordinary causal one; a single newest token sees everything.
         attended = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=_causal_mask(query, key), dropout_p=dropout
+            query,
+            key,
+            value,
+            attn_mask=_causal_mask(query, key) if past is not None and query.shape[2] > 1 else None,
+            dropout_p=dropout,
+            is_causal=past is None,
         )
         x = x + F.dropout(self.projection(attended.transpose(1, 2).flatten(2)), dropout)
         x = x + F.dropout(self.feed_forward(self.norm_feed_forward(x)), dropout)
         return x, (key, value)
 
 
-def _causal_mask(query: Tensor, key: Tensor) -> Tensor | None:
+def _causal_mask(query: Tensor, key: Tensor) -> Tensor:
     queries, keys = query.shape[2], key.shape[2]
-    if queries == 1:
-        return None  # the newest token sees everything
     mask = torch.ones(queries, keys, dtype=torch.bool, device=query.device)
     return mask.tril(diagonal=keys - queries)  # [T, past + T]
 

@@ -84,7 +84,7 @@ class TemporalUNet(nn.Module):
             nn.ModuleList([ResidualBlock(2 * width, width, condition), ResidualBlock(width, width, condition)])
             for width in widths[:-1]
         )
-        self.output = nn.Linear(base_width, state_size)
+        self.output = nn.Linear(widths[0], state_size)
 
     def forward(self, plan: Tensor, step: Tensor, return_to_go: Tensor, conditional: Tensor) -> Tensor:
         """Predict what was added to the plan.

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -78,6 +79,6 @@ def _read_config(directory: Path) -> dict[str, Any]:
 def _load_weights(model: nn.Module, file: Path) -> None:
     try:
         model.load_state_dict(load_file(file))
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{file}: cannot be loaded ({reason}); train it again") from None

@@ -1,0 +1,22 @@
+"""Check params.yaml before any other stage runs under DVC; Snakemake checks while it reads the Snakefile.
+
+Every DVC stage depends on the marker written here. Its content is constant, so a change of parameters re-runs
+this check and, beyond it, only the stages that the change concerns.
+"""
+
+from typing import Any
+
+from trajectory_diffuser.common.device import device_type
+from trajectory_diffuser.common.files import atomic_file
+from trajectory_diffuser.common.stage import run_stage
+
+
+def main(params: dict[str, Any]) -> None:
+    """Write the marker; `run_stage` has checked `params`."""
+    device_type(params["run"]["device"])
+    with atomic_file("results/parameters_checked.txt") as path:
+        path.write_text("params.yaml is valid\n")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,61 @@
+"""Evaluate one planner in closed loop on one task with the models of one seed."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from trajectory_diffuser.common.device import computing_device
+from trajectory_diffuser.common.files import atomic_directory, write_json
+from trajectory_diffuser.common.params import planner_episodes
+from trajectory_diffuser.common.stage import run_stage
+from trajectory_diffuser.common.versions import code_commit, library_versions
+from trajectory_diffuser.datasets.maze import Maze
+from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.evaluation.cell import load_models, make_planner, run_directory
+from trajectory_diffuser.evaluation.rollout import run_episodes
+from trajectory_diffuser.evaluation.scores import normalised_score
+from trajectory_diffuser.planning.agent import PlanningAgent
+
+
+def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
+    """Write results/runs/{task}/seed{seed}/evaluation/{planner}/."""
+    settings, task_settings = params["evaluate"], params["tasks"][task]
+    dataset = PreparedDataset.load(f"data/processed/{task}")
+    maze_map = dataset.provenance["maze_map"]
+    episodes = np.arange(planner_episodes(params, planner))
+    environment_seeds = settings["first_environment_seed"] + episodes
+    with computing_device(params["run"]["device"], settings["threads"]) as device:
+        models = load_models(task, seed, dataset.normaliser, device)
+        agent = PlanningAgent(
+            make_planner(params, task, seed, planner, models, device), task_settings["target_return"], device
+        )
+        rollout = run_episodes(
+            agent,
+            task_settings["environment"],
+            environment_seeds.tolist(),
+            None if maze_map is None else Maze(maze_map),
+            f"{planner} {task} seed {seed}",
+        )
+    reference = dataset.provenance["reference_scores"]
+    table = pd.DataFrame({"task": task, "seed": seed, "planner": planner, "episode": episodes})
+    table["environment_seed"] = environment_seeds
+    table["return"] = rollout.returns
+    table["normalised_score"] = normalised_score(rollout.returns, reference["minimum"], reference["maximum"])
+    table["length"] = rollout.lengths
+    table["reached_goal"] = "" if maze_map is None else (rollout.returns > 0).astype(int)
+    table["wall_crossing_fraction"] = "" if maze_map is None else rollout.wall_crossing_fractions
+    summary = {"task": task, "seed": seed, "planner": planner, "planner_row": params["planners"][planner]}
+    summary |= {"guidance": agent.planner.settings.guidance, "target_return": task_settings["target_return"]}
+    summary |= {"episodes": len(episodes), "device": device.type, "threads": torch.get_num_threads()}
+    summary |= {"versions": library_versions(), "commit": code_commit()}
+    summary |= {"planning_seconds_per_step": rollout.planning_seconds / int(rollout.lengths.max())}
+    with atomic_directory(run_directory(task, seed) / "evaluation" / planner) as directory:
+        table.to_csv(directory / "episodes.csv", index=False)
+        write_json(directory / "evaluation.json", summary)
+        np.savez_compressed(directory / "plans.npz", **rollout.plans)
+
+
+if __name__ == "__main__":
+    run_stage(main, "task", "seed", "planner")

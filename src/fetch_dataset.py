@@ -1,0 +1,18 @@
+"""Make a task's raw dataset: roll out behaviour actors or the maze controller and store a Minari dataset."""
+
+from pathlib import Path
+from typing import Any
+
+from trajectory_diffuser.common.stage import run_stage
+from trajectory_diffuser.datasets.fetching import fetch
+
+
+def main(params: dict[str, Any], task: str) -> None:
+    """Read data/behaviour, write data/raw/{task}."""
+    fetch(
+        task, params["tasks"][task], params["fetch_dataset"], Path("data/behaviour"), Path("data/raw", task)
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main, "task")

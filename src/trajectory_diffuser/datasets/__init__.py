@@ -1,0 +1,1 @@
+"""Environments, behaviour, raw and prepared datasets, and the batches drawn from them."""

@@ -1,0 +1,68 @@
+"""Gaussian normalisation of observations."""
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+Array = TypeVar("Array", np.ndarray, torch.Tensor)
+
+SMALLEST_DEVIATION = 1e-6  # below it a dimension counts as constant and is only centred
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """Mean, standard deviation and range of each raw observation dimension; all arrays are [obs] float32."""
+
+    mean: np.ndarray
+    std: np.ndarray
+    minimum: np.ndarray
+    maximum: np.ndarray
+
+    @classmethod
+    def fit(cls, observations: np.ndarray) -> "Normaliser":
+        """From raw observations [N, obs]; a constant dimension gets a standard deviation of 1."""
+        observations = observations.astype(np.float64)
+        std = observations.std(axis=0)
+        return cls(
+            mean=observations.mean(axis=0).astype(np.float32),
+            std=np.where(std < SMALLEST_DEVIATION, 1.0, std).astype(np.float32),
+            minimum=observations.min(axis=0).astype(np.float32),
+            maximum=observations.max(axis=0).astype(np.float32),
+        )
+
+    def normalise(self, observations: Array) -> Array:
+        """Raw observations [..., obs], arrays or tensors, in standard deviations from the mean."""
+        return (observations - _like(self.mean, observations)) / _like(self.std, observations)
+
+    def unnormalise(self, observations: Array) -> Array:
+        """The inverse of `normalise`."""
+        return observations * _like(self.std, observations) + _like(self.mean, observations)
+
+    @property
+    def normalised_minimum(self) -> np.ndarray:
+        """Smallest normalised value of each dimension in the data, [obs]."""
+        return self.normalise(self.minimum)
+
+    @property
+    def normalised_maximum(self) -> np.ndarray:
+        """Largest normalised value of each dimension in the data, [obs]."""
+        return self.normalise(self.maximum)
+
+    def to_json(self) -> dict[str, list[float]]:
+        """Lists by field name."""
+        return {name: getattr(self, name).tolist() for name in ("mean", "std", "minimum", "maximum")}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Normaliser":
+        """The inverse of `to_json`."""
+        return cls(
+            **{name: np.array(value[name], np.float32) for name in ("mean", "std", "minimum", "maximum")}
+        )
+
+
+def _like(values: np.ndarray, other: Array) -> Array:
+    if isinstance(other, torch.Tensor):
+        return torch.as_tensor(values, dtype=other.dtype, device=other.device)
+    return values

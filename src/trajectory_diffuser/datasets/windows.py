@@ -1,0 +1,191 @@
+"""Training batches from a prepared dataset, gathered on the training device without per-sample Python work.
+
+Samplers draw their indices from torch's CPU generator: a batch depends on the seed, not on the device.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.files import read_json
+from trajectory_diffuser.datasets.normaliser import Normaliser
+
+ARRAYS = (
+    "observations",
+    "actions",
+    "rewards",
+    "returns_to_go",
+    "episode_offsets",
+    "terminations",
+    "validation",
+)
+
+
+@dataclass(frozen=True)
+class PreparedDataset:
+    """The memory-mapped arrays of `data/processed/{task}`.
+
+    Shapes: observations [T + E, obs], actions [T, act], rewards [T], returns_to_go [T + E], episode_offsets
+    [E + 1] (in transitions), terminations [E], validation [E], for T transitions in E episodes.
+    """
+
+    observations: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    returns_to_go: np.ndarray
+    episode_offsets: np.ndarray
+    terminations: np.ndarray
+    validation: np.ndarray
+    normaliser: Normaliser
+    provenance: dict[str, Any]
+
+    @classmethod
+    def load(cls, directory: Path | str) -> "PreparedDataset":
+        """Map the arrays into memory. Raises `UserError` when the directory is missing or incomplete."""
+        directory = Path(directory)
+        try:
+            return cls(
+                **{name: np.load(directory / f"{name}.npy", mmap_mode="r") for name in ARRAYS},
+                normaliser=Normaliser.from_json(read_json(directory / "normaliser.json")),
+                provenance=read_json(directory / "provenance.json"),
+            )
+        except FileNotFoundError as error:
+            raise UserError(
+                f"{error.filename}: not found; run: python src/prepare_dataset.py --task {directory.name}"
+            ) from None
+
+    @property
+    def observation_size(self) -> int:
+        """Dimensions of an observation."""
+        return self.observations.shape[1]
+
+    @property
+    def action_size(self) -> int:
+        """Dimensions of an action."""
+        return self.actions.shape[1]
+
+    def episodes(self, split: str) -> np.ndarray:
+        """Indices of the episodes of `split`: train or validation."""
+        return np.flatnonzero(np.asarray(self.validation) == (split == "validation"))
+
+    def observation_bounds(self, episodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """First and last observation row of each episode, both [len(episodes)]."""
+        offsets = np.asarray(self.episode_offsets)
+        return offsets[episodes] + episodes, offsets[episodes + 1] + episodes
+
+
+class WindowSampler:
+    """Windows of consecutive states and returns-to-go; none crosses the end of its episode.
+
+    With `absorbing` a termination's final state repeats for ever (return-to-go 0), and windows that would
+    reach past a truncation, after which nothing is known, are left out: every position counts. Without it
+    windows start at every state that has a successor, and positions past the end of the episode are masked.
+    """
+
+    def __init__(
+        self,
+        dataset: PreparedDataset,
+        length: int,
+        device: torch.device,
+        *,
+        split: str = "train",
+        return_scale: float = 1.0,
+        absorbing: bool = False,
+    ) -> None:
+        self.absorbing = absorbing
+        episodes = dataset.episodes(split)
+        first, last = dataset.observation_bounds(episodes)
+        final_start = last - 1
+        if absorbing:
+            terminated = np.asarray(dataset.terminations)[episodes]
+            final_start = np.where(terminated, final_start, last - length + 1)
+        starts, counts = _ranges(first, final_start)
+        if len(starts) == 0 and split == "train":
+            raise UserError(
+                f"params.yaml: tasks.{dataset.provenance['task']}.horizon: no training episode has a window "
+                f"of {length} states; lower it"
+            )
+        self.starts = torch.from_numpy(starts).to(device)  # [windows]
+        self.ends = torch.from_numpy(np.repeat(last, counts)).to(device)  # [windows], last row of the episode
+        self.offsets = torch.arange(length, device=device)
+        self.observations, self.returns_to_go = _observations_on(dataset, device, return_scale)
+
+    @property
+    def empty(self) -> bool:
+        """Whether the split has no window at all."""
+        return len(self.starts) == 0
+
+    def sample(
+        self, batch_size: int, generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Normalised states [B, length, obs], scaled returns-to-go [B, length], mask [B, length] bool."""
+        chosen = torch.randint(len(self.starts), (batch_size,), generator=generator).to(self.starts.device)
+        return self.windows(chosen)
+
+    def windows(self, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The windows with indices `chosen` [B]; shapes as in `sample`."""
+        rows = self.starts[chosen][:, None] + self.offsets  # [B, length]
+        ends = self.ends[chosen][:, None]  # [B, 1]
+        inside = rows <= ends
+        rows = torch.minimum(rows, ends)
+        mask = torch.ones_like(inside) if self.absorbing else inside
+        return self.observations[rows], self.returns_to_go[rows], mask
+
+
+class TransitionSampler:
+    """Single transitions."""
+
+    def __init__(
+        self,
+        dataset: PreparedDataset,
+        device: torch.device,
+        *,
+        split: str = "train",
+        return_scale: float = 1.0,
+    ) -> None:
+        episodes = dataset.episodes(split)
+        first, last = dataset.observation_bounds(episodes)
+        rows, counts = _ranges(first, last - 1)
+        self.rows = torch.from_numpy(rows).to(device)  # [transitions], rows of the states
+        # An observation row lies as many rows behind its transition as there are episodes before it.
+        self.action_rows = torch.from_numpy(rows - np.repeat(episodes, counts)).to(device)
+        self.actions = torch.from_numpy(np.array(dataset.actions)).to(device)
+        self.observations, self.returns_to_go = _observations_on(dataset, device, return_scale)
+
+    @property
+    def empty(self) -> bool:
+        """Whether the split has no transition at all."""
+        return len(self.rows) == 0
+
+    def sample(
+        self, batch_size: int, generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Normalised state and next state [B, obs], action [B, act], scaled return-to-go at the state [B]."""
+        chosen = torch.randint(len(self.rows), (batch_size,), generator=generator).to(self.rows.device)
+        rows = self.rows[chosen]
+        return (
+            self.observations[rows],
+            self.observations[rows + 1],
+            self.actions[self.action_rows[chosen]],
+            self.returns_to_go[rows],
+        )
+
+
+def _observations_on(
+    dataset: PreparedDataset, device: torch.device, return_scale: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Normalised observations [T + E, obs] and scaled returns-to-go [T + E] on the device."""
+    observations = dataset.normaliser.normalise(np.asarray(dataset.observations))
+    returns_to_go = np.asarray(dataset.returns_to_go) / np.float32(return_scale)
+    return torch.from_numpy(observations).to(device), torch.from_numpy(returns_to_go).to(device)
+
+
+def _ranges(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All whole numbers from `first` to `last` (included), range after range, and how many each range has."""
+    counts = np.maximum(last - first + 1, 0)
+    before = np.cumsum(counts) - counts
+    return np.repeat(first - before, counts) + np.arange(counts.sum()), counts

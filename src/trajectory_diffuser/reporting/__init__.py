@@ -1,0 +1,1 @@
+"""From the files that a run leaves to the page that a person reads."""

@@ -1,0 +1,159 @@
+"""What a run left on disk, read into tables: only the cells that params.yaml's `run` names."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.files import read_json
+
+MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")
+SCORE_COLUMNS = (
+    "task", "seed", "planner", "episode", "environment_seed", "return", "normalised_score", "length",
+    "reached_goal", "wall_crossing_fraction",
+)  # fmt: skip
+LATENCY_COLUMNS = (
+    "task", "planner", "batch", "device", "threads", "p50_seconds", "p95_seconds", "network_calls",
+    "repetitions",
+)  # fmt: skip
+CURVE_COLUMNS = ("step", "train_loss", "validation_loss")
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that the report shows.
+
+    `scores` has a row per episode (SCORE_COLUMNS), `latency` a row per task, planner and batch
+    (LATENCY_COLUMNS), `curves` a row per logged training step (task, seed, model, then CURVE_COLUMNS),
+    `training` a row per trained model (task, seed, model, then the fields of training.json). `evaluations`
+    and `plans` are keyed by (task, seed, planner), `latency_machines`, `provenance` and `data_returns`
+    (float32 [episodes]) by task.
+    """
+
+    params: dict[str, Any]
+    scores: pd.DataFrame
+    latency: pd.DataFrame
+    curves: pd.DataFrame
+    training: pd.DataFrame
+    evaluations: dict[tuple[str, int, str], dict[str, Any]]
+    plans: dict[tuple[str, int, str], dict[str, np.ndarray]]
+    latency_machines: dict[str, dict[str, Any]]
+    provenance: dict[str, dict[str, Any]]
+    data_returns: dict[str, np.ndarray]
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks of the run, in its order."""
+        return self.params["run"]["tasks"]
+
+    @property
+    def seeds(self) -> list[int]:
+        """The training seeds of the run, in its order."""
+        return self.params["run"]["seeds"]
+
+    @property
+    def planners(self) -> list[str]:
+        """The planners of the run, in its order."""
+        return self.params["run"]["planners"]
+
+
+def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
+    """Read the cells that `run` names from `root` (the repository's root).
+
+    Raises `UserError` naming the first missing or incomplete file and the stage that makes it.
+    """
+    run = params["run"]
+    runs = root / "results" / "runs"
+    provenance, data_returns, latency, machines = {}, {}, [], {}
+    scores, curves, training, evaluations, plans = [], [], [], {}, {}
+    for task in run["tasks"]:
+        prepare = f"prepare_dataset --task {task}"
+        data = root / "data" / "processed" / task
+        provenance[task] = read_json(_require(data / "provenance.json", prepare))
+        data_returns[task] = _episode_returns(data, prepare)
+        measure = f"measure_latency --task {task}"
+        latency.append(_read_latency(runs / task / "latency" / "latency.csv", measure, run["planners"]))
+        machines[task] = read_json(_require(runs / task / "latency" / "latency.json", measure))
+        for seed in run["seeds"]:
+            cell = runs / task / f"seed{seed}"
+            for model in MODELS:
+                stage = f"train_{model} --task {task} --seed {seed}"
+                curve = _read_table(cell / model / "curves.csv", stage, CURVE_COLUMNS)
+                curves.append(curve.assign(task=task, seed=seed, model=model))
+                record = read_json(_require(cell / model / "training.json", stage))
+                training.append({"task": task, "seed": seed, "model": model, **record})
+            for planner in run["planners"]:
+                stage = f"evaluate --task {task} --seed {seed} --planner {planner}"
+                folder = cell / "evaluation" / planner
+                scores.append(_read_scores(folder / "episodes.csv", stage))
+                key = (task, seed, planner)
+                evaluations[key] = read_json(_require(folder / "evaluation.json", stage))
+                with np.load(_require(folder / "plans.npz", stage)) as arrays:
+                    plans[key] = dict(arrays)
+    return Results(
+        params=params,
+        scores=_concatenate(scores),
+        latency=_concatenate(latency),
+        curves=_concatenate(curves),
+        training=pd.DataFrame(training),
+        evaluations=evaluations,
+        plans=plans,
+        latency_machines=machines,
+        provenance=provenance,
+        data_returns=data_returns,
+    )
+
+
+def _require(path: Path, stage: str) -> Path:
+    if not path.is_file():
+        raise UserError(f"{path}: missing, and run in params.yaml asks for it; run `{_command(stage)}`")
+    return path
+
+
+def _command(stage: str) -> str:
+    name, *arguments = stage.split()
+    return " ".join(["python", f"src/{name}.py", *arguments])
+
+
+def _read_table(path: Path, stage: str, columns: tuple[str, ...]) -> pd.DataFrame:
+    table = pd.read_csv(_require(path, stage))
+    missing = [column for column in columns if column not in table]
+    if missing or table.empty:
+        lack = f"column {missing[0]!r}" if missing else "any row"
+        raise UserError(f"{path}: lacks {lack}; run `{_command(stage)}` again")
+    return table[list(columns)]
+
+
+def _read_scores(path: Path, stage: str) -> pd.DataFrame:
+    table = _read_table(path, stage, SCORE_COLUMNS)
+    if not np.isfinite(table["normalised_score"].to_numpy(float)).all():
+        raise UserError(f"{path}: normalised_score: not a finite number; check the task's reference scores")
+    return table
+
+
+def _read_latency(path: Path, stage: str, planners: list[str]) -> pd.DataFrame:
+    table = _read_table(path, stage, LATENCY_COLUMNS)
+    for planner in planners:
+        if planner not in set(table.planner):
+            raise UserError(f"{path}: planner: {planner!r} was not timed; run `{_command(stage)}` again")
+    order = pd.Categorical(table.planner, categories=planners, ordered=True)
+    table = table.assign(planner=order)[order.notna()].sort_values(["planner", "batch"])
+    return table.assign(planner=table.planner.astype(str))
+
+
+def _concatenate(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    # A column that is empty in every file is still a column of numbers (no goal, no walls, no validation).
+    filled = [table.astype({name: float for name in table if table[name].isna().all()}) for table in tables]
+    return pd.concat(filled, ignore_index=True)
+
+
+def _episode_returns(data: Path, stage: str) -> np.ndarray:
+    """Returns of the data's episodes, float32 [episodes]: the return-to-go at each first observation."""
+    offsets = np.load(_require(data / "episode_offsets.npy", stage))  # [episodes + 1]
+    # [transitions + episodes]: each episode has one observation more than it has steps
+    returns_to_go = np.load(_require(data / "returns_to_go.npy", stage), mmap_mode="r")
+    first = offsets[:-1] + np.arange(len(offsets) - 1)
+    return np.array(returns_to_go[first])

@@ -1,0 +1,62 @@
+"""What a figure was made with, in one line: seeds, device, parameters, commit."""
+
+from typing import Any
+
+from trajectory_diffuser.reporting.artefacts import Results
+
+
+def provenance_line(results: Results, tasks: list[str], planners: list[str]) -> str:
+    """Seeds, tasks, devices, commits and the settings of `planners` (none: those of the run are left out)."""
+    parts = [
+        f"Seeds {_listed(results.seeds)}",
+        f"device {_listed(_machines(results, tasks))}",
+        "; ".join(_task(results, task) for task in tasks),
+    ]
+    parts += [planner_settings(results, planner) for planner in planners]
+    parts.append(f"commit {_listed(_commits(results, tasks))}")
+    return "; ".join(parts) + "."
+
+
+def planner_settings(results: Results, planner: str) -> str:
+    """A planner's row as it was evaluated: where it starts, k denoising steps, sampler, and what differs."""
+    row = results.evaluations[results.tasks[0], results.seeds[0], planner]["planner_row"]
+    parts = [f"from {row['start'].replace('_', ' ')}", f"k = {row['refine_steps']}", row["sampler"]]
+    parts += ["forward noise"] if row["forward_noise"] else []
+    parts += [] if row["guidance"] == "task" else [f"guidance {row['guidance']:g}"]
+    parts += [f"{row['candidates']} candidates"] if row["candidates"] > 1 else []
+    return f"{planner}: {', '.join(parts)}, temperature {row['temperature']:g}"
+
+
+def _task(results: Results, task: str) -> str:
+    settings = results.params["tasks"][task]
+    guidance, target = settings["guidance"], settings["target_return"]
+    return f"{task}: H = {settings['horizon']}, guidance {guidance:g}, target return {target:g}"
+
+
+def _machines(results: Results, tasks: list[str]) -> list[str]:
+    """Devices with their threads, each once: where planners were evaluated and timed and models trained."""
+    evaluations = [record for (task, _, _), record in results.evaluations.items() if task in tasks]
+    training = results.training[results.training["task"].isin(tasks)]
+    used = [f"{record['device']} ({_threads(record['threads'])})" for record in evaluations]
+    used += [f"{row.device} ({_threads(row.threads)})" for row in training.itertuples()]
+    names = [results.latency_machines[task]["device_name"] for task in tasks]
+    return _once(used + names)
+
+
+def _commits(results: Results, tasks: list[str]) -> list[str]:
+    evaluations = [record["commit"] for (task, _, _), record in results.evaluations.items() if task in tasks]
+    training = results.training.loc[results.training["task"].isin(tasks), "commit"]
+    latency = [results.latency_machines[task]["commit"] for task in tasks]
+    return _once(evaluations + latency + training.tolist())
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread" if count == 1 else f"{count} threads"
+
+
+def _once(values: list[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+def _listed(values: list[Any]) -> str:
+    return ", ".join(str(value) for value in values)

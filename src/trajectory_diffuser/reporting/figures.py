@@ -1,0 +1,157 @@
+"""Charts of scores, plan times, training and data."""
+
+import numpy as np
+import pandas as pd
+import seaborn
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from trajectory_diffuser.reporting.artefacts import MODELS, Results
+from trajectory_diffuser.reporting.style import (
+    INK,
+    MARKERS,
+    SEED_LINES,
+    panels,
+    planner_colours,
+    planner_markers,
+)
+
+CURVE_POINTS = 300  # a curve is averaged down to so many points: the page stays small, the shape stays
+
+
+def speed_against_return(results: Results, headline: pd.DataFrame) -> Figure:
+    """One panel per task: plan time (log scale, median to 95th percentile) against score (interval)."""
+    colours = planner_colours(list(results.params["planners"]))
+    markers = planner_markers(list(results.params["planners"]))
+    figure, axes = panels(len(results.tasks), columns=2, width=4.2, height=3.2)
+    for axis, task in zip(axes, results.tasks, strict=True):
+        for row in headline[headline["task"] == task].itertuples():
+            axis.errorbar(
+                1e3 * row.p50_seconds,
+                row.mean,
+                xerr=[[0.0], [1e3 * max(row.p95_seconds - row.p50_seconds, 0.0)]],
+                yerr=[[max(row.mean - row.low, 0.0)], [max(row.high - row.mean, 0.0)]],
+                color=colours[row.planner],
+                marker=markers[row.planner],
+                markersize=7,
+                capsize=2,
+                label=row.planner,
+            )
+        axis.set(title=task, xscale="log", xlabel="time per plan [ms]", ylabel="normalised score")
+        for formatter in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
+            formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        low, high = axis.get_xlim()
+        if high / low > 30:  # over decades, labels between the powers of ten would run into each other
+            axis.xaxis.set_minor_formatter(NullFormatter())
+    handles, labels = axes[0].get_legend_handles_labels()
+    columns = 5 if len(axes) > 1 else 2  # what fits over one panel or two
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+    return figure
+
+
+def episode_scores(results: Results) -> Figure:
+    """One panel per task: the score of every episode (marker by seed) over a box of its quartiles."""
+    colours = planner_colours(list(results.params["planners"]))
+    height = 0.8 + 0.45 * len(results.planners)
+    figure, axes = panels(len(results.tasks), columns=2, width=4.2, height=height)
+    for axis, task in zip(axes, results.tasks, strict=True):
+        scores = results.scores[results.scores["task"] == task]
+        seaborn.boxplot(
+            scores,
+            x="normalised_score",
+            y="planner",
+            order=results.planners,
+            hue="planner",
+            palette=colours,
+            width=0.6,
+            showfliers=False,
+            fill=False,
+            linewidth=1.0,
+            ax=axis,
+        )
+        for row, planner in enumerate(results.planners):
+            for index, seed in enumerate(results.seeds):
+                values = scores.loc[
+                    (scores["planner"] == planner) & (scores["seed"] == seed), "normalised_score"
+                ]
+                axis.scatter(
+                    values,
+                    row + _jitter(len(values)),
+                    s=14,
+                    alpha=0.65,
+                    linewidths=0,
+                    marker=MARKERS[index % len(MARKERS)],
+                    color=colours[planner],
+                )
+        axis.set(title=task, xlabel="normalised score of an episode", ylabel="")
+        axis.grid(axis="y", visible=False)
+    figure.legend(handles=_seed_markers(results.seeds), loc="outside upper center", ncols=5)
+    return figure
+
+
+def training_curves(results: Results, task: str) -> Figure:
+    """One panel per model: training loss (thin) and validation loss (thick, dots), a line style per seed."""
+    figure, axes = panels(len(MODELS), columns=4, width=2.5, height=2.4)
+    train, validation = seaborn.color_palette("colorblind", 2)
+    for axis, model in zip(axes, MODELS, strict=True):
+        curves = results.curves.query("task == @task and model == @model")
+        for index, seed in enumerate(results.seeds):
+            curve = curves[curves["seed"] == seed]
+            line = SEED_LINES[index % len(SEED_LINES)]
+            thin = _averaged(curve)
+            axis.plot(thin["step"], thin["train_loss"], line, color=train, linewidth=0.9, alpha=0.8)
+            held_out = curve.dropna(subset="validation_loss")
+            steps, losses = held_out["step"], held_out["validation_loss"]
+            axis.plot(steps, losses, line, color=validation, marker=".", linewidth=1.5)
+        axis.set(title=model.replace("_", " "), xlabel="optimiser step", ylabel="loss")
+        axis.locator_params(axis="x", nbins=4)
+        if curves[["train_loss", "validation_loss"]].min().min() > 0:
+            axis.set_yscale("log")
+    handles = [
+        Line2D([], [], color=train, linewidth=0.9, label="training"),
+        Line2D([], [], color=validation, marker=".", label="validation"),
+    ]
+    handles += [
+        Line2D([], [], color=INK, linestyle=SEED_LINES[index % len(SEED_LINES)], label=f"seed {seed}")
+        for index, seed in enumerate(results.seeds)
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=6)
+    return figure
+
+
+def data_returns(results: Results) -> Figure:
+    """One panel per task: returns of the data's episodes, the target return and the reference returns."""
+    colour = seaborn.color_palette("colorblind", 1)[0]
+    figure, axes = panels(len(results.tasks), columns=2, width=4.2, height=2.4)
+    for axis, task in zip(axes, results.tasks, strict=True):
+        axis.hist(results.data_returns[task], bins=40, color=colour, alpha=0.6, linewidth=0)
+        reference = results.provenance[task]["reference_scores"]
+        lines = {
+            f"score 0: {reference['minimum']:.4g}": (reference["minimum"], ":"),
+            f"score 100: {reference['maximum']:.4g}": (reference["maximum"], "--"),
+        }
+        target = results.params["tasks"][task]["target_return"]
+        lines[f"target return: {target:.4g}"] = (target, "-")
+        for label, (value, line) in lines.items():
+            axis.axvline(value, color=INK, linestyle=line, linewidth=1.2, label=label)
+        axis.set(title=task, xlabel="return of an episode in the data", ylabel="episodes")
+        axis.legend(fontsize="small")
+    return figure
+
+
+def _jitter(count: int) -> np.ndarray:
+    """Offsets [count] in (-0.2, 0.2) that spread neighbours apart; the golden ratio instead of chance."""
+    return 0.4 * ((np.arange(count) * 0.6180339887) % 1.0 - 0.5)
+
+
+def _seed_markers(seeds: list[int]) -> list[Line2D]:
+    return [
+        Line2D([], [], color=INK, linestyle="", marker=MARKERS[index % len(MARKERS)], label=f"seed {seed}")
+        for index, seed in enumerate(seeds)
+    ]
+
+
+def _averaged(curve: pd.DataFrame) -> pd.DataFrame:
+    bins = np.arange(len(curve)) * CURVE_POINTS // max(len(curve), CURVE_POINTS)
+    return curve[["step", "train_loss"]].groupby(bins).mean()

@@ -1,0 +1,186 @@
+"""The page's tables, as text."""
+
+import json
+import math
+from dataclasses import dataclass
+
+from trajectory_diffuser.reporting.artefacts import Results
+from trajectory_diffuser.reporting.statistics import REFERENCE, SUBJECT, headline
+
+NOTHING = "-"  # a cell without a value
+
+
+@dataclass(frozen=True)
+class Table:
+    """Headers and rows of text: `names` columns of names, then numbers; the row named `marked` stands out."""
+
+    headers: list[str]
+    rows: list[list[str]]
+    names: int = 1
+    marked: str | None = None
+
+
+def headline_table(results: Results, task: str) -> Table:
+    """Scores, success, wall crossings and plan times of every planner on one task."""
+    numbers = headline(results)
+    numbers = numbers[numbers["task"] == task]
+    level = f"{100 * results.params['make_report']['confidence']:g} %"
+    headers = [
+        "planner",
+        "score (mean)",
+        "spread over seeds",
+        f"{level} interval",
+        "episodes",
+        "goal reached",
+        "segments through walls",
+        f"plan time, batch {numbers['batch'].iloc[0]}",
+        f"speed-up over {REFERENCE}",
+    ]
+    rows = [
+        [
+            row.planner,
+            _number(row.mean, 1),
+            _number(row.spread, 1),
+            f"{row.low:.1f} to {row.high:.1f}",
+            f"{row.episodes} ({row.seeds} {'seed' if row.seeds == 1 else 'seeds'})",
+            _percent(row.success, 0),
+            _percent(row.wall_crossing, 1),
+            _time(row.p50_seconds),
+            f"{row.speedup:.1f}x" if not math.isnan(row.speedup) else NOTHING,
+        ]
+        for row in numbers.itertuples()
+    ]
+    used = [index for index in range(len(headers)) if any(row[index] != NOTHING for row in rows)]
+    rows = [[row[index] for index in used] for row in rows]
+    return Table([headers[index] for index in used], rows, marked=SUBJECT)
+
+
+def planner_table(results: Results) -> Table:
+    """The rows of params.yaml that the planners are, as they were evaluated."""
+    keys = ["start", "refine_steps", "forward_noise", "sampler", "guidance", "candidates", "temperature"]
+    rows = []
+    for planner in results.planners:
+        row = results.evaluations[results.tasks[0], results.seeds[0], planner]["planner_row"]
+        rows.append([planner, *(_setting(row[key]) for key in keys)])
+    return Table(["planner", *(key.replace("_", " ") for key in keys)], rows, marked=SUBJECT)
+
+
+def latency_table(results: Results, task: str) -> Table:
+    """Plan times of every planner at every measured batch."""
+    headers = ["planner", "batch", "median", "95th percentile", "median per plan", "network calls",
+               "repetitions", "device", "threads"]  # fmt: skip
+    rows = [
+        [
+            row.planner,
+            str(row.batch),
+            _time(row.p50_seconds),
+            _time(row.p95_seconds),
+            _time(row.p50_seconds / row.batch),
+            str(row.network_calls),
+            str(row.repetitions),
+            row.device,
+            str(row.threads),
+        ]
+        for row in results.latency[results.latency["task"] == task].itertuples()
+    ]
+    return Table(headers, rows, marked=SUBJECT)
+
+
+def training_table(results: Results, task: str) -> Table:
+    """The models trained on one task: size, steps, time, machine and losses."""
+    headers = ["model", "seed", "parameters", "steps", "time", "device", "threads", "final loss",
+               "validation loss", "best at step"]  # fmt: skip
+    rows = [
+        [
+            row.model.replace("_", " "),
+            str(row.seed),
+            f"{row.parameters:,}",
+            f"{row.steps:,}",
+            f"{row.seconds / 60:.1f} min",
+            row.device,
+            str(row.threads),
+            _significant(row.final_loss),
+            _significant(row.validation_loss),
+            _significant(row.best_validation_step, 6),
+        ]
+        for row in results.training[results.training["task"] == task].itertuples()
+    ]
+    return Table(headers, rows)
+
+
+def overfitting_warnings(results: Results) -> list[str]:
+    """The warnings that training left, each with its task, model and seed."""
+    return [
+        f"{row.task}, {row.model.replace('_', ' ')}, seed {row.seed}: {row.overfitting_warning}"
+        for row in results.training.itertuples()
+        if isinstance(row.overfitting_warning, str)
+    ]
+
+
+def data_table(results: Results) -> Table:
+    """One column per task: where the data is from, how much there is, and what its scores refer to."""
+    rows = {
+        name: []
+        for name in (
+            "environment",
+            "source",
+            "steps",
+            "episodes",
+            "episode length (mean; shortest to longest)",
+            "return (mean ± standard deviation; lowest to highest)",
+            "return that scores 0",
+            "return that scores 100",
+            "origin of these two",
+            "content hash",
+        )
+    }
+    for task in results.tasks:
+        record = results.provenance[task]
+        length, returns, reference = record["episode_length"], record["return"], record["reference_scores"]
+        values = [
+            record["environment"],
+            _flat(record["source"]),
+            f"{record['steps']:,}",
+            f"{record['episodes']:,}",
+            f"{length['mean']:.0f}; {length['min']} to {length['max']}",
+            f"{returns['mean']:.0f} ± {returns['std']:.0f}; {returns['min']:.0f} to {returns['max']:.0f}",
+            f"{reference['minimum']:.6g}",
+            f"{reference['maximum']:.6g}",
+            reference["origin"],
+            f"{record['content_hash'][:16]}…",
+        ]
+        for row, value in zip(rows.values(), values, strict=True):
+            row.append(value)
+    named = [[name, *values] for name, values in rows.items()]
+    return Table(["", *results.tasks], named, names=1 + len(results.tasks))
+
+
+def _number(value: float, digits: int) -> str:
+    return NOTHING if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _significant(value: float | None, digits: int = 3) -> str:
+    return NOTHING if value is None or math.isnan(value) else f"{value:.{digits}g}"
+
+
+def _percent(value: float, digits: int) -> str:
+    return NOTHING if math.isnan(value) else f"{100 * value:.{digits}f} %"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "task's" if value == "task" else str(value).replace("_", " ")
+
+
+def _flat(value: object) -> str:
+    """A source's entry of params.yaml on one line, without YAML's punctuation."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')}: {_flat(part)}" for name, part in value.items())
+    if isinstance(value, list):
+        return " + ".join(f"({_flat(part)})" for part in value)
+    return value if isinstance(value, str) else json.dumps(value)

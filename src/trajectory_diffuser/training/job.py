@@ -1,0 +1,127 @@
+"""One training stage from prepared data to its output directory."""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from dvclive import Live
+from safetensors.torch import save_file
+from torch import nn
+
+from trajectory_diffuser.common.device import computing_device
+from trajectory_diffuser.common.files import atomic_directory, write_json
+from trajectory_diffuser.common.seeding import derive_seed
+from trajectory_diffuser.common.versions import code_commit, library_versions
+from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.training.checkpoint import ROOT, Checkpoint
+from trajectory_diffuser.training.loop import CurveRow, Loss, TrainingResult, train
+
+
+@dataclass
+class Objective:
+    """What a stage trains.
+
+    Attributes:
+        model: the network in training.
+        loss: see `training.loop.train`.
+        validate: whether there are held-out episodes.
+        config: keyword arguments from which the network that is saved can be built again.
+        saved: the part of the (averaged) model that is saved; by default all of it.
+    """
+
+    model: nn.Module
+    loss: Loss
+    validate: bool
+    config: dict[str, Any]
+    saved: Callable[[nn.Module], nn.Module] = lambda model: model
+
+
+def run_training(
+    params: dict[str, Any],
+    stage: str,
+    task: str,
+    seed: int,
+    task_keys: list[str],
+    build: Callable[[PreparedDataset, torch.device], Objective],
+) -> None:
+    """Train one model and write `results/runs/{task}/seed{seed}/{model}/`, atomically.
+
+    Args:
+        params: all parameters.
+        stage: `train_` and the model's name; names the section of the parameters.
+        task: name of the task.
+        seed: training seed.
+        task_keys: the task's settings that this model depends on.
+        build: makes the objective from the prepared data, on the device.
+    """
+    settings, name = params[stage], stage.removeprefix("train_")
+    dataset = PreparedDataset.load(Path("data/processed") / task)
+    task_settings = {key: params["tasks"][task][key] for key in task_keys}
+    run_seed = derive_seed(stage, seed)
+    with computing_device(params["run"]["device"], settings["threads"]) as device:
+        identity = [stage, task, seed, task_settings, settings, dataset.provenance["content_hash"], str(device.type)]
+        fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+        checkpoint = Checkpoint(ROOT / task / f"seed{seed}" / name, fingerprint)
+        torch.manual_seed(run_seed)
+        objective = build(dataset, device)
+        started = time.perf_counter()
+        title = f"{name} {task} seed {seed}"
+        curves = checkpoint.directory / "dvclive"  # to be watched while training goes on
+        with _dvclive(curves) as log:
+            result = train(
+                objective.model, objective.loss, settings, run_seed, checkpoint, log, objective.validate, title
+            )
+        summary = {
+            "parameters": sum(parameter.numel() for parameter in objective.model.parameters()),
+            "steps": settings["steps"],
+            "seconds": round(time.perf_counter() - started, 1),
+            "device": device.type,
+            "threads": torch.get_num_threads(),
+        }
+    with atomic_directory(Path("results/runs") / task / f"seed{seed}" / name) as directory:
+        network = objective.saved(result.model)
+        save_file({key: value.contiguous() for key, value in network.state_dict().items()}, directory / "model.safetensors")
+        write_json(directory / "config.json", {"model": objective.config, "task": task, "task_settings": task_settings})
+        write_json(directory / "training.json", summary | _validation_summary(result) | _origin())
+        pd.DataFrame(result.curves).to_csv(directory / "curves.csv", index=False)
+        shutil.copytree(curves, directory / "dvclive")
+    checkpoint.remove()
+
+
+def _validation_summary(result: TrainingResult) -> dict[str, Any]:
+    measured = [row for row in result.curves if row["validation_loss"] is not None]
+    best = min(measured, key=lambda row: row["validation_loss"], default=None)
+    return {
+        "final_loss": result.curves[-1]["train_loss"],
+        "validation_loss": measured[-1]["validation_loss"] if measured else None,
+        "best_validation_step": best["step"] if best else None,
+        "overfitting_warning": result.overfitting_warning(),
+    }
+
+
+def _origin() -> dict[str, str]:
+    return {"torch": library_versions("torch")["torch"], "commit": code_commit()}
+
+
+@contextmanager
+def _dvclive(directory: Path) -> Iterator[Callable[[CurveRow], None]]:
+    """Yield a function that logs a row of the curves; a resumed run writes the directory anew from its first row."""
+    # Several jobs run side by side, so DVCLive must touch neither dvc.yaml nor the experiment.
+    with Live(str(directory), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False) as live:
+
+        def log(row: CurveRow) -> None:
+            live.step = int(row["step"] or 0)
+            for metric, value in row.items():
+                if metric != "step" and value is not None:
+                    live.log_metric(metric, value)
+            live.make_summary()
+
+        yield log

@@ -1,0 +1,173 @@
+"""The training loop that all models share: reproducible to the bit, also when it was killed and resumed."""
+
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.seeding import derive_seed
+from trajectory_diffuser.training.checkpoint import Checkpoint
+
+CURVE_POINTS = 100
+VALIDATION_BATCHES = 4
+# Validation loss this much above its best, at the end, counts as overfitting.
+OVERFITTING_RATIO = 1.1
+
+Loss = Callable[[nn.Module, str], Tensor]
+CurveRow = dict[str, float | None]
+
+
+@dataclass
+class TrainingResult:
+    """What training leaves behind: averaged weights and one curve row (a dict) per logged interval."""
+
+    model: nn.Module
+    curves: list[CurveRow] = field(default_factory=list)
+
+    def overfitting_warning(self) -> str | None:
+        """One sentence if the validation loss has risen well above its best, else None."""
+        measured = [row for row in self.curves if row["validation_loss"] is not None]
+        if len(measured) < 2:
+            return None
+        best = min(measured, key=lambda row: row["validation_loss"])
+        last = measured[-1]
+        if last["validation_loss"] <= OVERFITTING_RATIO * best["validation_loss"]:
+            return None
+        return (
+            f"validation loss rose from {best['validation_loss']:.4g} at step {best['step']} to "
+            f"{last['validation_loss']:.4g} at step {last['step']}: fewer steps, more data or more dropout"
+        )
+
+
+def learning_rate_factor(step: int, steps: int, warmup_steps: int) -> float:
+    """Share of the peak learning rate at a step: a linear warm-up, then a cosine to zero."""
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / max(steps - warmup_steps, 1)))
+
+
+def train(
+    model: nn.Module,
+    loss: Loss,
+    settings: dict[str, Any],
+    seed: int,
+    checkpoint: Checkpoint,
+    log: Callable[[CurveRow], None],
+    validate: bool,
+    title: str,
+) -> TrainingResult:
+    """Minimise `loss(model, split)`, where split is `train` or `validation`, for `settings["steps"]` steps.
+
+    Everything random in step n (batch, noise, dropout) comes from a seed that is a function of `seed` and n alone,
+    so that a resumed run continues exactly where the killed one stood.
+
+    Args:
+        model: initialised, on its device.
+        loss: draws a batch of the split and returns the scalar loss; uses torch's global random state only.
+        settings: the stage's section of the parameters.
+        seed: seed of this training run.
+        checkpoint: where to resume from and to save to.
+        log: receives every row of the curves, those from before a resumption too.
+        validate: whether there is a validation split.
+        title: what the progress bar calls it.
+
+    Raises:
+        UserError: the loss or the gradient became NaN or infinite.
+    """
+    steps = settings["steps"]
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=settings["learning_rate"], weight_decay=settings["weight_decay"], fused=True
+    )
+    averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings["ema_decay"]))
+    first, curves = checkpoint.load(model, averaged, optimiser)
+    for row in curves:
+        log(row)
+    interval = max(1, steps // CURVE_POINTS)
+    result = TrainingResult(averaged.module, curves)
+    model.train()
+    window: list[tuple[Tensor, Tensor]] = []  # losses and gradient norms since the last row; kept on the device
+    interactive = sys.stderr.isatty()
+    progress = tqdm(
+        range(first, steps), title, steps, initial=first, mininterval=0.5 if interactive else 15, unit="step"
+    )
+    for step in progress:
+        learning_rate = settings["learning_rate"] * learning_rate_factor(step, steps, settings["warmup_steps"])
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate
+        torch.manual_seed(batch_seed(seed, step))
+        value = loss(model, "train")
+        optimiser.zero_grad(set_to_none=True)
+        value.backward()
+        norm = nn.utils.clip_grad_norm_(model.parameters(), settings["gradient_clip"], foreach=True)
+        optimiser.step()
+        averaged.update_parameters(model)
+        window.append((value.detach(), norm))
+
+        done = step + 1
+        validating = done % settings["validate_every"] == 0 or done == steps
+        saving = done % settings["checkpoint_every"] == 0
+        if done % interval == 0 or validating or saving:
+            row = _curve_row(window, done, learning_rate, seed)
+            window.clear()
+            if validate and validating:
+                row["validation_loss"] = _validation_loss(averaged.module, loss, seed)
+            curves.append(row)
+            log(row)
+            progress.set_postfix(loss=f"{row['train_loss']:.4g}", refresh=False)
+            if validating and (warning := result.overfitting_warning()):
+                progress.write(f"warning: {title}: {warning}", file=sys.stderr)
+        if saving and done < steps:
+            checkpoint.save(done, curves, model, averaged, optimiser)
+    return result
+
+
+def batch_seed(seed: int, step: int) -> int:
+    """The seed of everything random in one optimiser step."""
+    return derive_seed("batch", seed, step)
+
+
+def _curve_row(
+    window: list[tuple[Tensor, Tensor]], done: int, learning_rate: float, seed: int
+) -> CurveRow:
+    losses = torch.stack([value for value, _ in window]).cpu()
+    norms = torch.stack([norm for _, norm in window]).cpu()
+    bad = ~(losses.isfinite() & norms.isfinite())
+    if bad.any():
+        step = done - len(window) + int(bad.nonzero()[0])
+        raise UserError(
+            f"training: loss or gradient is {float(losses[step - done]):g} / {float(norms[step - done]):g} at step {step} "
+            f"(batch seed {batch_seed(seed, step)}); try a lower learning_rate, a lower gradient_clip or more warmup_steps"
+        )
+    return {
+        "step": done,
+        "train_loss": float(losses.mean()),
+        "validation_loss": None,
+        "learning_rate": learning_rate,
+        "gradient_norm": float(norms.mean()),
+    }
+
+
+def _validation_loss(model: nn.Module, loss: Loss, seed: int) -> float:
+    """The averaged model's loss on the same batches every time."""
+    with _evaluating(model), torch.inference_mode(), torch.random.fork_rng():
+        values = []
+        for index in range(VALIDATION_BATCHES):
+            torch.manual_seed(derive_seed("validation", seed, index))
+            values.append(float(loss(model, "validation")))
+    return sum(values) / len(values)
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    was_training = model.training
+    model.eval()
+    yield
+    model.train(was_training)
