@@ -34,14 +34,19 @@ class Actor:
             raise UserError(f"{path}: not found; restore it from git or run: snakemake train_behaviour")
         return cls(load_file(path))
 
-    def __call__(self, observations: np.ndarray, generator: np.random.Generator | None = None) -> np.ndarray:
-        """Actions [..., act] for observations [..., obs]; without a generator the noise-free ones."""
+    def __call__(
+        self, observations: np.ndarray, generator: np.random.Generator | None = None, noise: float = 1.0
+    ) -> np.ndarray:
+        """Actions [..., act] for observations [..., obs]; without a generator the noise-free ones.
+
+        `noise` multiplies the policy's standard deviation.
+        """
         hidden = np.maximum(self._linear("hidden_0", observations.astype(np.float32)), 0.0)  # [..., width]
         hidden = np.maximum(self._linear("hidden_1", hidden), 0.0)
         action = self._linear("mean", hidden)  # [..., act]
         if generator is not None:
             std = np.exp(np.clip(self._linear("log_std", hidden), *LOG_STD_RANGE))
-            action = action + std * generator.standard_normal(action.shape)
+            action = action + noise * std * generator.standard_normal(action.shape)
         return np.tanh(action)
 
     def _linear(self, name: str, inputs: np.ndarray) -> np.ndarray:

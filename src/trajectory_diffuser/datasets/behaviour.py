@@ -1,10 +1,11 @@
 """Datasets that a mixture of behaviour actors collects, like D4RL's medium, medium-replay and medium-expert.
 
-Actors act with their own stochastic policy: that is what fills a learner's replay buffer, and how D4RL
-collected its medium and expert data.
+Actors act with their own stochastic policy, its standard deviation scaled by `noise`: 1 is what fills a learner's
+replay buffer, and how D4RL collected its medium and expert data.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -22,7 +23,7 @@ def collect_mixture(
     seed_parts: tuple[object, ...],
     progress: tqdm,
 ) -> list[Episode]:
-    """Whole episodes of every part of the mixture ({rungs, share}), one part after the other.
+    """Whole episodes of every part of the mixture ({rungs, noise, share}), one part after the other.
 
     A part gets its share of `steps`, in equal numbers for each of its rungs; its last episode is finished, so
     that there are a few steps more in all.
@@ -33,5 +34,6 @@ def collect_mixture(
         for rung in rungs:
             quota = round(part["share"] * steps / len(rungs))
             parts = (*seed_parts, index, rung["step"])
-            episodes += collect_steps(environment, ladder.actor(rung), quota, parts, progress)
+            actor = partial(ladder.actor(rung), noise=part["noise"])
+            episodes += collect_steps(environment, actor, quota, parts, progress)
     return episodes

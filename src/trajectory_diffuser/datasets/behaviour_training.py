@@ -64,7 +64,8 @@ def train_behaviour(
     Every snapshot stays in the folder `snapshots`, with a log of their returns. Reproducible to the bit by
     `seed` on one machine. Raises `UserError` when sbx is not installed.
     """
-    # The networks are too small for more threads, and the order of sums must not depend on their number.
+    # The networks are too small for more threads, and XLA orders its sums by the cores that it may use.
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
     try:
         from sbx import TQC

@@ -2,8 +2,6 @@
 
 from itertools import pairwise
 
-from itertools import pairwise
-
 import torch
 from torch import Tensor, nn
 

@@ -12,7 +12,11 @@ def mlp(inputs: int, width: int, layers: int, outputs: int) -> nn.Sequential:
 
 
 class InverseDynamics(nn.Module):
-    """The action that leads from one state to the next (Decision Diffuser, arXiv 2211.15657, section 3.1)."""
+    """The action that leads from one state to the next (Decision Diffuser, arXiv 2211.15657, section 3.1).
+
+    It reads the state and the change of state: a step changes some numbers by a hundredth of their range, and the
+    action shows in nothing but the change.
+    """
 
     def __init__(self, state_size: int, action_size: int, width: int, layers: int) -> None:
         super().__init__()
@@ -20,7 +24,7 @@ class InverseDynamics(nn.Module):
 
     def forward(self, state: Tensor, next_state: Tensor) -> Tensor:
         """Map normalised states [..., state] and their successors [..., state] to actions [..., action]."""
-        return self.network(torch.cat([state, next_state], dim=-1))
+        return self.network(torch.cat([state, next_state - state], dim=-1))
 
 
 class Value(nn.Module):

@@ -157,7 +157,7 @@ def _curve_row(
 
 def _validation_loss(model: nn.Module, loss: Loss, seed: int) -> float:
     """The averaged model's loss on the same batches every time."""
-    with _evaluating(model), torch.inference_mode(), torch.random.fork_rng():
+    with _evaluating(model), torch.inference_mode():
         values = []
         for index in range(VALIDATION_BATCHES):
             torch.manual_seed(derive_seed("validation", seed, index))

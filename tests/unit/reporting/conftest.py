@@ -1,0 +1,200 @@
+"""A small made-up run on disk, in the format that the stages write: two tasks, two seeds, five planners."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from trajectory_diffuser.reporting.artefacts import read_results
+from trajectory_diffuser.reporting.page import write_report
+
+PLANNERS = {"draft": 90, "trajectory_diffuser": 95, "full_diffusion": 60, "ddim": 50, "warm_start": 20}
+CALLS = {"draft": 0, "trajectory_diffuser": 5, "full_diffusion": 100, "ddim": 5, "warm_start": 5}
+MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")
+MAZE = [[1, 1, 1, 1, 1], [1, 0, 0, 0, 1], [1, 1, 1, 0, 1], [1, 0, 0, 0, 1], [1, 1, 1, 1, 1]]
+CORNERS = np.array([[-1.0, 1.0], [1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
+
+
+@pytest.fixture
+def params() -> dict:
+    """Parameters of the made-up run."""
+    return made_up_params()
+
+
+@pytest.fixture(scope="session")
+def full_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of the whole made-up run, drawn once for the tests that only look at it."""
+    root = tmp_path_factory.mktemp("run")
+    write_run(made_up_params(), root)
+    folder = tmp_path_factory.mktemp("report")
+    write_report(read_results(made_up_params(), root), folder)
+    return folder
+
+
+def made_up_params() -> dict:
+    """The shipped params.yaml, with what the made-up run needs fixed."""
+    shipped = yaml.safe_load((Path(__file__).parents[3] / "params.yaml").read_text())
+    shipped["run"].update(
+        tasks=["hopper-medium-expert", "maze-umaze"], seeds=[0, 1], planners=list(PLANNERS), device="cpu"
+    )
+    shipped["make_report"].update(confidence=0.95, bootstrap_samples=500, seed=0)
+    return shipped
+
+
+@pytest.fixture
+def root(params: dict, tmp_path: Path) -> Path:
+    """A repository's root that holds every artefact of that run."""
+    write_run(params, tmp_path)
+    return tmp_path
+
+
+def write_run(params: dict, root: Path) -> None:
+    """Write params.yaml and every artefact that `run` names below `root`."""
+    generator = np.random.default_rng(0)
+    (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    for task in params["run"]["tasks"]:
+        write_data(params, root / "data" / "processed" / task, task, generator)
+        runs = root / "results" / "runs" / task
+        write_latency(runs / "latency", task, generator)
+        for seed in params["run"]["seeds"]:
+            for model in MODELS:
+                write_training(runs / f"seed{seed}" / model, model, seed, generator)
+            for planner in params["run"]["planners"]:
+                folder = runs / f"seed{seed}" / "evaluation" / planner
+                write_evaluation(params, folder, task, seed, planner, generator)
+
+
+def is_maze(task: str) -> bool:
+    return task.startswith("maze")
+
+
+def write_data(params: dict, folder: Path, task: str, generator: np.random.Generator) -> None:
+    folder.mkdir(parents=True)
+    lengths = generator.integers(5, 20, size=60)
+    rewards = [generator.uniform(0, 300, size=length) for length in lengths]
+    returns_to_go = [np.append(np.cumsum(reward[::-1])[::-1], 0.0) for reward in rewards]
+    np.save(folder / "episode_offsets.npy", np.append(0, np.cumsum(lengths)))
+    np.save(folder / "returns_to_go.npy", np.concatenate(returns_to_go).astype(np.float32))
+    returns = np.array([reward.sum() for reward in rewards])
+    provenance = {
+        "task": task,
+        "environment": params["tasks"][task]["environment"]["id"],
+        "observation_keys": params["tasks"][task]["environment"]["observation_keys"],
+        "source": params["tasks"][task]["source"],
+        "seeds": {"fetch_dataset": 0},
+        "versions": {"mujoco": "3.3.0"},
+        "steps": int(lengths.sum()),
+        "episodes": len(lengths),
+        "episode_length": {"mean": lengths.mean(), "min": int(lengths.min()), "max": int(lengths.max())},
+        "return": {"mean": returns.mean(), "std": returns.std(), "min": returns.min(), "max": returns.max()},
+        "content_hash": "0123456789abcdef" * 4,
+        "reference_scores": {"minimum": 3.5, "maximum": 3234.3, "origin": "made up <for the test>"},
+        "maze_map": MAZE if is_maze(task) else None,
+    }
+    write_json(folder / "provenance.json", provenance)
+
+
+def write_latency(folder: Path, task: str, generator: np.random.Generator) -> None:
+    folder.mkdir(parents=True)
+    rows = []
+    for planner in [*PLANNERS, "left_over"]:
+        for batch in (1, 10):
+            p50 = (0.002 * CALLS.get(planner, 1) + 0.008) * batch**0.3 * generator.uniform(0.95, 1.05)
+            rows.append([task, planner, batch, "cpu", 1, p50, 1.3 * p50, CALLS.get(planner, 1), 20])
+    columns = ["task", "planner", "batch", "device", "threads", "p50_seconds", "p95_seconds", "network_calls"]
+    pd.DataFrame(rows, columns=[*columns, "repetitions"]).to_csv(folder / "latency.csv", index=False)
+    machine = {"device_name": "a processor", "threads": 1, "versions": {}, "commit": "0123456789ab"}
+    write_json(folder / "latency.json", machine)
+
+
+def write_training(folder: Path, model: str, seed: int, generator: np.random.Generator) -> None:
+    folder.mkdir(parents=True)
+    steps = np.arange(100, 5001, 100)
+    train = 0.5 * np.exp(-steps / 1500) + 0.02 + 0.01 * generator.random(len(steps))
+    validation = np.where(steps % 500 == 0, train * 1.2, np.nan)
+    curve = {"step": steps, "train_loss": train, "validation_loss": validation}
+    curves = pd.DataFrame({**curve, "learning_rate": 6e-4, "gradient_norm": 0.5})
+    curves.to_csv(folder / "curves.csv", index=False)
+    overfitted = model == "value" and seed == 1
+    record = {
+        "parameters": 612345,
+        "steps": 5000,
+        "seconds": 123.4,
+        "device": "cpu",
+        "threads": 1,
+        "final_loss": float(train[-1]),
+        "validation_loss": float(validation[-1]),
+        "best_validation_step": 4500,
+        "overfitting_warning": "validation loss rose by 30 % since step 4500" if overfitted else None,
+        "torch": "2.13.0",
+        "commit": "0123456789ab",
+    }
+    write_json(folder / "training.json", record)
+
+
+def write_evaluation(
+    params: dict, folder: Path, task: str, seed: int, planner: str, generator: np.random.Generator
+) -> None:
+    folder.mkdir(parents=True)
+    row = params["planners"].get(planner, params["planners"]["draft"])
+    episodes = row.get("episodes", 10)
+    score = PLANNERS.get(planner, 0) + 3 * seed + generator.normal(0, 8, size=episodes)
+    maze = is_maze(task)
+    table = {
+        "task": task,
+        "seed": seed,
+        "planner": planner,
+        "episode": np.arange(episodes),
+        "environment_seed": 10000 + np.arange(episodes),
+        "return": 32 * score,
+        "normalised_score": score,
+        "length": 200 if maze else generator.integers(300, 1001, size=episodes),
+        "reached_goal": (score > 40).astype(int) if maze else "",
+        "wall_crossing_fraction": generator.uniform(0, 0.03, size=episodes) if maze else "",
+    }
+    pd.DataFrame(table).to_csv(folder / "episodes.csv", index=False)
+    evaluation = {
+        "task": task,
+        "seed": seed,
+        "planner": planner,
+        "planner_row": row,
+        "guidance": 1.2,
+        "target_return": params["tasks"][task]["target_return"],
+        "episodes": episodes,
+        "device": "cpu",
+        "threads": 1,
+        "versions": {"torch": "2.13.0", "mujoco": "3.3.0", "gymnasium": "1.4.0", "numpy": "2.4.6"},
+        "commit": "0123456789ab",
+        "wall_seconds": 60.0,
+        "planning_seconds_per_step": 0.02,
+    }
+    write_json(folder / "evaluation.json", evaluation)
+    horizon = params["tasks"][task]["horizon"]
+    executed = maze_path() if maze else hopper_path()
+    steps = np.linspace(0, len(executed) - horizon - 1, 6).astype(int)
+    plan = np.stack([executed[step : step + horizon] for step in steps])  # [n, horizon, observation]
+    noise = generator.normal(0, 0.03, size=plan.shape)
+    noise[:, 0] = 0
+    draft = plan + 2 * noise if row["start"] == "draft" else np.full_like(plan, np.nan)
+    np.savez(folder / "plans.npz", steps=steps, draft=draft, plan=plan + noise, executed=executed)
+
+
+def maze_path() -> np.ndarray:
+    """States [201, 6] of a walk round the U: position, velocity, goal."""
+    along = np.minimum(np.linspace(0, 4.5, 201), 3)
+    position = np.stack([np.interp(along, range(4), CORNERS[:, axis]) for axis in range(2)], axis=-1)
+    return np.concatenate([position, np.zeros_like(position), np.tile(CORNERS[-1], (201, 1))], axis=-1)
+
+
+def hopper_path() -> np.ndarray:
+    """States [401, 11]: a bouncing height and a swinging torso."""
+    time = np.arange(401)
+    rest = np.zeros((401, 9))
+    return np.column_stack([1.3 + 0.15 * np.sin(time / 8), 0.1 * np.sin(time / 12), rest])
+
+
+def write_json(path: Path, value: dict) -> None:
+    path.write_text(json.dumps(value))

@@ -1,0 +1,188 @@
+"""The report's directory: complete, self-contained, about the run and nothing else."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+import make_report
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.params import load_params
+from trajectory_diffuser.reporting.artefacts import read_results
+from trajectory_diffuser.reporting.page import write_report
+from trajectory_diffuser.reporting.verdict import claim, verdicts
+
+
+@pytest.fixture
+def report(params, root, monkeypatch):
+    """A function that makes the report of `run`, changed as asked, and returns its folder."""
+
+    def make(**run):
+        params["run"].update(run)
+        (root / "params.yaml").write_text(yaml.safe_dump(params))
+        monkeypatch.chdir(root)
+        make_report.main(load_params())
+        return root / "results" / "report"
+
+    return make
+
+
+class References(HTMLParser):
+    """Collects every attribute through which a page can load or name something else."""
+
+    def __init__(self):
+        super().__init__()
+        self.found, self.identifiers, self.text = [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        assert tag not in ("script", "link", "iframe", "object", "image", "img")
+        for name, value in attributes:
+            if name in ("src", "href", "xlink:href", "data", "srcset", "action"):
+                self.found.append(value)
+            if name == "id":
+                self.identifiers.append(value)
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_page_is_self_contained_and_complete(full_report):
+    page = (full_report / "index.html").read_text()
+    references = References()
+    references.feed(page)
+    assert all(reference.startswith("#") for reference in references.found)
+    assert {reference[1:] for reference in references.found} <= set(references.identifiers)
+    assert len(references.identifiers) == len(set(references.identifiers))
+    assert all(target.startswith("#") for target in re.findall(r"url\(\s*['\"]?([^)]*)", page))
+    assert "@import" not in page
+    assert set(re.findall(r"https?://[^\s\"'<]*", page)) <= {
+        "http://www.w3.org/1999/xlink",
+        "http://www.w3.org/2000/svg",
+    }
+    text = " ".join("".join(references.text).split())
+    for expected in (
+        "not comparable with published D4RL scores",
+        "Against full_diffusion",
+        "made up <for the test>",  # escaped in the source
+        "validation loss rose by 30 % since step 4500",
+        "commit 0123456789ab",
+        "a processor",
+    ):
+        assert expected in text
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", page, flags=re.DOTALL)
+    assert len(captions) == 8
+    for caption in captions:
+        assert "Seeds 0, 1; device cpu (1 thread)" in caption and "commit" in caption and "H = " in caption
+    figures = {path.name for path in (full_report / "figures").iterdir()}
+    assert {"speed_against_return.svg", "plans_maze-umaze.svg", "plan_refinement.png"} <= figures
+
+
+def test_same_results_give_the_same_bytes(params, root, tmp_path):
+    params["run"].update(tasks=["maze-umaze"], planners=["draft", "trajectory_diffuser"])
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        folder.mkdir()
+        write_report(read_results(params, root), folder)
+    files = [path.relative_to(folders[0]) for path in folders[0].rglob("*") if path.is_file()]
+    assert len(files) > 8
+    for file in files:
+        assert (folders[0] / file).read_bytes() == (folders[1] / file).read_bytes(), file
+
+
+def test_numbers_beside_the_page(full_report, params):
+    metrics = json.loads((full_report / "metrics.json").read_text())
+    assert list(metrics) == [*params["run"]["tasks"], "plan_speedup"]
+    assert all(list(metrics[task]) == params["run"]["planners"] for task in params["run"]["tasks"])
+    assert metrics["plan_speedup"]["maze-umaze"] == pytest.approx(11.6, abs=1.5)
+    assert all(value == round(value, 1) for group in metrics.values() for value in group.values())
+    scores = pd.read_csv(full_report / "scores.csv")
+    assert {"task", "seed", "planner", "episode", "return", "normalised_score", "length"} <= set(scores)
+    assert len(scores) == 2 * 2 * (4 * 10 + 5)
+    latency = pd.read_csv(full_report / "latency.csv")
+    needed = {"task", "planner", "batch", "device", "threads", "p50_seconds", "p95_seconds", "network_calls"}
+    assert needed <= set(latency)
+    assert len(latency) == 2 * 5 * 2
+
+
+def test_only_the_cells_of_the_run_are_read(report):
+    folder = report(tasks=["maze-umaze"], seeds=[1], planners=["trajectory_diffuser", "draft"])
+    scores = pd.read_csv(folder / "scores.csv")
+    assert set(scores["task"]) == {"maze-umaze"} and set(scores["seed"]) == {1}
+    assert set(scores["planner"]) == {"trajectory_diffuser", "draft"}
+    latency = pd.read_csv(folder / "latency.csv")
+    assert set(latency["task"]) == {"maze-umaze"} and set(latency["planner"]) == {
+        "trajectory_diffuser",
+        "draft",
+    }
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert list(metrics) == ["maze-umaze"]  # nothing to be faster than
+    page = (folder / "index.html").read_text()
+    assert "hopper" not in page and "full_diffusion did not run" in page
+
+
+@pytest.mark.parametrize(
+    ("path", "command"),
+    [
+        (
+            "results/runs/maze-umaze/seed1/evaluation/ddim/episodes.csv",
+            "python src/evaluate.py --task maze-umaze --seed 1 --planner ddim",
+        ),
+        (
+            "results/runs/maze-umaze/seed0/value/training.json",
+            "python src/train_value.py --task maze-umaze --seed 0",
+        ),
+        ("results/runs/maze-umaze/latency/latency.csv", "python src/measure_latency.py --task maze-umaze"),
+        ("data/processed/maze-umaze/provenance.json", "python src/prepare_dataset.py --task maze-umaze"),
+    ],
+)
+def test_missing_cell_names_path_and_stage_and_keeps_the_old_report(report, root, path, command):
+    (root / path).unlink()
+    (root / "results" / "report").mkdir()
+    (root / "results" / "report" / "old").touch()
+    with pytest.raises(UserError) as error:
+        report()
+    assert path in str(error.value) and f"`{command}`" in str(error.value)
+    assert "\n" not in str(error.value)
+    assert [file.name for file in (root / "results" / "report").iterdir()] == ["old"]
+    assert sorted(file.name for file in (root / "results").iterdir()) == ["report", "runs"]
+
+
+def test_planner_that_was_not_timed_is_an_error(params, root):
+    path = root / "results/runs/maze-umaze/latency/latency.csv"
+    table = pd.read_csv(path)
+    table[table["planner"] != "ddim"].to_csv(path, index=False)
+    with pytest.raises(UserError, match="'ddim' was not timed"):
+        read_results(params, root)
+
+
+def test_scores_that_are_no_numbers_are_an_error(params, root):
+    path = root / "results/runs/maze-umaze/seed0/evaluation/ddim/episodes.csv"
+    table = pd.read_csv(path)
+    table.assign(normalised_score=np.inf).to_csv(path, index=False)
+    with pytest.raises(UserError, match=r"ddim/episodes.csv: normalised_score: not a finite number"):
+        read_results(params, root)
+
+
+def test_verdict_admits_the_negative(params, root):
+    results = read_results(params, root)
+    scores, latency = results.scores, results.latency
+    scores.loc[scores["planner"] == "trajectory_diffuser", "normalised_score"] -= 80
+    latency.loc[latency["planner"] == "trajectory_diffuser", "p50_seconds"] = 1.0
+    by_opponent = {verdict.opponent: verdict.summary for verdict in verdicts(results)}
+    assert by_opponent["full_diffusion"].startswith(
+        "Lower score on hopper-medium-expert and maze-umaze; plans"
+    )
+    assert by_opponent["full_diffusion"].endswith("times slower.")
+    assert "does not hold" in claim(results)
+    scores["normalised_score"] = np.random.default_rng(0).normal(50, 5, size=len(scores))
+    assert verdicts(results)[0].summary.startswith("No detectable difference in score on")
+
+
+def test_smallest_run_has_a_report(report):
+    folder = report(tasks=["hopper-medium-expert"], seeds=[0], planners=["draft"])
+    assert "did not run" in (folder / "index.html").read_text()
+    assert not (folder / "figures" / "plan_refinement.png").exists()

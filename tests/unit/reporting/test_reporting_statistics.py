@@ -1,0 +1,98 @@
+"""The report's numbers against plain recomputation from the files."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trajectory_diffuser.reporting.artefacts import read_results
+from trajectory_diffuser.reporting.statistics import bootstrap_means, compare, confidence_interval, headline
+
+
+@pytest.fixture
+def results(params, root):
+    return read_results(params, root)
+
+
+def episodes(root, task, seed, planner):
+    return pd.read_csv(root / f"results/runs/{task}/seed{seed}/evaluation/{planner}/episodes.csv")
+
+
+def test_headline_is_what_the_files_say(params, root, results):
+    table = headline(results)
+    assert len(table) == len(params["run"]["tasks"]) * len(params["run"]["planners"])
+    for row in table.itertuples():
+        files = [episodes(root, row.task, seed, row.planner) for seed in params["run"]["seeds"]]
+        means = np.array([file["normalised_score"].mean() for file in files])
+        assert row.mean == pytest.approx(means.mean())
+        assert row.spread == pytest.approx(np.sqrt(((means - means.mean()) ** 2).sum() / (len(means) - 1)))
+        assert row.episodes == sum(len(file) for file in files)
+        assert row.low < row.mean < row.high
+        latency = pd.read_csv(root / f"results/runs/{row.task}/latency/latency.csv")
+        latency = latency[latency["batch"] == 1].set_index("planner")["p50_seconds"]
+        assert row.p50_seconds == latency[row.planner]
+        assert row.speedup == pytest.approx(latency["full_diffusion"] / latency[row.planner])
+        if row.task == "maze-umaze":
+            assert row.success == pytest.approx(np.mean([file["reached_goal"].mean() for file in files]))
+            crossings = [file["wall_crossing_fraction"].mean() for file in files]
+            assert row.wall_crossing == pytest.approx(np.mean(crossings))
+        else:
+            assert np.isnan(row.success) and np.isnan(row.wall_crossing)
+
+
+def test_intervals_are_deterministic_and_narrow_with_more_episodes():
+    generator = np.random.default_rng(0)
+    few = [generator.normal(50, 10, size=10) for _ in range(3)]
+    many = [generator.normal(50, 10, size=1000) for _ in range(3)]
+    assert confidence_interval(few, 0.95, 500, seed=1) == confidence_interval(few, 0.95, 500, seed=1)
+    width = {len(groups[0]): np.ptp(confidence_interval(groups, 0.95, 500, seed=1)) for groups in (few, many)}
+    assert width[1000] < width[10] / 3
+
+
+def test_bootstrap_resamples_seeds_and_episodes():
+    # Without spread inside the seeds, only the choice of seeds varies: 0, 5 or 10, in shares 1, 2, 1.
+    means = bootstrap_means([np.zeros(4), np.full(6, 10.0)], samples=4000, seed=0)
+    values, counts = np.unique(means, return_counts=True)
+    assert values.tolist() == [0.0, 5.0, 10.0]
+    assert counts / 4000 == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
+    # One seed: the ordinary bootstrap, whose standard deviation is that of a mean.
+    sample = np.random.default_rng(1).normal(size=50)
+    means = bootstrap_means([sample], samples=4000, seed=0)
+    assert means.std() == pytest.approx(sample.std() / np.sqrt(50), rel=0.05)
+    assert means.mean() == pytest.approx(sample.mean(), abs=0.02)
+
+
+def test_interval_covers_the_true_mean_as_often_as_it_says():
+    generator = np.random.default_rng(2)
+    covered = 0
+    for trial in range(200):
+        low, high = confidence_interval([generator.normal(3, 1, size=40)], 0.9, 300, seed=trial)
+        covered += low <= 3 <= high
+    assert covered / 200 == pytest.approx(0.9, abs=0.06)
+
+
+def test_comparison_pairs_the_episodes_that_both_ran(params, root, results):
+    for comparison in compare(results, "full_diffusion"):
+        differences = []
+        for seed in params["run"]["seeds"]:
+            both = pd.merge(
+                episodes(root, comparison.task, seed, "trajectory_diffuser"),
+                episodes(root, comparison.task, seed, "full_diffusion"),
+                on="environment_seed",
+            )
+            assert len(both) == params["planners"]["full_diffusion"]["episodes"]
+            differences.append((both["normalised_score_x"] - both["normalised_score_y"]).mean())
+        assert comparison.difference == pytest.approx(np.mean(differences))
+        assert comparison.episodes == 2 * params["planners"]["full_diffusion"]["episodes"]
+        assert comparison.low < comparison.difference < comparison.high
+        assert comparison.finding == "higher"
+
+
+@pytest.mark.parametrize(
+    ("shift", "finding"), [(40.0, "higher"), (0.0, "no detectable difference"), (-40.0, "lower")]
+)
+def test_finding_follows_the_data(results, shift, finding):
+    scores = results.scores
+    noise = np.random.default_rng(3).normal(0, 5, size=len(scores))
+    mine = scores["planner"] == "trajectory_diffuser"
+    scores["normalised_score"] = 50 + noise + np.where(mine, shift, 0.0)
+    assert {comparison.finding for comparison in compare(results, "draft")} == {finding}

@@ -1,0 +1,222 @@
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.params import PARAMS_FILE, load_params, planner_episodes
+
+ROOT = Path(__file__).parents[2]
+BASE = yaml.safe_load((ROOT / PARAMS_FILE).read_text())
+TASK = BASE["run"]["tasks"][0]
+REMOVED = object()
+BEHAVIOUR = {"kind": "behaviour", "ladder": "hopper", "mixture": [{"rungs": "expert", "noise": 1.0, "share": 1.0}]}
+ROW = {
+    "start": "draft",
+    "refine_steps": 3,
+    "forward_noise": False,
+    "sampler": "ddpm",
+    "guidance": "task",
+    "candidates": 1,
+    "temperature": 0.5,
+}
+PLANNER = "planners.x"
+
+
+def changed(changes: dict[str, Any]) -> dict[str, Any]:
+    """The shipped parameters with the values at dotted keys replaced; TASK stands for the first task."""
+    params = copy.deepcopy(BASE)
+    for key, value in changes.items():
+        *path, last = key.split(".")
+        section = params
+        for name in path:
+            section = section[TASK if name == "TASK" else name]
+        if value is REMOVED:
+            del section[last]
+        else:
+            section[TASK if last == "TASK" else last] = copy.deepcopy(value)
+    return params
+
+
+def message(tmp_path: Path, text: str) -> str:
+    file = tmp_path / "params.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError) as caught:
+        load_params(file)
+    line = str(caught.value)
+    assert line.startswith(f"{file}: ")
+    assert "\n" not in line
+    return line.removeprefix(f"{file}: ")
+
+
+# What is changed; the key that the message must begin with; what else it must say (the remedy among it).
+MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
+    "misspelt key": (
+        {"train_value.learning_rat": 0.1},
+        "train_value",
+        ["'learning_rat'", "did you mean 'learning_rate'?"],
+    ),
+    "misspelt key in place of the right one": (
+        {"train_value.steps": REMOVED, "train_value.stepss": 3},
+        "train_value",
+        ["'stepss'", "did you mean 'steps'?"],
+    ),
+    "unknown key": (
+        {"run.colour": "red"},
+        "run",
+        ["'colour'", "known: tasks, seeds, planners, device"],
+    ),
+    "misspelt section": ({"trane_value": {}}, "the file", ["'trane_value'", "did you mean 'train_value'?"]),
+    "missing section": ({"evaluate": REMOVED}, "the file", ["'evaluate' is missing", "add it"]),
+    "missing key": ({"evaluate.episodes": REMOVED}, "evaluate", ["'episodes' is missing", "add it"]),
+    "text for a number": ({"train_value.steps": "many"}, "train_value.steps", ["optimiser steps"]),
+    "exponent without a point": (
+        {"train_value.learning_rate": "3e-4"},
+        "train_value.learning_rate",
+        ["'3e-4' is text to YAML", "write 0.0003"],
+    ),
+    "small exponent without a point": (
+        {"train_value.learning_rate": "3e-12"},
+        "train_value.learning_rate",
+        ["write 3.0e-12"],
+    ),
+    "quoted whole number": ({"train_value.steps": "100"}, "train_value.steps", ["write 100 "]),
+    "fraction for a count": ({"train_value.steps": 10.5}, "train_value.steps", ["10.5", "integer"]),
+    "real number for a count": ({"train_value.steps": 10.0}, "train_value.steps", ["10.0", "integer"]),
+    "truth value for a number": ({"train_value.steps": True}, "train_value.steps", ["True", "integer"]),
+    "not a number": ({"train_value.learning_rate": float("nan")}, "train_value.learning_rate", ["nan"]),
+    "infinite": ({"train_value.learning_rate": float("inf")}, "train_value.learning_rate", ["inf"]),
+    "out of range": ({"train_transformer.dropout": 1.5}, "train_transformer.dropout", ["1.5", "probability"]),
+    "unknown device": ({"run.device": "gpu"}, "run.device", ["'gpu'", "'auto', 'cpu', 'cuda'"]),
+    "unknown task": (
+        {"run.tasks": [TASK[:-1]]},
+        "run.tasks",
+        [f"'{TASK[:-1]}' has no entry", f"did you mean '{TASK}'?"],
+    ),
+    "unknown planner": (
+        {"run.planners": ["drift"]},
+        "run.planners",
+        ["'drift' has no entry", "did you mean 'draft'?"],
+    ),
+    "repeated task": ({"run.tasks": [TASK, TASK]}, "run.tasks", [TASK, "repeats", "list each once"]),
+    "repeated seed": ({"run.seeds": [0, 1, 0]}, "run.seeds", ["[0, 1, 0]", "repeats", "list each once"]),
+    "no seed": ({"run.seeds": []}, "run.seeds", ["non-empty", "training seeds"]),
+    "seeds left empty": ({"run.seeds": None}, "run.seeds", ["array", "training seeds"]),
+    "negative seed": ({"run.seeds": [-1]}, "run.seeds.0", ["-1"]),
+    "seed that is no whole number": ({"run.seeds": [0.0]}, "run.seeds.0", ["0.0", "integer"]),
+    "task name with a strange character": (
+        {"tasks.my_task": BASE["tasks"][TASK]},
+        "tasks",
+        ["'my_task' is not a valid name", "use one that matches"],
+    ),
+    "unknown key of a source": (
+        {"tasks.TASK.source": BEHAVIOUR | {"stairs": 1}},
+        "tasks.TASK.source",
+        ["'stairs'", "known: kind, ladder, mixture"],
+    ),
+    "unknown kind of source": (
+        {"tasks.TASK.source": BEHAVIOUR | {"kind": "behavior"}},
+        "tasks.TASK.source.kind",
+        ["'behavior'", "one of: behaviour, controller"],
+    ),
+    "unknown rungs": (
+        {"tasks.TASK.source": BEHAVIOUR | {"mixture": [{"rungs": "best", "noise": 1.0, "share": 1.0}]}},
+        "tasks.TASK.source.mixture.0.rungs",
+        ["'best'", "'medium', 'expert', 'replay'"],
+    ),
+    "shares that are no whole": (
+        {"tasks.TASK.source": BEHAVIOUR | {"mixture": [{"rungs": "expert", "noise": 1.0, "share": 0.6}]}},
+        "tasks.TASK.source.mixture",
+        ["add up to 0.6", "make it 1"],
+    ),
+    "reference scores the wrong way round": (
+        {"tasks.TASK.reference_scores": {"minimum": 2.0, "maximum": 1.0, "origin": "me"}},
+        "tasks.TASK.reference_scores",
+        ["maximum must be above minimum"],
+    ),
+    "neither measured nor two scores": (
+        {"tasks.TASK.reference_scores": "measure"},
+        "tasks.TASK.reference_scores",
+        ["measure", "measured: random policy"],
+    ),
+    "horizon that cannot be halved": (
+        {"train_diffusion.channel_multipliers": [1, 2, 4], "tasks.TASK.horizon": 18},
+        "tasks.TASK.horizon",
+        ["18 must be a multiple of 4", "channel_multipliers"],
+    ),
+    "width that heads do not divide": (
+        {"train_transformer.width": 20, "train_transformer.heads": 4},
+        "train_transformer.width",
+        ["20", "multiple of 2 * heads (8)"],
+    ),
+    "word for refinement steps": (
+        {PLANNER: ROW | {"refine_steps": "al"}},
+        f"{PLANNER}.refine_steps",
+        ["all: K"],
+    ),
+    "more refinement steps than the chain has": (
+        {"train_diffusion.diffusion_steps": 50, PLANNER: ROW | {"refine_steps": 51}},
+        f"{PLANNER}.refine_steps",
+        ["51 is more than", "use at most 50, or all"],
+    ),
+    "noise left as it is": (
+        {PLANNER: ROW | {"start": "noise", "refine_steps": 0}},
+        f"{PLANNER}.refine_steps",
+        ["0 leaves", "use at least 1"],
+    ),
+    "ddpm that skips steps": (
+        {PLANNER: ROW | {"start": "noise"}},
+        f"{PLANNER}.refine_steps",
+        ["ddpm from noise", "use all, or sampler: ddim"],
+    ),
+    "noise on noise": (
+        {PLANNER: ROW | {"start": "noise", "refine_steps": "all", "forward_noise": True}},
+        f"{PLANNER}.forward_noise",
+        ["use false"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "key", "says"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_line_with_file_key_and_remedy(tmp_path, changes, key, says):
+    line = message(tmp_path, yaml.safe_dump(changed(changes), sort_keys=False))
+    assert line.startswith(f"{key.replace('TASK', TASK)}: ")
+    for part in says:
+        assert part in line
+
+
+def test_a_key_given_twice_is_refused_with_its_line(tmp_path):
+    text = (ROOT / PARAMS_FILE).read_text()
+    assert "key 'evaluate' is given more than once" in message(tmp_path, text + "\nevaluate: {}\n")
+
+
+def test_a_key_that_is_not_text_is_refused(tmp_path):
+    assert "key 1 is not text; put it in quotes" in message(tmp_path, "planners: {1: {}}")
+
+
+@pytest.mark.parametrize(("text", "says"), [("run: [", "not valid YAML"), ("", "None"), ("- 1", "'object'")])
+def test_what_is_no_mapping_is_refused(tmp_path, text, says):
+    assert says in message(tmp_path, text)
+
+
+def test_a_missing_file_says_where_to_run_from(tmp_path):
+    with pytest.raises(UserError, match=r"nowhere\.yaml: not found; run from the repository's root"):
+        load_params(tmp_path / "nowhere.yaml")
+
+
+def test_the_shipped_parameters_are_valid_and_returned_as_written():
+    assert load_params(ROOT / PARAMS_FILE) == BASE
+
+
+@pytest.mark.parametrize("row", [ROW, ROW | {"refine_steps": "all"}, ROW | {"guidance": 1.2, "episodes": 5}])
+def test_valid_planner_rows_pass(tmp_path, row):
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump(changed({PLANNER: row})))
+    assert load_params(file)["planners"]["x"] == row
+
+
+def test_a_planner_row_may_set_its_own_number_of_episodes():
+    params = {"evaluate": {"episodes": 10}, "planners": {"a": {}, "b": {"episodes": 5}}}
+    assert [planner_episodes(params, name) for name in "ab"] == [10, 5]

@@ -1,0 +1,62 @@
+"""Environments as params.yaml describes them."""
+
+import numpy as np
+import pytest
+
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.datasets.environments import make_environment, make_vector_environment
+
+MAZE = {
+    "id": "PointMaze_UMaze-v3",
+    "max_episode_steps": 20,
+    "observation_keys": ["observation", "desired_goal"],
+}
+HOPPER = {"id": "Hopper-v5", "max_episode_steps": 20, "observation_keys": None}
+
+
+@pytest.mark.parametrize(
+    "keys", [["observation", "desired_goal"], ["desired_goal", "observation"], ["achieved_goal"]]
+)
+def test_observations_are_joined_in_the_given_order(keys: list[str]) -> None:
+    environment = make_environment({**MAZE, "observation_keys": keys})
+    observation, _ = environment.reset(seed=3)
+    parts, _ = environment.unwrapped.reset(seed=3)
+    np.testing.assert_array_equal(observation, np.concatenate([parts[key] for key in keys]))
+    assert environment.observation_space.shape == observation.shape
+
+
+def test_maze_episodes_go_on_at_the_goal_until_they_are_cut_off() -> None:
+    environment = make_environment(MAZE)
+    observation, _ = environment.reset(seed=0)
+    inner = environment.unwrapped
+    inner.point_env.set_state(np.array(observation[4:6]), np.zeros(2))  # put the point on its goal
+    for step in range(1, 21):
+        observation, reward, terminated, truncated, _ = environment.step(np.zeros(2, np.float32))
+        assert (reward, terminated, truncated) == (1.0, False, step == 20)
+    np.testing.assert_array_equal(observation[4:6], inner.goal)
+
+
+def test_vector_environment_is_the_single_ones_side_by_side() -> None:
+    vector, single = make_vector_environment(HOPPER, 3), make_environment(HOPPER)
+    observations, _ = vector.reset(seed=[5, 6, 7])
+    assert observations.shape == (3, 11)
+    for index, seed in enumerate((5, 6, 7)):
+        np.testing.assert_array_equal(observations[index], single.reset(seed=seed)[0])
+    action = np.full(3, 0.3, np.float32)
+    stepped = vector.step(np.tile(action, (3, 1)))[0]
+    np.testing.assert_array_equal(stepped[2], single.step(action)[0])
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({**HOPPER, "id": "Hoper-v5"}, r"environment\.id.*'Hoper-v5'"),
+        ({**HOPPER, "observation_keys": ["observation"]}, r"observation_keys.*Hopper-v5.*null"),
+        ({**MAZE, "observation_keys": None}, r"observation_keys.*None.*desired_goal"),
+        ({**MAZE, "observation_keys": ["observation", "goal"]}, r"observation_keys.*'goal'.*desired_goal"),
+    ],
+)
+def test_mistakes_are_named_in_one_line(environment: dict, words: str) -> None:
+    with pytest.raises(UserError, match=words) as caught:
+        make_environment(environment)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,204 @@
+"""Prepared arrays and the batches drawn from them, against loops that spell out what is meant."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.datasets.collection import Episode
+from trajectory_diffuser.datasets.normaliser import Normaliser
+from trajectory_diffuser.datasets.preparation import content_hash, flatten, hold_out, returns_to_go
+from trajectory_diffuser.datasets.windows import PreparedDataset, TransitionSampler, WindowSampler
+
+CPU = torch.device("cpu")
+LENGTHS = (6, 2, 5, 3)
+TERMINATED = (True, True, False, False)
+
+
+def make_episode(index: int, length: int, terminated: bool) -> Episode:
+    """Observation (episode, time): a window's rows say where they come from."""
+    observations = np.stack([np.full(length + 1, index), np.arange(length + 1)], axis=1).astype(float)
+    actions = (100 * index + np.arange(length, dtype=float))[:, None]
+    return Episode(observations, actions, np.arange(1.0, length + 1) * (index + 1), terminated, seed=index)
+
+
+@pytest.fixture
+def episodes() -> list[Episode]:
+    return [make_episode(i, n, t) for i, (n, t) in enumerate(zip(LENGTHS, TERMINATED, strict=True))]
+
+
+def dataset_of(episodes: list[Episode], held_out: tuple[int, ...] = ()) -> PreparedDataset:
+    arrays = flatten(episodes)
+    identity = Normaliser(*(np.array(values, np.float32) for values in ([0, 0], [1, 1], [0, 0], [9, 9])))
+    held = np.isin(np.arange(len(episodes)), held_out)
+    return PreparedDataset(**arrays, validation=held, normaliser=identity, provenance={"task": "toy"})
+
+
+def all_windows(sampler: WindowSampler) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    parts = sampler.windows(torch.arange(len(sampler.starts)))
+    return list(zip(*(part.numpy() for part in parts), strict=True))
+
+
+def test_returns_to_go_is_the_sum_of_what_follows() -> None:
+    rewards = np.random.default_rng(0).normal(size=50)
+    expected = [sum(rewards[t:]) for t in range(51)]
+    np.testing.assert_allclose(returns_to_go(rewards), expected, atol=1e-12)
+
+
+def test_flat_arrays_are_found_by_the_offsets(episodes: list[Episode]) -> None:
+    arrays = flatten(episodes)
+    offsets = arrays["episode_offsets"]
+    assert offsets.dtype == np.int64
+    assert offsets[-1] == len(arrays["actions"]) == len(arrays["observations"]) - len(episodes)
+    for index, episode in enumerate(episodes):
+        start, stop = offsets[index], offsets[index + 1]
+        np.testing.assert_array_equal(
+            arrays["observations"][start + index : stop + index + 1], episode.observations
+        )
+        np.testing.assert_array_equal(arrays["actions"][start:stop], episode.actions)
+        assert arrays["returns_to_go"][stop + index] == 0
+        assert arrays["returns_to_go"][start + index] == episode.rewards.sum()
+
+
+@pytest.mark.parametrize("length", [2, 4, 7, 9])
+def test_masked_windows_start_at_every_state_with_a_successor(episodes: list[Episode], length: int) -> None:
+    windows = all_windows(WindowSampler(dataset_of(episodes), length, CPU, return_scale=2.0))
+    assert len(windows) == sum(LENGTHS)
+    expected_starts = [(i, t) for i, n in enumerate(LENGTHS) for t in range(n)]
+    for (states, returns, mask), (index, start) in zip(windows, expected_starts, strict=True):
+        times = np.minimum(start + np.arange(length), LENGTHS[index])
+        np.testing.assert_array_equal(states, np.stack([np.full(length, index), times], axis=1))
+        np.testing.assert_array_equal(mask, start + np.arange(length) <= LENGTHS[index])
+        np.testing.assert_allclose(returns, returns_to_go(episodes[index].rewards)[times] / 2.0)
+
+
+@pytest.mark.parametrize("length", [2, 4, 6])
+def test_absorbing_windows_repeat_a_termination_and_never_pass_a_truncation(
+    episodes: list[Episode], length: int
+) -> None:
+    windows = all_windows(WindowSampler(dataset_of(episodes), length, CPU, absorbing=True))
+    starts = {(int(states[0, 0]), int(states[0, 1])) for states, _, _ in windows}
+    expected = {
+        (i, t)
+        for i, (n, terminated) in enumerate(zip(LENGTHS, TERMINATED, strict=True))
+        for t in range(n)
+        if terminated or t + length <= n + 1
+    }
+    assert starts == expected
+    assert len(windows) == len(expected)
+    for states, returns, mask in windows:
+        index = int(states[0, 0])
+        assert mask.all()
+        assert (states[:, 0] == index).all()
+        np.testing.assert_array_equal(
+            states[:, 1], np.minimum(states[0, 1] + np.arange(length), LENGTHS[index])
+        )
+        past = states[0, 1] + np.arange(length) >= LENGTHS[index]
+        assert (returns[past] == 0).all()
+
+
+def test_transitions_are_consecutive_and_carry_their_action(episodes: list[Episode]) -> None:
+    sampler = TransitionSampler(dataset_of(episodes, held_out=(0, 2)), CPU, return_scale=2.0)
+    states, next_states, actions, returns = sampler.sample(500)
+    assert states.shape == next_states.shape == (500, 2)
+    assert set(states[:, 0].tolist()) == {1.0, 3.0}
+    assert torch.equal(next_states, states + torch.tensor([0.0, 1.0]))
+    assert torch.equal(actions[:, 0], 100 * states[:, 0] + states[:, 1])
+    for (index, time), value in zip(states.long().tolist(), returns.tolist(), strict=True):
+        assert value == returns_to_go(episodes[index].rewards)[time] / 2.0
+
+
+def test_splits_share_no_episode(episodes: list[Episode]) -> None:
+    dataset = dataset_of(episodes, held_out=(1,))
+    for split, expected in (("train", {0.0, 2.0, 3.0}), ("validation", {1.0})):
+        states, _, _ = WindowSampler(dataset, 2, CPU, split=split).sample(400)
+        assert set(states[..., 0].ravel().tolist()) == expected
+
+
+def test_no_validation_episode_leaves_an_empty_sampler(episodes: list[Episode]) -> None:
+    dataset = dataset_of(episodes)
+    assert WindowSampler(dataset, 2, CPU, split="validation").empty
+    assert TransitionSampler(dataset, CPU, split="validation").empty
+    assert not WindowSampler(dataset, 2, CPU).empty
+
+
+def test_truncated_episodes_shorter_than_the_window_are_refused(episodes: list[Episode]) -> None:
+    with pytest.raises(UserError, match=r"tasks\.toy\.horizon.*7 states"):
+        WindowSampler(dataset_of(episodes[2:]), 7, CPU, absorbing=True)
+
+
+def test_batches_depend_on_the_seed_alone(episodes: list[Episode]) -> None:
+    sampler = WindowSampler(dataset_of(episodes), 3, CPU)
+
+    def batch(seed: int) -> torch.Tensor:
+        torch.manual_seed(seed)
+        return sampler.sample(16)[0]
+
+    assert torch.equal(batch(1), batch(1))
+    assert not torch.equal(batch(1), batch(2))
+    own = sampler.sample(16, torch.Generator().manual_seed(1))[0]
+    assert torch.equal(own, batch(1))
+
+
+def test_starts_are_uniform(episodes: list[Episode]) -> None:
+    torch.manual_seed(0)
+    states, _, _ = WindowSampler(dataset_of(episodes), 2, CPU).sample(16_000)
+    counts = np.unique(states[:, 0].numpy(), axis=0, return_counts=True)[1]
+    assert len(counts) == sum(LENGTHS)
+    assert abs(counts / 1000 - 1).max() < 0.15
+
+
+def test_missing_arrays_name_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"prepare_dataset\.py --task toy"):
+        PreparedDataset.load(tmp_path / "toy")
+
+
+def test_hold_out_takes_the_share_and_never_everything() -> None:
+    assert hold_out(100, 0.05, seed=0).sum() == 5
+    assert hold_out(1, 0.5, seed=0).sum() == 0
+    assert hold_out(4, 0.05, seed=0).sum() == 0
+    np.testing.assert_array_equal(hold_out(100, 0.05, seed=3), hold_out(100, 0.05, seed=3))
+    assert (hold_out(100, 0.05, seed=0) != hold_out(100, 0.05, seed=1)).any()
+
+
+def test_content_hash_notices_any_change(episodes: list[Episode]) -> None:
+    arrays = flatten(episodes)
+    before = content_hash(arrays)
+    assert content_hash(flatten(episodes)) == before
+    arrays["rewards"] = arrays["rewards"] + np.float32(1e-6)
+    assert content_hash(arrays) != before
+
+
+class TestNormaliser:
+    def test_round_trip_for_arrays_and_tensors(self) -> None:
+        observations = np.random.default_rng(0).normal(3.0, 7.0, size=(200, 4)).astype(np.float32)
+        normaliser = Normaliser.fit(observations)
+        normalised = normaliser.normalise(observations)
+        np.testing.assert_allclose(normalised.mean(axis=0), 0, atol=1e-5)
+        np.testing.assert_allclose(normalised.std(axis=0), 1, atol=1e-5)
+        np.testing.assert_allclose(normaliser.unnormalise(normalised), observations, atol=1e-4)
+        tensor = torch.from_numpy(observations)
+        torch.testing.assert_close(normaliser.normalise(tensor), torch.from_numpy(normalised))
+        torch.testing.assert_close(normaliser.unnormalise(normaliser.normalise(tensor)), tensor)
+
+    def test_constant_dimension_is_only_centred(self) -> None:
+        observations = np.full((10, 1), 5.0, np.float32)
+        normaliser = Normaliser.fit(observations)
+        assert normaliser.std.tolist() == [1.0]
+        assert (normaliser.normalise(observations) == 0).all()
+
+    def test_bounds_enclose_the_data(self) -> None:
+        observations = np.random.default_rng(1).normal(size=(50, 3)).astype(np.float32)
+        normaliser = Normaliser.fit(observations)
+        normalised = normaliser.normalise(observations)
+        np.testing.assert_array_equal(normaliser.normalised_minimum, normalised.min(axis=0))
+        np.testing.assert_array_equal(normaliser.normalised_maximum, normalised.max(axis=0))
+
+    def test_json_round_trip_is_exact(self) -> None:
+        normaliser = Normaliser.fit(np.random.default_rng(2).normal(size=(50, 3)))
+        restored = Normaliser.from_json(json.loads(json.dumps(normaliser.to_json())))
+        for name in ("mean", "std", "minimum", "maximum"):
+            np.testing.assert_array_equal(getattr(restored, name), getattr(normaliser, name))

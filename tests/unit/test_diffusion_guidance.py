@@ -1,0 +1,52 @@
+import pytest
+import torch
+
+from trajectory_diffuser.diffusion.guidance import classifier_free_guidance
+
+
+class Recorder:
+    """A network whose two branches are known; counts its calls."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __call__(self, plan, step, return_to_go, conditional):
+        self.calls.append((plan, step, return_to_go, conditional))
+        return (
+            torch.where(conditional[:, None, None], plan * return_to_go[:, None, None], -plan)
+            + step[:, None, None]
+        )
+
+
+PLAN = torch.randn(3, 4, 2, generator=torch.Generator().manual_seed(0))
+RETURNS = torch.tensor([1.0, 2.0, 3.0])
+CONDITIONAL = PLAN * RETURNS[:, None, None] + 7
+UNCONDITIONAL = -PLAN + 7
+
+
+def guided(weight):
+    network = Recorder()
+    return classifier_free_guidance(network, PLAN, 7, RETURNS, weight), network.calls
+
+
+@pytest.mark.parametrize(("weight", "branch"), [(0, UNCONDITIONAL), (1, CONDITIONAL), (0.0, UNCONDITIONAL)])
+def test_weights_zero_and_one_are_a_single_branch_and_cost_one(weight, branch):
+    result, calls = guided(weight)
+    assert torch.equal(result, branch)
+    assert [len(plan) for plan, *_ in calls] == [3]
+
+
+@pytest.mark.parametrize("weight", [-0.5, 0.3, 0.999, 1.2, 4.0])
+def test_other_weights_are_linear_in_the_branches_and_cost_one_call_of_both(weight):
+    result, calls = guided(weight)
+    torch.testing.assert_close(result, (1 - weight) * UNCONDITIONAL + weight * CONDITIONAL)
+    assert [len(plan) for plan, *_ in calls] == [6]
+
+
+def test_each_plan_is_asked_once_with_and_once_without_its_own_return():
+    _, [(plan, step, returns, conditional)] = guided(1.5)
+    for index in range(3):
+        rows = (plan == PLAN[index]).all(dim=(1, 2))
+        assert returns[rows].tolist() == [RETURNS[index]] * 2
+        assert sorted(conditional[rows].tolist()) == [False, True]
+    assert step.tolist() == [7] * 6

@@ -1,0 +1,292 @@
+from itertools import pairwise
+
+import pytest
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler
+from small_models import make_diffusion
+
+from trajectory_diffuser.diffusion.schedule import end_of_chain, whole_chain
+
+B, H, STATE, K = 3, 6, 2, 100
+RETURNS = torch.ones(B)
+
+
+def some_plan(seed=0, batch=B):
+    return torch.randn(batch, H, STATE, generator=torch.Generator().manual_seed(seed))
+
+
+def wrong_on_purpose(plan, step, return_to_go, conditional):
+    """A fixed function with outputs far enough off that clipping matters."""
+    return torch.sin(3 * plan) + 0.5 * plan.roll(1, dims=1) + 0.01 * step[:, None, None]
+
+
+def chain(network=wrong_on_purpose, **options):
+    return make_diffusion(network, **({"steps": K, "state_size": STATE, "bound": 1.5} | options))
+
+
+def diffusers_options(prediction):
+    return {
+        "num_train_timesteps": K,
+        "beta_schedule": "squaredcos_cap_v2",
+        "prediction_type": "v_prediction" if prediction == "velocity" else "epsilon",
+        "timestep_spacing": "trailing",
+        "clip_sample": True,
+        "clip_sample_range": 1.5,
+    }
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "velocity"])
+def test_ddpm_steps_are_those_of_diffusers_with_the_same_noise(prediction):
+    scheduler = DDPMScheduler(variance_type="fixed_small", **diffusers_options(prediction))
+    diffusion, plan = chain(prediction=prediction), some_plan()
+    for step in end_of_chain(K):
+        clean = diffusion.predict_clean(plan, step, RETURNS, 1.0)
+        noise = torch.randn(plan.shape, generator=torch.Generator().manual_seed(step))
+        ours = diffusion.reverse_step(plan, clean, step, step - 1, 1.0, noise)
+        output = wrong_on_purpose(plan, torch.full((B,), step), RETURNS, None)
+        theirs = scheduler.step(output, step, plan, generator=torch.Generator().manual_seed(step))
+        torch.testing.assert_close(clean, theirs.pred_original_sample, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(ours, theirs.prev_sample, rtol=1e-4, atol=1e-4)
+        plan = ours
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "velocity"])
+@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("calls", [5, 20, 100])
+def test_strided_steps_are_those_of_diffusers_with_the_same_noise(prediction, eta, calls):
+    scheduler = DDIMScheduler(set_alpha_to_one=True, **diffusers_options(prediction))
+    scheduler.set_timesteps(calls)
+    diffusion, plan, steps = chain(prediction=prediction), some_plan(), whole_chain(K, calls)
+    for step, next_step in zip(steps, [*steps[1:], -1], strict=True):
+        clean = diffusion.predict_clean(plan, step, RETURNS, 1.0)
+        noise = some_plan(step)
+        ours = diffusion.reverse_step(plan, clean, step, next_step, eta, noise)
+        output = wrong_on_purpose(plan, torch.full((B,), step), RETURNS, None)
+        theirs = scheduler.step(
+            output, step, plan, eta=eta, use_clipped_model_output=True, variance_noise=noise
+        )
+        torch.testing.assert_close(ours, theirs.prev_sample, rtol=1e-4, atol=1e-4)
+        plan = ours
+
+
+def test_clipping_was_at_work_in_these_comparisons():
+    clean = chain().predict_clean(some_plan(), K - 1, RETURNS, 1.0)
+    assert (clean.abs() == 1.5).any()
+
+
+def test_each_dimension_is_clipped_to_its_own_bounds():
+    diffusion = chain(lambda plan, *_: 1e4 * torch.sign(plan))
+    diffusion.minimum, diffusion.maximum = torch.tensor([-1.0, -2.0]), torch.tensor([3.0, 4.0])
+    clean = diffusion.predict_clean(some_plan(), 50, RETURNS, 1.0)
+    assert sorted(set(clean[..., 0].flatten().tolist())) == [-1.0, 3.0]
+    assert sorted(set(clean[..., 1].flatten().tolist())) == [-2.0, 4.0]
+
+
+def test_noise_is_added_in_closed_form():
+    diffusion, plan, noise = chain(), some_plan(), some_plan(1)
+    step = torch.tensor([0, 40, K - 1])
+    noisy = diffusion.add_noise(plan, step, noise)
+    for index in range(B):
+        signal = float(diffusion.alpha_bar[step[index]])
+        expected = signal**0.5 * plan[index] + (1 - signal) ** 0.5 * noise[index]
+        torch.testing.assert_close(noisy[index], expected)
+    assert torch.equal(diffusion.add_noise(plan, 40, noise)[1], noisy[1])
+    torch.testing.assert_close(diffusion.add_noise(plan, 40, 0.0), diffusion.alpha_bar[40].sqrt() * plan)
+
+
+def gaussian(mean, std, prediction, diffusion_alpha_bar):
+    """The optimal denoiser of independent normal data, E[x_0 | x_t] in closed form."""
+
+    def network(plan, step, return_to_go, conditional):
+        signal = diffusion_alpha_bar[step][:, None, None]
+        gain = std**2 * signal.sqrt() / (signal * std**2 + 1 - signal)
+        clean = mean + gain * (plan - signal.sqrt() * mean)
+        epsilon = (plan - signal.sqrt() * clean) / (1 - signal).sqrt()
+        velocity = signal.sqrt() * epsilon - (1 - signal).sqrt() * clean
+        return epsilon if prediction == "epsilon" else velocity
+
+    return network
+
+
+def deviation_after(std, signals, sampler):
+    """Of sampling with the denoiser above: a step scales the distance to sqrt(signal) mean and adds noise."""
+    variance = 1.0
+    for now, then in pairwise(signals):
+        gain = std**2 * now**0.5 / (now * std**2 + 1 - now)
+        sigma2 = (1 - then) / (1 - now) * (1 - now / then) if sampler == "ddpm" else 0.0
+        towards = (1 - then - sigma2) ** 0.5 * (1 - now**0.5 * gain) / (1 - now) ** 0.5
+        variance = (then**0.5 * gain + towards) ** 2 * variance + sigma2
+    return variance**0.5
+
+
+@pytest.mark.parametrize(
+    ("prediction", "schedule", "sampler", "calls"),
+    [
+        ("velocity", "cosine", "ddpm", K),
+        ("epsilon", "linear", "ddpm", K),
+        ("velocity", "cosine", "ddim", K),
+        ("epsilon", "linear", "ddim", 50),
+        ("velocity", "cosine", "ddim", 5),
+    ],
+)
+def test_normal_data_come_back_with_their_mean_and_deviation(prediction, schedule, sampler, calls):
+    mean, std, batch = 0.7, 0.5, 1500
+    options = {"prediction": prediction, "schedule": schedule, "bound": 1e6}
+    signal = chain(**options).alpha_bar
+    diffusion = chain(gaussian(mean, std, prediction, signal), **options)
+    generator, steps = torch.Generator().manual_seed(0), whole_chain(K, calls)
+    noise = torch.randn(batch, H, STATE, generator=generator)
+    plans = diffusion.denoise(noise, steps, torch.ones(batch), 1.0, sampler, 1.0, generator)[:, 1:]
+    assert float(plans.mean()) == pytest.approx(mean, abs=0.02)
+    expected = deviation_after(std, [*signal[steps].tolist(), 1.0], sampler)
+    assert float(plans.std()) == pytest.approx(expected, rel=0.02)
+    if calls >= 50:  # a chain of finitely many steps shrinks the data a little, a short one much
+        assert expected == pytest.approx(std, rel=0.07)
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "velocity"])
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim"])
+@pytest.mark.parametrize("steps", [whole_chain(K, K), whole_chain(K, 3), end_of_chain(4)])
+def test_a_single_true_plan_is_found_from_anywhere(prediction, sampler, steps):
+    truth = some_plan(5)[:1]
+    diffusion = chain(prediction=prediction, bound=10)
+    diffusion = chain(gaussian(truth, 0.0, prediction, diffusion.alpha_bar), prediction=prediction, bound=10)
+    plan = diffusion.denoise(some_plan(), steps, RETURNS, 1.0, sampler, 1.0)
+    torch.testing.assert_close(plan[:, 1:], truth[:, 1:].expand(B, -1, -1), atol=1e-3, rtol=0)
+
+
+def test_no_steps_return_the_plan_as_it_is():
+    plan = some_plan()
+    assert torch.equal(chain().denoise(plan, [], RETURNS, 1.2, "ddpm", 1.0), plan)
+
+
+def test_all_steps_from_noise_are_ordinary_ancestral_sampling():
+    diffusion = chain()
+    ours = diffusion.denoise(
+        some_plan(), end_of_chain(K), RETURNS, 1.2, "ddpm", 0.5, torch.Generator().manual_seed(3)
+    )
+    generator, plan, present = torch.Generator().manual_seed(3), some_plan(), some_plan()[:, 0]
+    for step in range(K - 1, -1, -1):
+        signal = diffusion.alpha_bar[step]
+        previous = diffusion.alpha_bar[step - 1] if step else torch.tensor(1.0)
+        beta = 1 - signal / previous
+        clean = diffusion.predict_clean(plan, step, RETURNS, 1.2)
+        # The posterior q(x_{t-1} | x_t, x_0), Ho et al. 2020, equations 6 and 7.
+        mean = previous.sqrt() * beta / (1 - signal) * clean
+        mean = mean + (1 - beta).sqrt() * (1 - previous) / (1 - signal) * plan
+        noise = 0.5 * torch.randn(plan.shape, generator=generator)
+        plan = mean + ((1 - previous) / (1 - signal) * beta).sqrt() * noise
+        plan[:, 0] = present
+    torch.testing.assert_close(ours, plan, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim"])
+@pytest.mark.parametrize("guidance", [1.0, 1.5])
+def test_the_network_sees_the_present_state_at_every_step_and_the_plan_keeps_it(sampler, guidance):
+    seen = []
+
+    def network(plan, step, return_to_go, conditional):
+        seen.append((int(step[0]), plan[:, 0].clone()))
+        return 10 * torch.ones_like(plan)
+
+    start = some_plan()
+    plan = chain(network).denoise(start.clone(), [30, 20, 10], RETURNS, guidance, sampler, 1.0)
+    assert [step for step, _ in seen] == [30, 20, 10]
+    for _, present in seen:
+        assert torch.equal(present, start[:, 0].repeat(len(present) // B, 1))
+    assert torch.equal(plan[:, 0], start[:, 0])
+    assert not torch.equal(plan[:, 1:], start[:, 1:])
+
+
+def test_the_plan_that_was_passed_in_is_left_alone():
+    start = some_plan()
+    chain().denoise(start, [3, 2, 1, 0], RETURNS, 1.0, "ddpm", 1.0)
+    assert torch.equal(start, some_plan())
+
+
+def refine(sampler, temperature, seed):
+    generator = torch.Generator().manual_seed(seed)
+    return chain().denoise(some_plan(), end_of_chain(10), RETURNS, 1.0, sampler, temperature, generator)
+
+
+def test_ddim_draws_nothing_and_ddpm_without_temperature_neither():
+    assert torch.equal(refine("ddim", 1.0, 1), refine("ddim", 1.0, 2))
+    assert torch.equal(refine("ddpm", 0.0, 1), refine("ddpm", 0.0, 2))
+    assert not torch.equal(refine("ddpm", 1.0, 1), refine("ddpm", 1.0, 2))
+    assert torch.equal(refine("ddpm", 1.0, 1), refine("ddpm", 1.0, 1))
+
+
+def test_the_last_step_adds_no_noise():
+    diffusion, plan = chain(), some_plan()
+    clean = diffusion.predict_clean(plan, 0, RETURNS, 1.0)
+    torch.testing.assert_close(diffusion.reverse_step(plan, clean, 0, -1, 1.0, some_plan(1)), clean)
+
+
+class Recorder:
+    """Keeps what the training loss asks; its answers are fixed but for the first state."""
+
+    def __init__(self, first=0.0):
+        self.first = first
+
+    def __call__(self, plan, step, return_to_go, conditional):
+        self.plan, self.step, self.conditional = plan.clone(), step, conditional
+        predicted = wrong_on_purpose(plan, step, return_to_go, conditional)
+        predicted[:, 0] = self.first
+        return predicted
+
+
+def loss_of(recorder, prediction, batch=B, label_dropout=0.25):
+    torch.manual_seed(0)
+    diffusion = chain(recorder, prediction=prediction)
+    return diffusion, float(diffusion.training_loss(some_plan(batch=batch), torch.ones(batch), label_dropout))
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "velocity"])
+def test_the_training_loss_is_the_mean_squared_error_over_all_states_but_the_first(prediction):
+    recorder = Recorder()
+    diffusion, loss = loss_of(recorder, prediction)
+    plan, errors = some_plan(), []
+    for row in range(B):
+        signal = float(diffusion.alpha_bar[recorder.step[row]])
+        answer = wrong_on_purpose(recorder.plan[row : row + 1], recorder.step[row : row + 1], None, None)[0]
+        for time in range(1, H):
+            for number in range(STATE):
+                clean, noisy = float(plan[row, time, number]), float(recorder.plan[row, time, number])
+                noise = (noisy - signal**0.5 * clean) / (1 - signal) ** 0.5
+                target = (
+                    noise if prediction == "epsilon" else signal**0.5 * noise - (1 - signal) ** 0.5 * clean
+                )
+                errors.append((float(answer[time, number]) - target) ** 2)
+    assert loss == pytest.approx(sum(errors) / len(errors), rel=1e-3)
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "velocity"])
+def test_the_first_state_is_neither_noised_nor_predicted(prediction):
+    recorder = Recorder()
+    _, loss = loss_of(recorder, prediction)
+    assert torch.equal(recorder.plan[:, 0], some_plan()[:, 0])
+    assert not torch.isclose(recorder.plan[:, 1:], some_plan()[:, 1:]).any()
+    assert loss_of(Recorder(first=1000.0), prediction)[1] == loss
+
+
+def test_training_draws_every_step_and_standard_normal_noise():
+    recorder = Recorder()
+    diffusion, _ = loss_of(recorder, "epsilon", batch=5000)
+    assert torch.bincount(recorder.step, minlength=K).min() > 20
+    assert len(torch.bincount(recorder.step)) == K
+    signal = diffusion.alpha_bar[recorder.step].view(-1, 1, 1)
+    noise = ((recorder.plan - signal.sqrt() * some_plan(batch=5000)) / (1 - signal).sqrt())[:, 1:]
+    assert float(noise.mean()) == pytest.approx(0, abs=0.02)
+    assert float(noise.std()) == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("label_dropout", [0.0, 0.25, 1.0])
+def test_the_return_is_hidden_as_often_as_asked_for(label_dropout):
+    recorder = Recorder()
+    loss_of(recorder, "epsilon", batch=5000, label_dropout=label_dropout)
+    assert 1 - float(recorder.conditional.float().mean()) == pytest.approx(label_dropout, abs=0.02)
+
+
+def test_what_is_saved_is_the_network_alone():
+    diffusion = chain(torch.nn.Linear(STATE, STATE))
+    assert set(diffusion.state_dict()) == {"network.weight", "network.bias"}

@@ -1,0 +1,111 @@
+from types import SimpleNamespace
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from small_models import stub_planner
+
+from trajectory_diffuser.datasets.normaliser import Normaliser
+from trajectory_diffuser.evaluation.rollout import PLAN_SNAPSHOTS, run_episodes
+from trajectory_diffuser.planning.agent import PlanningAgent
+from trajectory_diffuser.planning.planner import Plan
+
+HOPPER = {"id": "Hopper-v5", "max_episode_steps": 30, "observation_keys": None}
+SEEDS = [3, 4, 5, 6, 7]
+STATE, HORIZON = 11, 4
+NORMALISER = Normaliser(
+    mean=np.full(STATE, 0.5, np.float32),
+    std=np.full(STATE, 2.0, np.float32),
+    minimum=np.full(STATE, -9, np.float32),
+    maximum=np.full(STATE, 9, np.float32),
+)
+
+
+def policy(state):
+    """Exact arithmetic only, so that a batch gives what single rows give; often out of the action's range."""
+    return -40 * state[..., 5:8]
+
+
+def act(states, returns_to_go, previous):
+    now = states[:, -1]  # [N, state]
+    plan = now[:, None] + torch.arange(HORIZON)[None, :, None]  # [N, H, state]
+    return Plan(plan, plan + 10, policy(now))
+
+
+def evaluate(seeds=SEEDS, maze=None, planner=act):
+    stub = stub_planner(planner, state_size=STATE, horizon=HORIZON)
+    stub.models.normaliser = NORMALISER
+    return run_episodes(PlanningAgent(stub, 100.0, torch.device("cpu")), HOPPER, seeds, maze, "test")
+
+
+def by_hand(seed):
+    """One episode in one environment: return, length, observations."""
+    environment = gymnasium.make("Hopper-v5", max_episode_steps=30)
+    observation, _ = environment.reset(seed=seed)
+    observations, total, over = [observation], 0.0, False
+    while not over:
+        state = (observation.astype(np.float32) - NORMALISER.mean) / NORMALISER.std
+        action = np.clip(policy(state), environment.action_space.low, environment.action_space.high)
+        observation, reward, terminated, truncated, _ = environment.step(action)
+        observations.append(observation)
+        total += reward
+        over = terminated or truncated
+    environment.close()
+    return total, len(observations) - 1, np.stack(observations)
+
+
+@pytest.fixture(scope="module")
+def rollout():
+    return evaluate()
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return [by_hand(seed) for seed in SEEDS]
+
+
+def test_episodes_side_by_side_are_the_episodes_one_by_one(rollout, expected):
+    assert rollout.lengths.tolist() == [length for _, length, _ in expected]
+    np.testing.assert_allclose(rollout.returns, [total for total, _, _ in expected], rtol=1e-6)
+    assert len(set(rollout.lengths)) > 2  # some end earlier than others: that is what could go wrong
+    assert max(rollout.lengths) == HOPPER["max_episode_steps"]
+
+
+def test_the_first_episodes_path_and_plans_are_recorded_in_raw_units(rollout, expected):
+    plans, path = rollout.plans, expected[0][2]
+    np.testing.assert_allclose(plans["executed"], path, atol=1e-4)
+    assert plans["plan"].shape == plans["draft"].shape == (len(plans["steps"]), HORIZON, STATE)
+    assert 1 < len(plans["steps"]) <= PLAN_SNAPSHOTS
+    assert plans["steps"][0] == 0
+    assert plans["steps"][-1] == len(path) - 2
+    for step, plan, draft in zip(plans["steps"], plans["plan"], plans["draft"], strict=True):
+        np.testing.assert_allclose(plan, path[step] + 2 * np.arange(HORIZON)[:, None], atol=1e-4)
+        np.testing.assert_allclose(draft, plan + 20, atol=1e-4)
+
+
+def test_where_there_is_no_draft_it_is_recorded_as_nan():
+    def without_draft(states, returns_to_go, previous):
+        plan = act(states, returns_to_go, previous)
+        return Plan(plan.states, None, plan.action)
+
+    plans = evaluate(SEEDS[:1], planner=without_draft).plans
+    assert np.isnan(plans["draft"]).all()
+    assert np.isfinite(plans["plan"]).all()
+
+
+def test_walls_are_counted_over_all_segments_of_all_plans_of_an_episode(rollout, expected):
+    def crosses_wall(start, end):
+        np.testing.assert_allclose(end - start, 2, atol=1e-4)  # raw units, neighbouring states
+        return start[..., 1] > 2.0
+
+    crossed = evaluate(maze=SimpleNamespace(crosses_wall=crosses_wall)).wall_crossing_fractions
+    for fraction, (_, length, path) in zip(crossed, expected, strict=True):
+        starts = path[:length, None, 1] + 2 * np.arange(HORIZON - 1)  # [L, H - 1]
+        assert fraction == pytest.approx((starts > 2.0).mean())
+    assert ((crossed > 0) & (crossed < 1)).all()
+    assert rollout.wall_crossing_fractions is None
+
+
+def test_the_time_spent_planning_is_measured(rollout):
+    assert 0 < rollout.planning_seconds < 60

@@ -1,0 +1,86 @@
+import numpy as np
+import torch
+from small_models import STATE, stub_planner
+
+from trajectory_diffuser.datasets.normaliser import Normaliser
+from trajectory_diffuser.planning.agent import PlanningAgent
+from trajectory_diffuser.planning.planner import Plan
+
+HISTORY, TARGET, SCALE = 4, 50.0, 10.0
+NORMALISER = Normaliser(*(np.array(row, np.float32) for row in ([1, 2, 3], [2, 4, 8], [0, 0, 0], [9, 9, 9])))
+
+
+class Recorder:
+    """Plans at random and keeps what it was asked and what it answered."""
+
+    def __init__(self, with_draft=True):
+        self.asked, self.answered, self.with_draft = [], [], with_draft
+        self.generator = torch.Generator().manual_seed(0)
+
+    def __call__(self, states, returns_to_go, previous):
+        self.asked.append((states, returns_to_go, previous))
+        plan = torch.randn(len(states), 5, STATE, generator=self.generator)
+        self.answered.append(Plan(plan, plan + 1 if self.with_draft else None, plan[:, 1, :2]))
+        return self.answered[-1]
+
+
+def make_agent(recorder):
+    planner = stub_planner(recorder, history_length=HISTORY)
+    planner.models.normaliser = NORMALISER
+    return PlanningAgent(planner, TARGET, torch.device("cpu"))
+
+
+def test_history_and_return_to_go_are_those_of_each_episode_on_its_own():
+    recorder = Recorder()
+    agent = make_agent(recorder)
+    random = np.random.default_rng(0)
+    ends = {0: 9, 1: 2, 2: 6, 3: 9}  # after so many steps
+    seen = {episode: [] for episode in ends}  # observations of each episode
+    asked = {episode: [TARGET] for episode in ends}  # returns-to-go of each episode, raw units
+    plans = {episode: None for episode in ends}
+    running, rewards = list(ends), None
+    for step in range(9):
+        observations = random.normal(size=(len(running), STATE))
+        actions = agent.act(observations, rewards)
+        states, returns_to_go, previous = recorder.asked[-1]
+        for row, episode in enumerate(running):
+            seen[episode].append((observations[row] - [1, 2, 3]) / [2, 4, 8])
+            np.testing.assert_allclose(states[row], seen[episode][-HISTORY:], atol=1e-5)
+            np.testing.assert_allclose(returns_to_go[row] * SCALE, asked[episode][-HISTORY:], rtol=1e-4)
+            assert (previous is None) == (plans[episode] is None)
+            if previous is not None:
+                assert torch.equal(previous[row], plans[episode])
+            plans[episode] = recorder.answered[-1].states[row]
+            np.testing.assert_array_equal(actions[row], recorder.answered[-1].action[row])
+        rewards = random.normal(size=len(running))
+        for row, episode in enumerate(running):
+            asked[episode].append(asked[episode][-1] - rewards[row])
+        going_on = np.array([ends[episode] > step + 1 for episode in running])
+        agent.keep(going_on)
+        rewards = rewards[going_on]
+        running = [episode for episode, on in zip(running, going_on, strict=True) if on]
+    assert running == []
+
+
+def test_keep_keeps_the_last_plan_of_those_that_go_on():
+    for with_draft in (True, False):
+        recorder = Recorder(with_draft)
+        agent = make_agent(recorder)
+        agent.act(np.zeros((3, STATE)))
+        agent.keep(np.array([True, False, True]))
+        whole, kept = recorder.answered[0], agent.last_plan
+        assert torch.equal(kept.states, whole.states[[0, 2]])
+        assert torch.equal(kept.action, whole.action[[0, 2]])
+        assert torch.equal(kept.draft, whole.draft[[0, 2]]) if with_draft else kept.draft is None
+
+
+def test_no_rewards_begin_new_episodes():
+    recorder = Recorder()
+    agent = make_agent(recorder)
+    agent.act(np.ones((2, STATE)))
+    agent.act(np.ones((2, STATE)), np.array([1.0, 2.0]))
+    agent.act(np.ones((3, STATE)))
+    states, returns_to_go, previous = recorder.asked[-1]
+    assert states.shape == (3, 1, STATE)
+    assert returns_to_go.tolist() == [[TARGET / SCALE]] * 3
+    assert previous is None

@@ -1,0 +1,144 @@
+import copy
+import importlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from small_models import ACTION, HISTORY, HORIZON, STATE, history, make_planner, save_dataset
+
+from trajectory_diffuser.common.files import read_json
+from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.training.checkpoint import Checkpoint
+
+STAGES = ["train_transformer", "train_diffusion", "train_inverse_dynamics", "train_value"]
+SMALL = {
+    "steps": 10,
+    "batch_size": 4,
+    "width": 8,
+    "layers": 1,
+    "heads": 2,
+    "base_width": 8,
+    "channel_multipliers": [2, 4],
+    "diffusion_steps": 10,
+    "warmup_steps": 2,
+    "validate_every": 5,
+    "checkpoint_every": 4,
+    "threads": 1,
+}
+
+
+def small_params():
+    """The shipped parameters with a task and budgets that take no time."""
+    params = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())
+    task = {"horizon": HORIZON, "history": HISTORY, "return_scale": 10.0}
+    params["tasks"]["task"] = next(iter(params["tasks"].values())) | task
+    params["run"]["device"] = "cpu"
+    for stage in STAGES:
+        params[stage] |= {key: value for key, value in SMALL.items() if key in params[stage]}
+    return params
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    threads = torch.get_num_threads()
+    save_dataset(tmp_path / "data" / "processed" / "task")
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    torch.set_num_threads(threads)
+
+
+def train(stage, params=None, seed=0):
+    importlib.import_module(stage).main(params or small_params(), "task", seed)
+    return Path("results/runs/task") / f"seed{seed}" / stage.removeprefix("train_")
+
+
+def without_seconds(directory):
+    return {key: value for key, value in read_json(directory / "training.json").items() if key != "seconds"}
+
+
+def test_the_four_stages_leave_models_that_plan_together(project):
+    directories = [train(stage) for stage in STAGES]
+    dataset = PreparedDataset.load("data/processed/task")
+    models = PlanningModels.load(directories[0].parent, dataset.normaliser, torch.device("cpu"))
+    plan = make_planner(models, start="draft", candidates=3, guidance=1.5).plan(*history())
+    assert plan.states.shape == (2, HORIZON, STATE)
+    assert plan.action.shape == (2, ACTION)
+    for directory, stage in zip(directories, STAGES, strict=True):
+        assert {file.name for file in directory.iterdir()} == {
+            "model.safetensors", "config.json", "training.json", "curves.csv", "dvclive",
+        }  # fmt: skip
+        curves = pd.read_csv(directory / "curves.csv")
+        columns = ["step", "train_loss", "validation_loss", "learning_rate", "gradient_norm"]
+        assert list(curves.columns) == columns
+        summary = read_json(directory / "training.json")
+        assert summary["steps"] == curves["step"].iloc[-1] == 10
+        assert summary["final_loss"] == pytest.approx(curves["train_loss"].iloc[-1])
+        assert summary["validation_loss"] == pytest.approx(curves["validation_loss"].iloc[-1])
+        network = getattr(models, stage.removeprefix("train_"))
+        assert summary["parameters"] == sum(parameter.numel() for parameter in network.parameters())
+        logged = pd.read_csv(directory / "dvclive/plots/metrics/train_loss.tsv", sep="\t")
+        assert logged["step"].tolist() == curves["step"].tolist()
+    assert not any(Path("results/checkpoints").rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_killed_stage_leaves_nothing_half_written_and_ends_as_if_it_had_not_been(
+    project, monkeypatch, stage
+):
+    expected = train(stage)
+    files = {
+        name: (expected / name).read_bytes() for name in ("model.safetensors", "config.json", "curves.csv")
+    }
+    summary = without_seconds(expected)
+    expected.rename("whole")
+
+    save = Checkpoint.save
+
+    def save_and_die(self, step, *rest):
+        save(self, step, *rest)
+        if step == 8:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Checkpoint, "save", save_and_die)
+        train(stage)
+    assert not expected.exists()
+    assert list(expected.parent.iterdir()) == []
+    train(stage)
+    for name, content in files.items():
+        assert (expected / name).read_bytes() == content, name
+    assert without_seconds(expected) == summary
+
+
+def test_a_checkpoint_of_other_parameters_seeds_or_data_is_ignored(project, monkeypatch):
+    expected = (train("train_value") / "model.safetensors").read_bytes()
+    other = copy.deepcopy(small_params())
+    other["train_value"]["learning_rate"] *= 2
+
+    def die(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(pd.DataFrame, "to_csv", die)  # late: the checkpoint of step 8 stays
+        train("train_value", other)
+    assert any(Path("results/checkpoints/task/seed0/value").glob("*.safetensors"))
+    assert (train("train_value") / "model.safetensors").read_bytes() == expected
+
+
+def test_seeds_make_different_models(project):
+    a, b = (train("train_value", seed=seed) / "model.safetensors" for seed in (0, 1))
+    assert a.read_bytes() != b.read_bytes()
+
+
+def test_without_held_out_episodes_the_validation_loss_is_left_empty(project):
+    save_dataset(project / "data/processed/short", lengths=(20,))
+    Path("data/processed/task").rename("data/processed/other")
+    Path("data/processed/short").rename("data/processed/task")
+    np.save("data/processed/task/validation.npy", np.array([False]))
+    directory = train("train_inverse_dynamics")
+    assert read_json(directory / "training.json")["validation_loss"] is None
+    assert pd.read_csv(directory / "curves.csv")["validation_loss"].isna().all()

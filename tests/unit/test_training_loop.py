@@ -1,0 +1,236 @@
+import math
+
+import pytest
+import torch
+from safetensors.torch import save
+from torch import nn
+
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.training.checkpoint import Checkpoint
+from trajectory_diffuser.training.loop import TrainingResult, batch_seed, learning_rate_factor, train
+
+SETTINGS = {
+    "steps": 23,
+    "learning_rate": 0.05,
+    "weight_decay": 0.01,
+    "gradient_clip": 1.0,
+    "ema_decay": 0.9,
+    "warmup_steps": 3,
+    "validate_every": 5,
+    "checkpoint_every": 7,
+}
+SEED = 11
+
+
+class Killed(BaseException):
+    pass
+
+
+def noisy_loss(model, split):
+    """Everything that training may draw: a batch, dropout (in the model) and noise."""
+    x = torch.randn(8, 4) + (1.0 if split == "validation" else 0.0)
+    return (model(x) - x.sum(dim=1, keepdim=True) + 0.1 * torch.randn(8, 1)).square().mean()
+
+
+def make_model():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 1))
+
+
+def run(directory, *, loss=noisy_loss, fingerprint="same", seed=SEED, validate=True, log=None, **changed):
+    checkpoint = Checkpoint(directory, fingerprint)
+    log = (lambda row: None) if log is None else log
+    return train(make_model(), loss, SETTINGS | changed, seed, checkpoint, log, validate, "test")
+
+
+def killed_at(step):
+    """A loss that dies at a step, known by its seed."""
+
+    def loss(model, split):
+        if split == "train" and torch.initial_seed() == batch_seed(SEED, step):
+            raise Killed
+        return noisy_loss(model, split)
+
+    return loss
+
+
+def weights(result):
+    return save(result.model.state_dict())
+
+
+@pytest.mark.parametrize("step", [3, 7, 12, 14, 22])
+def test_a_killed_and_resumed_run_ends_bit_for_bit_where_the_other_does(tmp_path, step):
+    expected = run(tmp_path / "whole")
+    with pytest.raises(Killed):
+        run(tmp_path / "killed", loss=killed_at(step))
+    rows, calls = [], []
+
+    def counting(model, split):
+        calls.append(split)
+        return noisy_loss(model, split)
+
+    resumed = run(tmp_path / "killed", loss=counting, log=rows.append)
+    assert calls.count("train") == SETTINGS["steps"] - step // 7 * 7
+    assert weights(resumed) == weights(expected)
+    assert resumed.curves == expected.curves
+    assert rows == expected.curves  # those from before the resumption are logged again
+
+
+def test_a_run_killed_twice_ends_there_too(tmp_path):
+    expected = run(tmp_path / "whole")
+    for step in (9, 16):
+        with pytest.raises(Killed):
+            run(tmp_path / "killed", loss=killed_at(step))
+    assert weights(run(tmp_path / "killed")) == weights(expected)
+
+
+def test_a_checkpoint_of_other_parameters_is_ignored(tmp_path):
+    with pytest.raises(Killed):
+        run(tmp_path / "run", loss=killed_at(20), learning_rate=0.01, fingerprint="other")
+    resumed = run(tmp_path / "run")
+    assert [row["step"] for row in resumed.curves] == list(range(1, 24))
+    assert weights(resumed) == weights(run(tmp_path / "whole"))
+
+
+def test_the_outcome_depends_on_the_seed_and_on_nothing_before(tmp_path):
+    first = run(tmp_path / "a")
+    torch.rand(100)
+    assert weights(run(tmp_path / "b")) == weights(first)
+    assert weights(run(tmp_path / "c", seed=SEED + 1)) != weights(first)
+
+
+def test_a_removed_checkpoint_is_gone(tmp_path):
+    run(tmp_path / "run")
+    Checkpoint(tmp_path / "run", "same").remove()
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("checkpoint_every", [1, 100])
+def test_a_loss_that_is_no_number_stops_with_step_batch_seed_and_hint(tmp_path, bad, checkpoint_every):
+    def loss(model, split):
+        value = noisy_loss(model, split)
+        return value * bad if torch.initial_seed() == batch_seed(SEED, 9) else value
+
+    with pytest.raises(UserError) as caught:
+        run(tmp_path, loss=loss, steps=400, checkpoint_every=checkpoint_every)
+    message = str(caught.value)
+    assert "at step 9 " in message
+    assert f"batch seed {batch_seed(SEED, 9)}" in message
+    assert "try a lower learning_rate" in message
+    assert "\n" not in message
+
+
+def test_a_gradient_that_is_no_number_stops_too(tmp_path):
+    def loss(model, split):
+        value = noisy_loss(model, split)
+        if torch.initial_seed() == batch_seed(SEED, 4):
+            zero = 0 * model[0].weight.sum()
+            value = value + zero.sqrt()  # 0, with an infinite slope
+        return value
+
+    with pytest.raises(UserError, match="at step 4 "):
+        run(tmp_path, loss=loss)
+
+
+def test_bad_weights_are_never_saved(tmp_path):
+    def loss(model, split):
+        return noisy_loss(model, split) * (math.nan if torch.initial_seed() == batch_seed(SEED, 13) else 1)
+
+    with pytest.raises(UserError):
+        run(tmp_path, loss=loss, steps=400)
+    resumed = run(tmp_path, steps=400)  # from step 7
+    assert all(parameter.isfinite().all() for parameter in resumed.model.parameters())
+
+
+def test_warm_up_is_linear_and_decay_a_cosine_to_zero():
+    assert [learning_rate_factor(step, 110, 10) for step in range(10)] == pytest.approx(
+        [(n + 1) / 10 for n in range(10)]
+    )
+    for step, expected in ((10, 1.0), (60, 0.5), (110, 0.0), (35, 0.5 + 0.5 * math.cos(math.pi / 4))):
+        assert learning_rate_factor(step, 110, 10) == pytest.approx(expected)
+    assert learning_rate_factor(0, 5, 0) == 1.0
+
+
+def test_the_curves_have_the_learning_rate_that_was_used(tmp_path):
+    for row in run(tmp_path, weight_decay=0.0).curves:
+        expected = SETTINGS["learning_rate"] * learning_rate_factor(row["step"] - 1, 23, 3)
+        assert row["learning_rate"] == pytest.approx(expected)
+
+
+def test_one_step_is_a_clipped_adamw_step(tmp_path):
+    model = make_model()
+    torch.manual_seed(batch_seed(SEED, 0))
+    optimiser = torch.optim.AdamW(model.parameters(), lr=0.05, weight_decay=0.01)
+    loss = noisy_loss(model.train(), "train")
+    loss.backward()
+    norm = nn.utils.clip_grad_norm_(model.parameters(), 0.1)
+    optimiser.step()
+    result = run(tmp_path, steps=1, warmup_steps=1, gradient_clip=0.1)
+    for ours, theirs in zip(result.model.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+    assert result.curves[0]["train_loss"] == pytest.approx(loss.item())
+    assert result.curves[0]["gradient_norm"] == pytest.approx(norm.item())
+
+
+def test_the_result_is_the_moving_average_of_the_weights(tmp_path):
+    history = []
+
+    def remember(model, split):
+        if split == "train":
+            history.append(model[0].weight.detach().clone())  # as it is before this step
+        return noisy_loss(model, split)
+
+    result = run(tmp_path, loss=remember)
+    decay, unmoved = SETTINGS["ema_decay"], run(tmp_path / "raw", ema_decay=0.0)
+    history = [*history[1:], unmoved.model[0].weight.detach()]
+    average = history[0]
+    for weight in history[1:]:
+        average = decay * average + (1 - decay) * weight
+    torch.testing.assert_close(result.model[0].weight, average)
+
+
+def test_validation_is_measured_when_due_on_the_same_batches_and_without_dropout(tmp_path):
+    drawn = []
+
+    def loss(model, split):
+        if split == "validation":
+            drawn.append((torch.initial_seed(), model.training))
+        return noisy_loss(model, split)
+
+    curves = run(tmp_path, loss=loss).curves
+    assert [row["step"] for row in curves if row["validation_loss"] is not None] == [5, 10, 15, 20, 23]
+    assert drawn[:4] * 5 == drawn
+    assert len({seed for seed, _ in drawn[:4]}) == 4
+    assert not any(training for _, training in drawn)
+
+
+def test_measuring_validation_changes_nothing_in_training(tmp_path):
+    assert weights(run(tmp_path / "a")) == weights(run(tmp_path / "b", validate_every=1))
+    without = run(tmp_path / "c", validate=False)
+    assert weights(without) == weights(run(tmp_path / "a"))
+    assert all(row["validation_loss"] is None for row in without.curves)
+
+
+def curves(*validation_losses):
+    return [{"step": 10 * (n + 1), "validation_loss": value} for n, value in enumerate(validation_losses)]
+
+
+def test_overfitting_is_said_in_one_sentence_with_its_steps():
+    warning = TrainingResult(nn.Identity(), curves(3.0, 1.0, None, 1.2)).overfitting_warning()
+    assert "rose from 1 at step 20 to 1.2 at step 40" in warning
+    assert "fewer steps, more data or more dropout" in warning
+
+
+@pytest.mark.parametrize("values", [(), (1.0,), (None, None), (3.0, 2.0, 1.0), (2.0, 1.0, 1.09)])
+def test_no_warning_without_overfitting(values):
+    assert TrainingResult(nn.Identity(), curves(*values)).overfitting_warning() is None
+
+
+def test_a_warning_appears_while_training_goes_on(tmp_path, capsys):
+    def overfits(model, split):
+        distance = (model[0].weight - 5).square().mean()
+        return distance if split == "train" else 1 / distance
+
+    run(tmp_path, loss=overfits)
+    assert "warning: test: validation loss rose from" in capsys.readouterr().err
