@@ -1,13 +1,12 @@
 """Measure how long each planner takes for a plan, alone on the machine."""
 
-import platform
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from trajectory_diffuser.common.device import computing_device
+from trajectory_diffuser.common.device import computing_device, device_name
 from trajectory_diffuser.common.files import atomic_directory, write_json
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.common.versions import code_commit, library_versions
@@ -39,9 +38,7 @@ def main(params: dict[str, Any], task: str) -> None:
                 row |= {"threads": torch.get_num_threads(), "p50_seconds": p50, "p95_seconds": p95}
                 row |= {"network_calls": network_calls(planner), "repetitions": settings["repetitions"]}
                 rows.append(row)
-        on_gpu = device.type == "cuda"
-        name = torch.cuda.get_device_name(device) if on_gpu else platform.processor() or platform.machine()
-    machine = {"device_name": name, "threads": torch.get_num_threads()}
+        machine = {"device_name": device_name(device), "threads": torch.get_num_threads()}
     with atomic_directory(f"results/runs/{task}/latency") as directory:
         pd.DataFrame(rows).to_csv(directory / "latency.csv", index=False)
         write_json(directory / "latency.json", machine | {"versions": library_versions(), "commit": code_commit()})

@@ -39,9 +39,10 @@ def test_two_leases_take_different_gpus_and_a_third_waits_until_one_is_free(tmp_
 
 def test_processes_that_see_different_gpus_do_not_stand_in_each_others_way(tmp_path, monkeypatch):
     with ExitStack() as stack:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, 3")
-        assert lease(stack, tmp_path) == 0  # torch's number for GPU 2
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,2")
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4, 2")
+        assert lease(stack, tmp_path) == 0  # torch's number for GPU 4
+        assert lease(stack, tmp_path) == 1  # GPU 2
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,4")
         assert lease(stack, tmp_path) == 0  # GPU 3
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
         assert lease(stack, tmp_path) == 1  # GPU 5, because 2 is taken

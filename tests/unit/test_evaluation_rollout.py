@@ -40,19 +40,19 @@ def evaluate(seeds=SEEDS, maze=None, planner=act):
 
 
 def by_hand(seed):
-    """One episode in one environment: return, length, observations."""
+    """One episode in one environment: rewards [L] and observations [L + 1, obs]."""
     environment = gymnasium.make("Hopper-v5", max_episode_steps=30)
     observation, _ = environment.reset(seed=seed)
-    observations, total, over = [observation], 0.0, False
+    observations, rewards, over = [observation], [], False
     while not over:
         state = (observation.astype(np.float32) - NORMALISER.mean) / NORMALISER.std
         action = np.clip(policy(state), environment.action_space.low, environment.action_space.high)
         observation, reward, terminated, truncated, _ = environment.step(action)
         observations.append(observation)
-        total += reward
+        rewards.append(reward)
         over = terminated or truncated
     environment.close()
-    return total, len(observations) - 1, np.stack(observations)
+    return np.array(rewards), np.stack(observations)
 
 
 @pytest.fixture(scope="module")
@@ -66,14 +66,27 @@ def expected():
 
 
 def test_episodes_side_by_side_are_the_episodes_one_by_one(rollout, expected):
-    assert rollout.lengths.tolist() == [length for _, length, _ in expected]
-    np.testing.assert_allclose(rollout.returns, [total for total, _, _ in expected], rtol=1e-6)
+    assert rollout.lengths.tolist() == [len(rewards) for rewards, _ in expected]
+    np.testing.assert_allclose(rollout.returns, [rewards.sum() for rewards, _ in expected], rtol=1e-6)
     assert len(set(rollout.lengths)) > 2  # some end earlier than others: that is what could go wrong
     assert max(rollout.lengths) == HOPPER["max_episode_steps"]
 
 
+def test_each_episode_goes_on_with_what_is_left_of_its_own_return(expected):
+    asked = []
+
+    def remember(states, returns_to_go, previous):
+        asked.append(returns_to_go[:, -1] * 10)
+        return act(states, returns_to_go, previous)
+
+    evaluate(planner=remember)
+    for step, left in enumerate(asked):
+        running = [rewards for rewards, _ in expected if len(rewards) > step]
+        np.testing.assert_allclose(left, [100 - rewards[:step].sum() for rewards in running], rtol=1e-4)
+
+
 def test_the_first_episodes_path_and_plans_are_recorded_in_raw_units(rollout, expected):
-    plans, path = rollout.plans, expected[0][2]
+    plans, path = rollout.plans, expected[0][1]
     np.testing.assert_allclose(plans["executed"], path, atol=1e-4)
     assert plans["plan"].shape == plans["draft"].shape == (len(plans["steps"]), HORIZON, STATE)
     assert 1 < len(plans["steps"]) <= PLAN_SNAPSHOTS
@@ -100,8 +113,8 @@ def test_walls_are_counted_over_all_segments_of_all_plans_of_an_episode(rollout,
         return start[..., 1] > 2.0
 
     crossed = evaluate(maze=SimpleNamespace(crosses_wall=crosses_wall)).wall_crossing_fractions
-    for fraction, (_, length, path) in zip(crossed, expected, strict=True):
-        starts = path[:length, None, 1] + 2 * np.arange(HORIZON - 1)  # [L, H - 1]
+    for fraction, (_, path) in zip(crossed, expected, strict=True):
+        starts = path[:-1, None, 1] + 2 * np.arange(HORIZON - 1)  # [L, H - 1]
         assert fraction == pytest.approx((starts > 2.0).mean())
     assert ((crossed > 0) & (crossed < 1)).all()
     assert rollout.wall_crossing_fractions is None

@@ -1,6 +1,7 @@
 """Where and with how many threads a stage computes."""
 
 import os
+import platform
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,6 +26,15 @@ def device_type(requested: str) -> str:
 def available_cores() -> int:
     """The processors this process may run on."""
     return len(os.sched_getaffinity(0))
+
+
+def device_name(device: torch.device) -> str:
+    """The GPU's or the processor's model, as far as the system tells it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
 
 
 @contextmanager

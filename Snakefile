@@ -1,0 +1,43 @@
+# Reproduces every number of the project: `snakemake --cores 8`.
+# dvc.yaml describes the same graph for DVC; tests/graph compares the two job by job.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+include: "workflow/rules/common.smk"
+
+
+check_params()
+
+
+configfile: "params.yaml"
+
+
+refuse_overrides()
+limit_gpu_jobs()
+
+
+report: "workflow/report/workflow.rst"
+
+
+wildcard_constraints:
+    task="[A-Za-z0-9-]+",
+    seed=r"\d+",
+    planner="[a-z0-9_]+",
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/report",
+
+
+onerror:
+    print(*last_words(log), sep="\n", file=sys.stderr)

@@ -1,0 +1,68 @@
+"""Both engines' graphs of a project, as jobs that can be compared."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from conftest import Project
+from dvc.repo import Repo
+
+MARKER = "results/parameters_checked.txt"  # DVC's check of params.yaml; Snakemake checks while it reads the Snakefile
+EXPAND = Path(__file__).with_name("print_jobs.py")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What an engine would do: the command, the files and the parameters that it depends on, and what it makes."""
+
+    command: str
+    inputs: frozenset[str]
+    outputs: frozenset[str]
+    settings: frozenset[str]
+
+
+def snakemake_graph(project: Project) -> list[dict[str, Any]]:
+    """Snakemake's jobs as it describes them, without the rule `all` that only collects."""
+    done = project.run(sys.executable, str(EXPAND))
+    assert done.returncode == 0, done.stderr
+    return [job for job in json.loads(done.stdout) if job["rule"] != "all"]
+
+
+def snakemake_jobs(project: Project) -> set[Job]:
+    """Snakemake's graph; a job's command without the redirection to its log."""
+    jobs = set()
+    for job in snakemake_graph(project):
+        (log,) = job["log"]
+        command, redirection = job["command"].split(" > ")
+        assert redirection == f"{log} 2>&1"
+        jobs.add(Job(command, frozenset(job["inputs"]), frozenset(job["outputs"]), frozenset(job["settings"])))
+    return jobs
+
+
+def dvc_jobs(project: Project) -> set[Job]:
+    """DVC's graph, with each folder replaced by the outputs or, where it holds none, by the files inside."""
+    with Repo(str(project.folder)) as repo:
+        stages = [stage for stage in repo.index.stages if stage.name != "check_parameters"]
+        produced = [output.def_path for stage in stages for output in stage.outs]
+        jobs = set()
+        for stage in stages:
+            paths = [dep.def_path for dep in stage.deps if dep.def_path not in (MARKER, "params.yaml")]
+            (params,) = [dep.params for dep in stage.deps if dep.def_path == "params.yaml"]
+            inputs = {file for path in paths for file in contents(project.folder, path, produced)}
+            outputs = {output.def_path for output in stage.outs}
+            jobs.add(Job(stage.cmd, frozenset(inputs), frozenset(outputs), frozenset(params)))
+    return jobs
+
+
+def contents(folder: Path, path: str, produced: list[str]) -> list[str]:
+    """The outputs that a dependency of DVC's stands for or else the files in git."""
+    outputs = [output for output in produced if output == path or output.startswith(f"{path}/")]
+    if outputs:
+        return outputs
+    if (folder / path).is_file():
+        return [path]
+    files = [file for file in (folder / path).rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    assert files, f"{path} is neither made by a stage nor in the project"
+    return [str(file.relative_to(folder)) for file in files]

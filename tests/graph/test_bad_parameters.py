@@ -1,0 +1,50 @@
+"""A mistake in params.yaml ends either engine with one clear line before anything is written."""
+
+import pytest
+from conftest import Project
+
+MISTAKES = {
+    "misspelt key": ("label_dropout:", "label_dropuot:", "train_diffusion: unknown key 'label_dropuot'"),
+    "wrong type": ("label_dropout: 0", "label_dropout: high # 0", "train_diffusion.label_dropout: 'high' is not"),
+    "unknown task": ("tasks: [hopper-medium-expert", "tasks: [hoper", "run.tasks: 'hoper' has no entry"),
+    "unknown planner": ("planners: [draft", "planners: [drafts", "run.planners: 'drafts' has no entry"),
+    "repeated seed": ("seeds: [0, 1]", "seeds: [1, 1]", "run.seeds: [1, 1] repeats a value"),
+}
+
+
+def check(project: Project, command: list[str], problem: str) -> None:
+    """The command fails, one line of what it prints names the problem, and the project holds nothing new."""
+    done = project.run(*command)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert done.returncode != 0
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: params.yaml: ") and problem in lines[0]
+    assert "Traceback" not in done.stderr
+    assert not (project.folder / "results").exists()
+    assert [path.name for path in (project.folder / "data").iterdir()] == ["behaviour"]
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("command", ["snakemake --cores 1", "dvc repro"])
+def test_a_mistake_ends_the_engine_with_one_line(project: Project, command: str, mistake: str) -> None:
+    project.reset()
+    old, new, problem = MISTAKES[mistake]
+    project.replace(old, new)
+    check(project, command.split(), problem)
+
+
+def test_a_missing_key_ends_snakemake_with_one_line(project: Project) -> None:
+    project.reset()
+    project.replace("  seeds: [0, 1]\n", "")
+    check(project, ["snakemake", "--cores", "1"], "run: key 'seeds' is missing")
+    # DVC needs the seeds to read dvc.yaml at all, and says so itself.
+    done = project.run("dvc", "repro")
+    assert done.returncode != 0
+    assert "Could not find 'run.seeds'" in done.stderr
+
+
+def test_snakemake_refuses_parameters_from_elsewhere(project: Project) -> None:
+    project.reset()
+    done = project.run("snakemake", "--cores", "1", "--config", "run=1")
+    assert done.returncode == 1
+    assert "error: --config and --configfile have no effect on the stages" in done.stderr

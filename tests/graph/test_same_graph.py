@@ -1,0 +1,44 @@
+"""Snakemake and DVC run the same jobs: commands, inputs, outputs and parameters."""
+
+import pytest
+import yaml
+from conftest import Project
+from graphs import dvc_jobs, snakemake_jobs
+
+
+def enlarge(project: Project) -> None:
+    """Every task of the default parameters and of the presets, with three seeds."""
+    file = project.folder / "params.yaml"
+    params = yaml.safe_load(file.read_text())
+    for preset in (project.folder / "workflow" / "presets").glob("*.yaml"):
+        params["tasks"] = yaml.safe_load(preset.read_text())["tasks"] | params["tasks"]
+    params["run"] |= {"tasks": list(params["tasks"]), "seeds": [2, 0, 11], "planners": list(params["planners"])}
+    file.write_text(yaml.safe_dump(params))
+
+
+@pytest.mark.parametrize("matrix", ["default", "smoke", "enlarged"])
+def test_the_engines_expand_to_the_same_jobs(project: Project, matrix: str) -> None:
+    project.reset()
+    if matrix == "enlarged":
+        enlarge(project)
+    elif matrix != "default":
+        preset = project.folder / "workflow" / "presets" / f"{matrix}.yaml"
+        (project.folder / "params.yaml").write_text(preset.read_text())
+    params = yaml.safe_load((project.folder / "params.yaml").read_text())["run"]
+    tasks, seeds, planners = (len(params[name]) for name in ("tasks", "seeds", "planners"))
+
+    ours, theirs = snakemake_jobs(project), dvc_jobs(project)
+
+    # fetch, prepare, latency per task; four models and the planners per task and seed; one report
+    assert len(ours) == 3 * tasks + (4 + planners) * tasks * seeds + 1
+    for job in sorted(ours ^ theirs, key=lambda job: job.command):
+        print("Snakemake only:" if job in ours else "DVC only:", job)
+    assert ours == theirs
+
+
+def test_lint_asks_for_nothing_but_a_container_per_rule(project: Project) -> None:
+    project.reset()
+    done = project.run("snakemake", "--lint")
+    complaints = {line.strip() for line in (done.stdout + done.stderr).splitlines() if line.startswith("    * ")}
+    # One pinned environment serves all rules.
+    assert complaints == {"* Specify a conda environment or container for each rule.:"}

@@ -1,0 +1,90 @@
+# Functions that the rules share.
+import re
+import shutil
+import sys
+from functools import cache, reduce
+from pathlib import Path
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT / "src"))
+
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.params import load_params
+
+
+def check_params():
+    """End with one line when params.yaml is not valid, before anything runs."""
+    try:
+        load_params()
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+def refuse_overrides():
+    """End when --config or --configfile changed the parameters: the stages and DVC read params.yaml itself."""
+    if config != load_params():
+        sys.exit("error: --config and --configfile have no effect on the stages; edit params.yaml instead")
+
+
+def code(stage, *folders):
+    """A stage's module and the files of the library folders that it uses."""
+    library = Path("src/trajectory_diffuser")
+    files = [path for folder in ("common", *folders) for path in (library / folder).rglob("*.*")]
+    return [f"src/{stage}.py", *sorted(str(path) for path in files if path.suffix != ".pyc")]
+
+
+def settings(*keys):
+    """A function of the wildcards: the parameters under dotted keys, so that a change to one of them re-runs the job."""
+
+    def values(wildcards):
+        names = [key.format(**wildcards) for key in keys]
+        return {name: reduce(dict.__getitem__, name.split("."), config) for name in names}
+
+    return values
+
+
+def models(seed="{seed}"):
+    """The directories of the four models of a task and a seed."""
+    names = ("transformer", "diffusion", "inverse_dynamics", "value")
+    return [f"results/runs/{{task}}/seed{seed}/{name}" for name in names]
+
+
+def cells(pattern):
+    """The paths of `pattern` for every task, seed and planner of the run."""
+    run = config["run"]
+    return expand(pattern, task=run["tasks"], seed=run["seeds"], planner=run["planners"])
+
+
+@cache
+def gpu_count():
+    """The GPUs that jobs on this machine may use; torch, slow to import, is asked only where there is a driver."""
+    if shutil.which("nvidia-smi") is None:
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def gpus_per_job():
+    """What a job that computes on run.device asks for."""
+    device = config["run"]["device"]
+    return int(device == "cuda" or (device == "auto" and gpu_count() > 0))
+
+
+def limit_gpu_jobs():
+    """Start no more GPU jobs at a time than this machine has GPUs, unless --resources gpu=N says otherwise."""
+    if workflow.local_exec and gpus_per_job() and "gpu" not in workflow.global_resources:
+        if gpu_count() == 0:
+            sys.exit("error: params.yaml: run.device: cuda, but there is no GPU here; use auto or cpu")
+        workflow.register_resource("gpu", gpu_count())
+
+
+def whole_machine():
+    """All cores of the scheduler (1 where none are given, as in --report): nothing else runs beside such a job."""
+    return workflow.global_resources["_cores"].value or 1
+
+
+def last_words(snakemake_log):
+    """The last line of each failed job's log, which names what is wrong; in the output above it may be buried."""
+    logs = re.findall(r"log: (\S+) \(check log", Path(snakemake_log).read_text())
+    return [Path(log).read_text().splitlines()[-1] for log in dict.fromkeys(logs) if Path(log).exists()]

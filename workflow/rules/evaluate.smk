@@ -1,0 +1,54 @@
+rule evaluate:
+    input:
+        code("evaluate", "datasets", "models", "diffusion", "planning", "evaluation"),
+        data="data/processed/{task}",
+        models=models(),
+    output:
+        directory("results/runs/{task}/seed{seed}/evaluation/{planner}"),
+    log:
+        "results/logs/evaluate/{task}-seed{seed}-{planner}.log",
+    threads: config["evaluate"]["threads"]
+    resources:
+        mem_mb=2000,
+        runtime=240,
+        gpu=gpus_per_job(),
+    params:
+        settings(
+            "tasks.{task}.environment",
+            "tasks.{task}.target_return",
+            "tasks.{task}.guidance",
+            "planners.{planner}",
+            "evaluate",
+            "run.device",
+        ),
+    shell:
+        "python src/evaluate.py --task {wildcards.task} --seed {wildcards.seed} --planner {wildcards.planner} > {log} 2>&1"
+
+
+# Takes every core of the scheduler, so that nothing runs beside it; torch's own threads are measure_latency.threads.
+rule measure_latency:
+    input:
+        code("measure_latency", "datasets", "models", "diffusion", "planning", "evaluation"),
+        data="data/processed/{task}",
+        models=models(seed=config["run"]["seeds"][0]),
+    output:
+        directory("results/runs/{task}/latency"),
+    log:
+        "results/logs/measure_latency/{task}.log",
+    threads: whole_machine()
+    resources:
+        mem_mb=2000,
+        runtime=60,
+        gpu=gpus_per_job(),
+    params:
+        settings(
+            "tasks.{task}.environment",
+            "tasks.{task}.target_return",
+            "tasks.{task}.guidance",
+            "planners",
+            "run.planners",
+            "measure_latency",
+            "run.device",
+        ),
+    shell:
+        "python src/measure_latency.py --task {wildcards.task} > {log} 2>&1"

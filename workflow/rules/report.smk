@@ -1,0 +1,25 @@
+rule make_report:
+    input:
+        code("make_report", "datasets", "reporting"),
+        data=cells("data/processed/{task}"),
+        models=expand(models(), task=config["run"]["tasks"], seed=config["run"]["seeds"]),
+        evaluations=cells("results/runs/{task}/seed{seed}/evaluation/{planner}"),
+        latencies=cells("results/runs/{task}/latency"),
+    output:
+        report(
+            directory("results/report"),
+            patterns=["{name}.html", "{name}.csv", "figures/{name}.png", "figures/{name}.svg"],
+            caption="../report/results.rst",
+            category="Results",
+            labels={"file": "{name}"},
+        ),
+    log:
+        "results/logs/make_report.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings("run", "tasks", "planners", "make_report"),
+    shell:
+        "python src/make_report.py > {log} 2>&1"

@@ -1,0 +1,80 @@
+rule train_transformer:
+    input:
+        code("train_transformer", "datasets", "models", "training"),
+        data="data/processed/{task}",
+    output:
+        directory("results/runs/{task}/seed{seed}/transformer"),
+    log:
+        "results/logs/train_transformer/{task}-seed{seed}.log",
+    threads: config["train_transformer"]["threads"]
+    resources:
+        mem_mb=2000,
+        runtime=240,
+        gpu=gpus_per_job(),
+    params:
+        settings(
+            "tasks.{task}.horizon",
+            "tasks.{task}.history",
+            "tasks.{task}.return_scale",
+            "train_transformer",
+            "run.device",
+        ),
+    shell:
+        "python src/train_transformer.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"
+
+
+rule train_diffusion:
+    input:
+        code("train_diffusion", "datasets", "models", "diffusion", "training"),
+        data="data/processed/{task}",
+    output:
+        directory("results/runs/{task}/seed{seed}/diffusion"),
+    log:
+        "results/logs/train_diffusion/{task}-seed{seed}.log",
+    threads: config["train_diffusion"]["threads"]
+    resources:
+        mem_mb=2000,
+        runtime=240,
+        gpu=gpus_per_job(),
+    params:
+        settings("tasks.{task}.horizon", "tasks.{task}.return_scale", "train_diffusion", "run.device"),
+    shell:
+        "python src/train_diffusion.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"
+
+
+rule train_inverse_dynamics:
+    input:
+        code("train_inverse_dynamics", "datasets", "models", "training"),
+        data="data/processed/{task}",
+    output:
+        directory("results/runs/{task}/seed{seed}/inverse_dynamics"),
+    log:
+        "results/logs/train_inverse_dynamics/{task}-seed{seed}.log",
+    threads: config["train_inverse_dynamics"]["threads"]
+    resources:
+        mem_mb=2000,
+        runtime=240,
+        gpu=gpus_per_job(),
+    params:
+        settings("train_inverse_dynamics", "run.device"),
+    shell:
+        "python src/train_inverse_dynamics.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"
+
+
+rule train_value:
+    input:
+        code("train_value", "datasets", "models", "training"),
+        data="data/processed/{task}",
+    output:
+        directory("results/runs/{task}/seed{seed}/value"),
+    log:
+        "results/logs/train_value/{task}-seed{seed}.log",
+    threads: config["train_value"]["threads"]
+    resources:
+        mem_mb=2000,
+        runtime=240,
+        gpu=gpus_per_job(),
+    params:
+        settings("tasks.{task}.return_scale", "train_value", "run.device"),
+    shell:
+        "python src/train_value.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"

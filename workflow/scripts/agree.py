@@ -1,0 +1,45 @@
+"""Make one engine's ledger agree with the results that the other engine has just computed.
+
+python workflow/scripts/agree.py --from snakemake    afterwards `dvc repro` has nothing to do
+python workflow/scripts/agree.py --from dvc          afterwards `snakemake` has nothing to do
+
+Nothing is recorded unless the engine that computed the results finds them up to date: otherwise, after an edit of
+params.yaml without a run, the other engine would take old results for new ones.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+
+# Without the profile: its logger words things differently.
+SNAKEMAKE = [sys.executable, "-m", "snakemake", "--workflow-profile", "none", "--cores", "1"]
+DVC = [sys.executable, "-m", "dvc"]
+
+
+def main() -> None:
+    """Check that the named engine is done, then record its results with the other one."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--from", dest="engine", choices=["snakemake", "dvc"], required=True)
+    if parser.parse_args().engine == "snakemake":
+        if "Nothing to be done" not in run(*SNAKEMAKE, "--dry-run"):
+            sys.exit("error: results are not up to date for Snakemake; run snakemake --cores 8 first")
+        run(sys.executable, "src/check_parameters.py")  # the one stage that only DVC has
+        run(*DVC, "commit", "--force", "--quiet")
+    else:
+        if json.loads(run(*DVC, "status", "--json")):
+            sys.exit("error: results are not up to date for DVC; run dvc repro first")
+        run(*SNAKEMAKE, "--touch", "--forceall", "--quiet")
+
+
+def run(*command: str) -> str:
+    """What a command prints; ends the program, showing that, when it fails."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{done.stderr}{done.stdout}error: {' '.join(command)} failed")
+    # Snakemake reports on standard error, DVC answers on standard output.
+    return done.stdout if command[:3] == tuple(DVC) else done.stdout + done.stderr
+
+
+if __name__ == "__main__":
+    main()
