@@ -20,8 +20,8 @@ lint: environment
 # .venv with exactly the packages of requirements.lock; the copy in it tells whether it is up to date.
 environment:
 	@cmp -s requirements.lock .venv/requirements.lock || { \
-		$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-			{ echo "error: $(PYTHON) is not Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }; \
+		$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+			{ echo "error: $(PYTHON) is not Python 3.11 to 3.13; name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }; \
 		echo "Making .venv from requirements.lock (a few minutes, several GB)" && \
 		$(PYTHON) -m venv --clear .venv && \
 		.venv/bin/python -m pip install --quiet --require-hashes --requirement requirements.lock && \

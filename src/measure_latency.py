@@ -26,7 +26,9 @@ def main(params: dict[str, Any], task: str) -> None:
             name: make_planner(params, task, seed, name, models, device) for name in params["run"]["planners"]
         }
         needed = max(settings["batches"]) + models.history + models.horizon
-        states = torch.tensor(np.resize(dataset.observations, (needed, dataset.observation_size)), device=device)
+        states = torch.tensor(
+            np.resize(dataset.observations, (needed, dataset.observation_size)), device=device
+        )
         states = dataset.normaliser.normalise(states)
         target = params["tasks"][task]["target_return"] / models.return_scale
         for batch in settings["batches"]:
@@ -41,7 +43,9 @@ def main(params: dict[str, Any], task: str) -> None:
         machine = {"device_name": device_name(device), "threads": torch.get_num_threads()}
     with atomic_directory(f"results/runs/{task}/latency") as directory:
         pd.DataFrame(rows).to_csv(directory / "latency.csv", index=False)
-        write_json(directory / "latency.json", machine | {"versions": library_versions(), "commit": code_commit()})
+        write_json(
+            directory / "latency.json", machine | {"versions": library_versions(), "commit": code_commit()}
+        )
 
 
 if __name__ == "__main__":

@@ -38,7 +38,9 @@ def main(params: dict[str, Any], task: str, seed: int) -> None:
             return model.training_loss(states, returns_to_go[:, 0], settings["label_dropout"])
 
         config = {"network": network, "chain": chain}
-        return Objective(model, loss, not samplers["validation"].empty, config, lambda trained: trained.network)
+        return Objective(
+            model, loss, not samplers["validation"].empty, config, lambda trained: trained.network
+        )
 
     run_training(params, "train_diffusion", task, seed, ["horizon", "return_scale"], build)
 

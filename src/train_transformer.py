@@ -20,7 +20,12 @@ def main(params: dict[str, Any], task: str, seed: int) -> None:
     def build(dataset: PreparedDataset, device: torch.device) -> Objective:
         samplers = {
             split: WindowSampler(
-                dataset, context, device, split=split, return_scale=task_settings["return_scale"], absorbing=False
+                dataset,
+                context,
+                device,
+                split=split,
+                return_scale=task_settings["return_scale"],
+                absorbing=False,
             )
             for split in ("train", "validation")
         }
@@ -29,7 +34,9 @@ def main(params: dict[str, Any], task: str, seed: int) -> None:
         model = CausalTransformer(**config).to(device)
 
         def loss(model: nn.Module, split: str) -> Tensor:
-            return transformer_loss(model, *samplers[split].sample(settings["batch_size"]))
+            return transformer_loss(
+                model, *samplers[split].sample(settings["batch_size"]), settings["state_noise"]
+            )
 
         return Objective(model, loss, not samplers["validation"].empty, config)
 

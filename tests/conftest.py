@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PRODUCED = (".git", ".venv", ".snakemake", "__pycache__", "results", "raw", "processed", "external", ".*_cache", ".hypothesis")
+PRODUCED = [".git", ".venv", ".snakemake", ".*_cache", ".hypothesis", "__pycache__"]
+PRODUCED += ["results", "raw", "processed"]
 
 
 class Project:

@@ -1,1 +1,1 @@
-"""Trajectory Diffuser: draft a plan with a causal transformer, refine it with the end of a diffusion chain, act."""
+"""Trajectory Diffuser: draft a plan with a causal transformer, refine it with a few diffusion steps, act."""

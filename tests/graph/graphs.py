@@ -9,13 +9,14 @@ from typing import Any
 from conftest import Project
 from dvc.repo import Repo
 
-MARKER = "results/parameters_checked.txt"  # DVC's check of params.yaml; Snakemake checks while it reads the Snakefile
+# Of DVC's check of params.yaml; Snakemake checks while it reads the Snakefile.
+MARKER = "results/parameters_checked.txt"
 EXPAND = Path(__file__).with_name("print_jobs.py")
 
 
 @dataclass(frozen=True)
 class Job:
-    """What an engine would do: the command, the files and the parameters that it depends on, and what it makes."""
+    """What an engine would do: the command, the files and parameters that it depends on, what it makes."""
 
     command: str
     inputs: frozenset[str]
@@ -37,7 +38,9 @@ def snakemake_jobs(project: Project) -> set[Job]:
         (log,) = job["log"]
         command, redirection = job["command"].split(" > ")
         assert redirection == f"{log} 2>&1"
-        jobs.add(Job(command, frozenset(job["inputs"]), frozenset(job["outputs"]), frozenset(job["settings"])))
+        jobs.add(
+            Job(command, frozenset(job["inputs"]), frozenset(job["outputs"]), frozenset(job["settings"]))
+        )
     return jobs
 
 
@@ -63,6 +66,8 @@ def contents(folder: Path, path: str, produced: list[str]) -> list[str]:
         return outputs
     if (folder / path).is_file():
         return [path]
-    files = [file for file in (folder / path).rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    files = [
+        file for file in (folder / path).rglob("*") if file.is_file() and "__pycache__" not in file.parts
+    ]
     assert files, f"{path} is neither made by a stage nor in the project"
     return [str(file.relative_to(folder)) for file in files]

@@ -12,7 +12,11 @@ def enlarge(project: Project) -> None:
     params = yaml.safe_load(file.read_text())
     for preset in (project.folder / "workflow" / "presets").glob("*.yaml"):
         params["tasks"] = yaml.safe_load(preset.read_text())["tasks"] | params["tasks"]
-    params["run"] |= {"tasks": list(params["tasks"]), "seeds": [2, 0, 11], "planners": list(params["planners"])}
+    params["run"] |= {
+        "tasks": list(params["tasks"]),
+        "seeds": [2, 0, 11],
+        "planners": list(params["planners"]),
+    }
     file.write_text(yaml.safe_dump(params))
 
 
@@ -39,6 +43,8 @@ def test_the_engines_expand_to_the_same_jobs(project: Project, matrix: str) -> N
 def test_lint_asks_for_nothing_but_a_container_per_rule(project: Project) -> None:
     project.reset()
     done = project.run("snakemake", "--lint")
-    complaints = {line.strip() for line in (done.stdout + done.stderr).splitlines() if line.startswith("    * ")}
+    complaints = {
+        line.strip() for line in (done.stdout + done.stderr).splitlines() if line.startswith("    * ")
+    }
     # One pinned environment serves all rules.
     assert complaints == {"* Specify a conda environment or container for each rule.:"}

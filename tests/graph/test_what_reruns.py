@@ -1,4 +1,4 @@
-"""A change re-runs what it concerns and nothing else, under either engine; and one engine can adopt the other's results.
+"""A change re-runs what it concerns and nothing else, and one engine can adopt the other's results.
 
 The results here are placeholders: empty but for one file each.
 """
@@ -67,7 +67,9 @@ def test_the_report_code_retrains_nothing(finished: Project) -> None:
     assert needed_by_snakemake(finished) == {"make_report"}
     assert changed_for_dvc(finished) == {"make_report"}
     finished.reset()
-    finished.run("snakemake", "--touch", "--forceall", "--cores", "1")  # the file is the old one, its time is not
+    finished.run(
+        "snakemake", "--touch", "--forceall", "--cores", "1"
+    )  # the file is the old one, its time is not
 
 
 def test_a_planner_row_concerns_that_planner_only(finished: Project) -> None:

@@ -12,7 +12,11 @@ ROOT = Path(__file__).parents[2]
 BASE = yaml.safe_load((ROOT / PARAMS_FILE).read_text())
 TASK = BASE["run"]["tasks"][0]
 REMOVED = object()
-BEHAVIOUR = {"kind": "behaviour", "ladder": "hopper", "mixture": [{"rungs": "expert", "noise": 1.0, "share": 1.0}]}
+BEHAVIOUR = {
+    "kind": "behaviour",
+    "ladder": "hopper",
+    "mixture": [{"rungs": "expert", "noise": 1.0, "share": 1.0}],
+}
 ROW = {
     "start": "draft",
     "refine_steps": 3,

@@ -35,7 +35,10 @@ HOPPER_ENTRY = {
     "source": {
         "kind": "behaviour",
         "ladder": "hopper",
-        "mixture": [{"rungs": "replay", "noise": 1.0, "share": 0.25}, {"rungs": "expert", "noise": 1.0, "share": 0.75}],
+        "mixture": [
+            {"rungs": "replay", "noise": 1.0, "share": 0.25},
+            {"rungs": "expert", "noise": 1.0, "share": 0.75},
+        ],
     },
     "reference_scores": SCORES,
 }
@@ -106,7 +109,10 @@ def test_mixture_gives_every_part_and_rung_its_share(
         return []
 
     monkeypatch.setattr("trajectory_diffuser.datasets.behaviour.collect_steps", record)
-    mixture = [{"rungs": "replay", "noise": 1.0, "share": 0.6}, {"rungs": "expert", "noise": 1.0, "share": 0.4}]
+    mixture = [
+        {"rungs": "replay", "noise": 1.0, "share": 0.6},
+        {"rungs": "expert", "noise": 1.0, "share": 0.4},
+    ]
     collect_mixture(None, Ladder.load(behaviour / "hopper"), mixture, 600, (0,), None)
     assert quotas == [(0, 120), (10, 120), (20, 120), (30, 240)]  # replay in the learner's order
 

@@ -15,7 +15,7 @@ def test_the_transformers_loss_is_over_known_successors_of_what_it_has_read():
         read["states"], read["returns"] = states, returns_to_go
         return 2 * states, returns_to_go + 1, None
 
-    loss = transformer_loss(as_module(predict), states, returns, mask)
+    loss = transformer_loss(as_module(predict).eval(), states, returns, mask, state_noise=1.0)
     assert torch.equal(read["states"], states[:, :-1])
     assert torch.equal(read["returns"], returns[:, :-1])
     terms = []
@@ -28,13 +28,31 @@ def test_the_transformers_loss_is_over_known_successors_of_what_it_has_read():
     assert float(loss) == pytest.approx(sum(terms) / len(terms), rel=1e-5)
 
 
+def test_the_transformer_reads_noisy_states_in_training_only_and_is_held_to_the_true_ones():
+    states, returns = torch.zeros(400, 6, 2), torch.zeros(400, 6)
+    read = {}
+
+    def predict(states, returns_to_go):
+        read["states"] = states
+        return torch.zeros_like(states), returns_to_go, None
+
+    model = as_module(predict)
+    mask = torch.ones(400, 6, dtype=torch.bool)
+    torch.manual_seed(0)
+    assert transformer_loss(model.train(), states, returns, mask, state_noise=0.5) == 0
+    deviation = read["states"].std(dim=(0, 1))
+    torch.testing.assert_close(deviation, torch.tensor([0.5, 0.5]), rtol=0.05, atol=0.0)
+    transformer_loss(model.eval(), states, returns, mask, state_noise=0.5)
+    assert torch.equal(read["states"], states[:, :-1])
+
+
 def test_what_lies_past_an_episodes_end_does_not_matter():
     states, returns = torch.randn(1, 4, 3), torch.randn(1, 4)
     mask = torch.tensor([[True, True, False, False]])
-    model = as_module(lambda states, returns_to_go: (states, returns_to_go, None))
-    before = transformer_loss(model, states, returns, mask)
+    model = as_module(lambda states, returns_to_go: (states, returns_to_go, None)).eval()
+    before = transformer_loss(model, states, returns, mask, state_noise=0.0)
     states[:, 2:], returns[:, 2:] = 100.0, 100.0
-    assert torch.equal(transformer_loss(model, states, returns, mask), before)
+    assert torch.equal(transformer_loss(model, states, returns, mask, state_noise=0.0), before)
 
 
 def test_inverse_dynamics_and_value_losses_are_mean_squared_errors():

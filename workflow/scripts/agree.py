@@ -3,8 +3,8 @@
 python workflow/scripts/agree.py --from snakemake    afterwards `dvc repro` has nothing to do
 python workflow/scripts/agree.py --from dvc          afterwards `snakemake` has nothing to do
 
-Nothing is recorded unless the engine that computed the results finds them up to date: otherwise, after an edit of
-params.yaml without a run, the other engine would take old results for new ones.
+Nothing is recorded unless the engine that computed the results finds them up to date: otherwise, after an
+edit of params.yaml without a run, the other engine would take old results for new ones.
 """
 
 import argparse
@@ -19,7 +19,8 @@ DVC = [sys.executable, "-m", "dvc"]
 
 def main() -> None:
     """Check that the named engine is done, then record its results with the other one."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    style = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=style)
     parser.add_argument("--from", dest="engine", choices=["snakemake", "dvc"], required=True)
     if parser.parse_args().engine == "snakemake":
         if "Nothing to be done" not in run(*SNAKEMAKE, "--dry-run"):
@@ -34,7 +35,7 @@ def main() -> None:
 
 def run(*command: str) -> str:
     """What a command prints; ends the program, showing that, when it fails."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{done.stderr}{done.stdout}error: {' '.join(command)} failed")
     # Snakemake reports on standard error, DVC answers on standard output.

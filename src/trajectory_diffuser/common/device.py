@@ -59,7 +59,9 @@ def _lease_gpu(stack: ExitStack, count: int, folder: Path | None = None, poll_se
     while True:
         for index, name in enumerate(names[:count]):
             try:
-                stack.enter_context(FileLock(folder / f"trajectory-diffuser-gpu{name}.lock", timeout=0, mode=0o666))
+                stack.enter_context(
+                    FileLock(folder / f"trajectory-diffuser-gpu{name}.lock", timeout=0, mode=0o666)
+                )
                 return index
             except Timeout:
                 continue

@@ -12,7 +12,7 @@ from typing import Any
 
 @contextmanager
 def atomic_directory(path: Path | str) -> Iterator[Path]:
-    """Yield an empty sibling directory that replaces `path` if the block succeeds and is deleted if it fails."""
+    """Yield an empty directory that replaces `path` if the block succeeds and is deleted if it fails."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -28,7 +28,7 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def atomic_file(path: Path | str) -> Iterator[Path]:
-    """Yield a sibling path to write to; it replaces `path` if the block succeeds and is deleted if it fails."""
+    """Yield a path to write to, which replaces `path` if the block succeeds and is deleted if it fails."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     work = path.with_name(f".{path.name}.{os.getpid()}")

@@ -12,7 +12,7 @@ ARGUMENTS: dict[str, type] = {"task": str, "seed": int, "planner": str}
 
 
 def run_stage(main: Callable[..., None], *arguments: str) -> None:
-    """Parse `arguments` (names from ARGUMENTS), load and check params.yaml, and call `main(params, **arguments)`.
+    """Parse `arguments` (names from ARGUMENTS), load and check params.yaml, call `main(params, **arguments)`.
 
     A `UserError` ends the process with status 1 and its one line on standard error.
     """
@@ -25,7 +25,9 @@ def run_stage(main: Callable[..., None], *arguments: str) -> None:
         for name, section in (("task", "tasks"), ("planner", "planners")):
             if name in values and values[name] not in params[section]:
                 known = ", ".join(params[section])
-                raise UserError(f"--{name} {values[name]}: not among params.yaml's {section}; one of: {known}")
+                raise UserError(
+                    f"--{name} {values[name]}: not among params.yaml's {section}; one of: {known}"
+                )
         main(params, **values)
     except UserError as error:
         sys.exit(f"error: {error}")

@@ -1,7 +1,7 @@
 """Datasets that a mixture of behaviour actors collects, like D4RL's medium, medium-replay and medium-expert.
 
-Actors act with their own stochastic policy, its standard deviation scaled by `noise`: 1 is what fills a learner's
-replay buffer, and how D4RL collected its medium and expert data.
+Actors act with their own stochastic policy, its standard deviation scaled by `noise`: 1 is what fills a
+learner's replay buffer, and how D4RL collected its medium and expert data.
 """
 
 from collections.abc import Sequence

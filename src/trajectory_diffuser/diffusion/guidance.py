@@ -8,8 +8,10 @@ from torch import Tensor
 Network = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
-def classifier_free_guidance(network: Network, plan: Tensor, step: int, return_to_go: Tensor, weight: float) -> Tensor:
-    """unconditional + weight * (conditional - unconditional), both branches in one network call.
+def classifier_free_guidance(
+    network: Network, plan: Tensor, step: int, return_to_go: Tensor, weight: float
+) -> Tensor:
+    """Unconditional + weight * (conditional - unconditional), both branches in one network call.
 
     A weight of 0 or 1 needs one branch only and costs one.
 

@@ -11,12 +11,12 @@ MAXIMUM_BETA = 0.999  # keeps the last step of the cosine schedule from dividing
 def alpha_bar(schedule: str, diffusion_steps: int) -> Tensor:
     """The cumulative signal share of a schedule that ends in noise.
 
-    Step t of the forward process is q(x_t | x_0) = N(sqrt(alpha_bar[t]) x_0, (1 - alpha_bar[t]) I), with t from 0
-    (least noise) to K - 1 (nothing but noise).
+    Step t of the forward process is q(x_t | x_0) = N(sqrt(alpha_bar[t]) x_0, (1 - alpha_bar[t]) I), with t
+    from 0 (least noise) to K - 1 (nothing but noise).
 
     Args:
-        schedule: `cosine` (Nichol and Dhariwal 2021, equation 17) or `linear` (Ho et al. 2020, section 4, whose
-            betas for 1000 steps are scaled up by 1000 / K, so that fewer steps end in noise as well).
+        schedule: `cosine` (Nichol and Dhariwal 2021, equation 17) or `linear` (Ho et al. 2020, section 4,
+            whose betas for 1000 steps are scaled up by 1000 / K, so that fewer steps end in noise as well).
         diffusion_steps: K.
 
     Returns:
@@ -41,8 +41,8 @@ def alpha_bar(schedule: str, diffusion_steps: int) -> Tensor:
 def whole_chain(diffusion_steps: int, network_calls: int) -> list[int]:
     """Steps from K - 1 down, `network_calls` of them spread evenly over the whole chain.
 
-    The spacing is "trailing" (Lin et al. 2023, arXiv 2305.08891, section 3.3): it starts at the last step, where
-    there is nothing but noise, and takes a full-sized step at the end too.
+    The spacing is "trailing" (Lin et al. 2023, arXiv 2305.08891, section 3.3): it starts at the last step,
+    where there is nothing but noise, and takes a full-sized step at the end too.
     """
     stride = diffusion_steps / network_calls
     return [round(diffusion_steps - index * stride) - 1 for index in range(network_calls)]

@@ -15,16 +15,16 @@ SAMPLER_ETA = {"ddpm": 1.0, "ddim": 0.0}
 class TrajectoryDiffusion(nn.Module):
     """A denoising network with the schedule it was trained on.
 
-    The first state of a plan is the present one: it is never noised, never predicted, and set again after every
-    step (inpainting; Decision Diffuser, section 3.2).
+    The first state of a plan is the present one: it is never noised, never predicted, and set again after
+    every step (inpainting; Decision Diffuser, section 3.2).
 
     Args:
         network: predicts noise or velocity, see `TemporalUNet`.
         normaliser: knows the bounds of the normalised data, to which predicted clean plans are clipped.
         schedule: name of the noise schedule.
         diffusion_steps: K.
-        prediction: `epsilon` (the noise) or `velocity` (sqrt(alpha_bar) epsilon - sqrt(1 - alpha_bar) x_0; Salimans
-            and Ho 2022, section 4), which stays well-behaved where alpha_bar is near 0.
+        prediction: `epsilon` (the noise) or `velocity` (sqrt(alpha_bar) epsilon - sqrt(1 - alpha_bar) x_0;
+            Salimans and Ho 2022, section 4), which stays well-behaved where alpha_bar is near 0.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class TrajectoryDiffusion(nn.Module):
         self.register_buffer("maximum", torch.from_numpy(normaliser.normalised_maximum), persistent=False)
 
     def add_noise(self, plan: Tensor, step: Tensor | int, noise: Tensor | float) -> Tensor:
-        """Draw from q(x_t | x_0): plan [B, H, state], step [B] or one for all, noise like plan (0: its mean)."""
+        """Draw from q(x_t | x_0): plan [B, H, state], step [B] or one, noise like plan (0 for the mean)."""
         signal = self.alpha_bar[step].view(-1, 1, 1)  # [B or 1, 1, 1]
         return signal.sqrt() * plan + (1 - signal).sqrt() * noise
 
@@ -81,7 +81,9 @@ class TrajectoryDiffusion(nn.Module):
             clean = signal.sqrt() * plan - (1 - signal).sqrt() * predicted
         return clean.clamp(self.minimum, self.maximum)
 
-    def reverse_step(self, plan: Tensor, clean: Tensor, step: int, next_step: int, eta: float, noise: Tensor) -> Tensor:
+    def reverse_step(
+        self, plan: Tensor, clean: Tensor, step: int, next_step: int, eta: float, noise: Tensor
+    ) -> Tensor:
         """One step of the reverse chain (Song et al. 2021, equations 12 and 16).
 
         Args:
@@ -113,10 +115,10 @@ class TrajectoryDiffusion(nn.Module):
         temperature: float,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Take plans through `steps` of the reverse chain to the clean plan; no steps return them as they are.
+        """Take plans through `steps` of the reverse chain to clean plans; no steps return them as they are.
 
         Args:
-            plan: plans at the noise level of `steps[0]` [B, H, state]; the first state is the present one and stays.
+            plan: plans at the noise level of `steps[0]` [B, H, state]; the first state (now) stays.
             steps: falling diffusion steps at which the network is called.
             return_to_go: scaled returns-to-go asked for [B].
             guidance: classifier-free guidance weight.

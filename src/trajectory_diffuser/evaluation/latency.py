@@ -8,12 +8,14 @@ from torch import Tensor
 from trajectory_diffuser.planning.planner import Planner
 
 
-def steady_state_inputs(planner: Planner, dataset_states: Tensor, target_return: float, batch: int) -> tuple[Tensor, ...]:
+def steady_state_inputs(
+    planner: Planner, dataset_states: Tensor, target_return: float, batch: int
+) -> tuple[Tensor, ...]:
     """What a planner sees in the middle of an episode: a full history and a previous plan.
 
     Args:
         planner: the planner.
-        dataset_states: consecutive normalised states of the data [N, state], N at least batch + history + horizon.
+        dataset_states: consecutive normalised states of the data [N, state], N >= batch + history + horizon.
         target_return: scaled return-to-go to ask for.
         batch: plans to make at once, B.
 
@@ -21,7 +23,9 @@ def steady_state_inputs(planner: Planner, dataset_states: Tensor, target_return:
         States [B, history, state], returns-to-go [B, history] and previous plans [B, H, state].
     """
     history, horizon = planner.models.history, planner.models.horizon
-    windows = dataset_states.unfold(0, history + horizon, 1)[:batch].transpose(1, 2)  # [B, history + H, state]
+    windows = dataset_states.unfold(0, history + horizon, 1)[:batch].transpose(
+        1, 2
+    )  # [B, history + H, state]
     returns_to_go = torch.full((batch, history), target_return, device=dataset_states.device)
     return windows[:, :history].contiguous(), returns_to_go, windows[:, history - 1 : -1].contiguous()
 
@@ -40,7 +44,7 @@ def time_plans(planner: Planner, inputs: tuple[Tensor, ...], warmup: int, repeti
 
 
 def network_calls(planner: Planner) -> int:
-    """Forward passes of one plan in mid-episode: drafted tokens, denoising steps, inverse dynamics and value."""
+    """Forward passes of a plan in mid-episode: drafted tokens, denoising steps, inverse dynamics, value."""
     settings = planner.settings
     drafted = planner.models.horizon - 1 if settings.start == "draft" else 0
     return drafted + len(settings.steps) + 1 + (settings.candidates > 1)

@@ -24,7 +24,8 @@ class Rollout:
         returns: undiscounted returns.
         lengths: steps until termination or truncation.
         wall_crossing_fractions: share of the plans' segments that go through a wall; None outside mazes.
-        plans: of the first episode: `steps` [n], `draft` and `plan` [n, H, obs], `executed` [L + 1, obs], raw units.
+        plans: of the first episode, raw units: `steps` [n], `draft` and `plan` [n, H, obs],
+            `executed` [L + 1, obs].
         planning_seconds: time spent in planning, of all episodes together.
     """
 
@@ -57,7 +58,9 @@ def run_episodes(
     rewards: np.ndarray | None = None
     planning_seconds = 0.0
     interval = 0.5 if sys.stderr.isatty() else 15
-    with tqdm(total=environment["max_episode_steps"], desc=title, unit="step", mininterval=interval) as progress:
+    with tqdm(
+        total=environment["max_episode_steps"], desc=title, unit="step", mininterval=interval
+    ) as progress:
         while len(running):
             started = time.perf_counter()
             actions = agent.act(observations[running], rewards)

@@ -11,11 +11,13 @@ from torch import Tensor, nn
 
 from trajectory_diffuser.models.embeddings import sinusoidal_embedding
 
-KeyValueCache = list[tuple[Tensor, Tensor]]  # per layer: keys and values, each [B, heads, past, width / heads]
+KeyValueCache = list[
+    tuple[Tensor, Tensor]
+]  # per layer: keys and values, each [B, heads, past, width / heads]
 
 
 class Block(nn.Module):
-    """Causal self-attention and a feed-forward network, each behind a LayerNorm and beside a skip connection."""
+    """Causal self-attention and a feed-forward network, each behind a LayerNorm, beside a skip connection."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -28,7 +30,7 @@ class Block(nn.Module):
         self.feed_forward = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
 
     def forward(self, x: Tensor, past: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """x [B, T, width] after `past` tokens -> [B, T, width] and the keys and values of past and present."""
+        """X [B, T, width] after `past` tokens -> [B, T, width] and keys and values of past and present."""
         split = self.query_key_value(self.norm_attention(x)).unflatten(-1, (3, self.heads, -1))
         query, key, value = split.permute(2, 0, 3, 1, 4)  # each [B, heads, T, width / heads]
         if past is not None:
@@ -67,12 +69,16 @@ class CausalTransformer(nn.Module):
         dropout: dropout probability in training.
     """
 
-    def __init__(self, state_size: int, context: int, width: int, layers: int, heads: int, dropout: float) -> None:
+    def __init__(
+        self, state_size: int, context: int, width: int, layers: int, heads: int, dropout: float
+    ) -> None:
         super().__init__()
         self.context = context
         self.state_embedding = nn.Linear(state_size, width // 2)
         self.return_embedding = nn.Linear(1, width // 2)
-        self.register_buffer("positions", sinusoidal_embedding(torch.arange(context), width), persistent=False)
+        self.register_buffer(
+            "positions", sinusoidal_embedding(torch.arange(context), width), persistent=False
+        )
         self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, state_size + 1)
@@ -126,4 +132,6 @@ class CausalTransformer(nn.Module):
             states, returns_to_go, cache = self(states, returns_to_go, cache)
             states, returns_to_go = states[:, -1:], returns_to_go[:, -1:]
             drafted.append((states, returns_to_go))
-        return torch.cat([step[0] for step in drafted], dim=1), torch.cat([step[1] for step in drafted], dim=1)
+        return torch.cat([step[0] for step in drafted], dim=1), torch.cat(
+            [step[1] for step in drafted], dim=1
+        )

@@ -1,5 +1,7 @@
 """The two small networks: inverse dynamics (what action leads there?) and value (what is it worth?)."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -7,15 +9,15 @@ from torch import Tensor, nn
 def mlp(inputs: int, width: int, layers: int, outputs: int) -> nn.Sequential:
     """A ReLU network with `layers` hidden layers of `width` units."""
     sizes = [inputs] + [width] * layers
-    hidden = [module for a, b in zip(sizes, sizes[1:], strict=False) for module in (nn.Linear(a, b), nn.ReLU())]
+    hidden = [module for a, b in pairwise(sizes) for module in (nn.Linear(a, b), nn.ReLU())]
     return nn.Sequential(*hidden, nn.Linear(width, outputs))
 
 
 class InverseDynamics(nn.Module):
     """The action that leads from one state to the next (Decision Diffuser, arXiv 2211.15657, section 3.1).
 
-    It reads the state and the change of state: a step changes some numbers by a hundredth of their range, and the
-    action shows in nothing but the change.
+    It reads the state and the change of state: a step changes some numbers by a hundredth of their range, and
+    the action shows in nothing but the change.
     """
 
     def __init__(self, state_size: int, action_size: int, width: int, layers: int) -> None:

@@ -1,10 +1,12 @@
-"""The denoiser: a temporal U-Net over plans of states, conditioned on the diffusion step and the return-to-go.
+"""The denoiser: a temporal U-Net over plans of states, conditioned on diffusion step and return-to-go.
 
 The architecture is Diffuser's (arXiv 2205.09991, appendix C), laid out with channels last, so that every
 convolution along time is one matrix product: on a CPU that is several times faster than a library convolution
 over so short a sequence. For the same reason the normalisation is over channels (LayerNorm), not over groups
 of channels and time (GroupNorm).
 """
+
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -44,7 +46,7 @@ class ResidualBlock(nn.Module):
         self.skip = nn.Identity() if same else nn.Linear(channels_in, channels_out)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """x [B, H, in], condition [B, condition] -> [B, H, out]."""
+        """Map x [B, H, in] and the condition [B, condition] to [B, H, out]."""
         hidden = F.silu(self.norm_in(self.convolution_in(x)))  # [B, H, out]
         hidden = hidden + self.condition(condition)[:, None]
         return F.silu(self.norm_out(self.convolution_out(hidden))) + self.skip(x)
@@ -79,9 +81,11 @@ class TemporalUNet(nn.Module):
         # Halving and doubling the time axis: kernel 2, stride 2, hence linear maps on pairs of steps.
         self.downsample = nn.ModuleList(nn.Linear(2 * width, width) for width in widths[:-1])
         self.middle = nn.ModuleList(ResidualBlock(widths[-1], widths[-1], condition) for _ in range(2))
-        self.upsample = nn.ModuleList(nn.Linear(b, 2 * a) for a, b in zip(widths, widths[1:], strict=False))
+        self.upsample = nn.ModuleList(nn.Linear(b, 2 * a) for a, b in pairwise(widths))
         self.up = nn.ModuleList(
-            nn.ModuleList([ResidualBlock(2 * width, width, condition), ResidualBlock(width, width, condition)])
+            nn.ModuleList(
+                [ResidualBlock(2 * width, width, condition), ResidualBlock(width, width, condition)]
+            )
             for width in widths[:-1]
         )
         self.output = nn.Linear(widths[0], state_size)
@@ -107,11 +111,15 @@ class TemporalUNet(nn.Module):
                 x = block(x, condition)  # [B, H / 2^level, width of level]
             if level < len(self.downsample):
                 skips.append(x)
-                x = self.downsample[level](x.unflatten(1, (-1, 2)).flatten(2))  # [B, H / 2^(level + 1), width]
+                x = self.downsample[level](
+                    x.unflatten(1, (-1, 2)).flatten(2)
+                )  # [B, H / 2^(level + 1), width]
         for block in self.middle:
             x = block(x, condition)
         for level in reversed(range(len(self.up))):
-            x = self.upsample[level](x).unflatten(2, (2, -1)).flatten(1, 2)  # [B, H / 2^level, width of level]
+            x = (
+                self.upsample[level](x).unflatten(2, (2, -1)).flatten(1, 2)
+            )  # [B, H / 2^level, width of level]
             x = torch.cat([x, skips[level]], dim=-1)
             for block in self.up[level]:
                 x = block(x, condition)

@@ -1,0 +1,1 @@
+"""The planner: draft, refine, act."""

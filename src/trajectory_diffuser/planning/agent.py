@@ -43,7 +43,10 @@ class PlanningAgent:
             self.returns_to_go = torch.full(state.shape[:2], target, device=self.device)
             self.last_plan = None
         else:
-            reward = torch.as_tensor(rewards, dtype=torch.float32, device=self.device)[:, None] / models.return_scale
+            reward = (
+                torch.as_tensor(rewards, dtype=torch.float32, device=self.device)[:, None]
+                / models.return_scale
+            )
             left = self.returns_to_go[:, -1:] - reward
             self.states = torch.cat([self.states, state], dim=1)[:, -models.history :]
             self.returns_to_go = torch.cat([self.returns_to_go, left], dim=1)[:, -models.history :]

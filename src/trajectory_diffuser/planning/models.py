@@ -36,7 +36,7 @@ class PlanningModels:
         """Load `run_directory` (`results/runs/{task}/seed{seed}`).
 
         Raises:
-            UserError: a model is missing, or the models were trained for other data or settings than each other.
+            UserError: a model is missing, or does not fit the data or the settings of the others.
         """
         names = ("transformer", "diffusion", "inverse_dynamics", "value")
         configs = {name: _read_config(run_directory / name) for name in names}
@@ -45,8 +45,8 @@ class PlanningModels:
             for key, value in config["task_settings"].items() | {("task", config["task"])}:
                 if shared.setdefault(key, value) != value:
                     raise UserError(
-                        f"{run_directory / name}/config.json: {key} is {value}, but {shared[key]} for another model "
-                        f"beside it; train them again with the same params.yaml"
+                        f"{run_directory / name}/config.json: {key} is {value}, but {shared[key]} for "
+                        f"another model beside it; train them again with the same params.yaml"
                     )
         chain = configs["diffusion"]["model"]
         network = TemporalUNet(**chain["network"])
@@ -66,14 +66,20 @@ class PlanningModels:
             _load_weights(model, run_directory / name / "model.safetensors")
         models["diffusion"] = TrajectoryDiffusion(network, normaliser, **chain["chain"])
         ready = {name: model.to(device).eval().requires_grad_(False) for name, model in models.items()}
-        return cls(**ready, normaliser=normaliser, **{key: shared[key] for key in ("horizon", "history", "return_scale")})
+        return cls(
+            **ready,
+            normaliser=normaliser,
+            **{key: shared[key] for key in ("horizon", "history", "return_scale")},
+        )
 
 
 def _read_config(directory: Path) -> dict[str, Any]:
     try:
         return read_json(directory / "config.json")
     except FileNotFoundError:
-        raise UserError(f"{directory}: no trained model there; run src/train_{directory.name}.py first") from None
+        raise UserError(
+            f"{directory}: no trained model there; run src/train_{directory.name}.py first"
+        ) from None
 
 
 def _load_weights(model: nn.Module, file: Path) -> None:

@@ -50,7 +50,9 @@ class Planner:
         draft = self._draft(states, returns_to_go, previous)  # [B, H, state] or None
         steps = self.settings.steps if draft is not None else self.settings.first_plan_steps
         candidates = self.settings.candidates
-        present = states[:, -1].repeat_interleave(candidates, dim=0)  # [B C, state], C candidates side by side
+        present = states[:, -1].repeat_interleave(
+            candidates, dim=0
+        )  # [B C, state], C candidates side by side
         target = returns_to_go[:, -1].repeat_interleave(candidates, dim=0)  # [B C]
         plan = self._enter_chain(draft, present, steps)  # [B C, H, state]
         plan = self.models.diffusion.denoise(

@@ -10,8 +10,8 @@ from trajectory_diffuser.diffusion.schedule import end_of_chain, whole_chain
 class PlannerSettings:
     """See `planners` in params.schema.yaml for the meaning of each field.
 
-    `steps` are the diffusion steps at which the denoiser is called, and `first_plan_steps` the same for an episode's
-    first plan, when there is no previous plan to start from.
+    `steps` are the diffusion steps at which the denoiser is called, and `first_plan_steps` the same for an
+    episode's first plan, when there is no previous plan to start from.
     """
 
     start: str

@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: safetensors, outside the declared outputs (both engines delete those first)."""
+"""Checkpoints of a training run: safetensors, outside the declared outputs (which engines delete first)."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ class Checkpoint:
 
     Args:
         directory: holds `checkpoint.safetensors`.
-        fingerprint: identifies parameters and data; a checkpoint with another fingerprint is not resumed from.
+        fingerprint: identifies parameters and data; a checkpoint with another fingerprint is ignored.
     """
 
     def __init__(self, directory: Path, fingerprint: str) -> None:
@@ -49,7 +49,7 @@ class Checkpoint:
     def load(
         self, model: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer
     ) -> tuple[int, list[dict[str, Any]]]:
-        """Restore the saved state in place; returns the steps done and the curves so far (0 and [] without one)."""
+        """Restore the saved state in place; the steps done and the curves so far (0 and [] without one)."""
         if not self.file.exists():
             return 0, []
         with safe_open(self.file, framework="pt") as stored:

@@ -67,7 +67,15 @@ def run_training(
     task_settings = {key: params["tasks"][task][key] for key in task_keys}
     run_seed = derive_seed(stage, seed)
     with computing_device(params["run"]["device"], settings["threads"]) as device:
-        identity = [stage, task, seed, task_settings, settings, dataset.provenance["content_hash"], str(device.type)]
+        identity = [
+            stage,
+            task,
+            seed,
+            task_settings,
+            settings,
+            dataset.provenance["content_hash"],
+            str(device.type),
+        ]
         fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
         checkpoint = Checkpoint(ROOT / task / f"seed{seed}" / name, fingerprint)
         torch.manual_seed(run_seed)
@@ -77,7 +85,14 @@ def run_training(
         curves = checkpoint.directory / "dvclive"  # to be watched while training goes on
         with _dvclive(curves) as log:
             result = train(
-                objective.model, objective.loss, settings, run_seed, checkpoint, log, objective.validate, title
+                objective.model,
+                objective.loss,
+                settings,
+                run_seed,
+                checkpoint,
+                log,
+                objective.validate,
+                title,
             )
         summary = {
             "parameters": sum(parameter.numel() for parameter in objective.model.parameters()),
@@ -88,8 +103,14 @@ def run_training(
         }
     with atomic_directory(Path("results/runs") / task / f"seed{seed}" / name) as directory:
         network = objective.saved(result.model)
-        save_file({key: value.contiguous() for key, value in network.state_dict().items()}, directory / "model.safetensors")
-        write_json(directory / "config.json", {"model": objective.config, "task": task, "task_settings": task_settings})
+        save_file(
+            {key: value.contiguous() for key, value in network.state_dict().items()},
+            directory / "model.safetensors",
+        )
+        write_json(
+            directory / "config.json",
+            {"model": objective.config, "task": task, "task_settings": task_settings},
+        )
         write_json(directory / "training.json", summary | _validation_summary(result) | _origin())
         pd.DataFrame(result.curves).to_csv(directory / "curves.csv", index=False)
         shutil.copytree(curves, directory / "dvclive")
@@ -113,7 +134,7 @@ def _origin() -> dict[str, str]:
 
 @contextmanager
 def _dvclive(directory: Path) -> Iterator[Callable[[CurveRow], None]]:
-    """Yield a function that logs a row of the curves; a resumed run writes the directory anew from its first row."""
+    """Yield a function that logs a row of the curves; a resumed run writes the directory anew."""
     # Several jobs run side by side, so DVCLive must touch neither dvc.yaml nor the experiment.
     with Live(str(directory), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False) as live:
 

@@ -66,8 +66,8 @@ def train(
 ) -> TrainingResult:
     """Minimise `loss(model, split)`, where split is `train` or `validation`, for `settings["steps"]` steps.
 
-    Everything random in step n (batch, noise, dropout) comes from a seed that is a function of `seed` and n alone,
-    so that a resumed run continues exactly where the killed one stood.
+    Everything random in step n (batch, noise, dropout) comes from a seed that is a function of `seed` and n
+    alone, so that a resumed run continues exactly where the killed one stood.
 
     Args:
         model: initialised, on its device.
@@ -93,13 +93,17 @@ def train(
     interval = max(1, steps // CURVE_POINTS)
     result = TrainingResult(averaged.module, curves)
     model.train()
-    window: list[tuple[Tensor, Tensor]] = []  # losses and gradient norms since the last row; kept on the device
+    window: list[
+        tuple[Tensor, Tensor]
+    ] = []  # losses and gradient norms since the last row; kept on the device
     interactive = sys.stderr.isatty()
     progress = tqdm(
         range(first, steps), title, steps, initial=first, mininterval=0.5 if interactive else 15, unit="step"
     )
     for step in progress:
-        learning_rate = settings["learning_rate"] * learning_rate_factor(step, steps, settings["warmup_steps"])
+        learning_rate = settings["learning_rate"] * learning_rate_factor(
+            step, steps, settings["warmup_steps"]
+        )
         for group in optimiser.param_groups:
             group["lr"] = learning_rate
         torch.manual_seed(batch_seed(seed, step))
@@ -134,17 +138,17 @@ def batch_seed(seed: int, step: int) -> int:
     return derive_seed("batch", seed, step)
 
 
-def _curve_row(
-    window: list[tuple[Tensor, Tensor]], done: int, learning_rate: float, seed: int
-) -> CurveRow:
+def _curve_row(window: list[tuple[Tensor, Tensor]], done: int, learning_rate: float, seed: int) -> CurveRow:
     losses = torch.stack([value for value, _ in window]).cpu()
     norms = torch.stack([norm for _, norm in window]).cpu()
     bad = ~(losses.isfinite() & norms.isfinite())
     if bad.any():
         step = done - len(window) + int(bad.nonzero()[0])
+        loss, norm = float(losses[step - done]), float(norms[step - done])
         raise UserError(
-            f"training: loss or gradient is {float(losses[step - done]):g} / {float(norms[step - done]):g} at step {step} "
-            f"(batch seed {batch_seed(seed, step)}); try a lower learning_rate, a lower gradient_clip or more warmup_steps"
+            f"training: loss or gradient is {loss:g} / {norm:g} at step {step} "
+            f"(batch seed {batch_seed(seed, step)}); try a lower learning_rate, a lower gradient_clip "
+            f"or more warmup_steps"
         )
     return {
         "step": done,

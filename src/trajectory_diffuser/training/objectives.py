@@ -1,28 +1,38 @@
 """What each network is trained to do, as a loss on a batch that is already on the device."""
 
+import torch
 from torch import Tensor
 
 from trajectory_diffuser.models.causal_transformer import CausalTransformer
 from trajectory_diffuser.models.mlp import InverseDynamics, Value
 
 
-def transformer_loss(model: CausalTransformer, states: Tensor, returns_to_go: Tensor, mask: Tensor) -> Tensor:
-    """Squared error of the next state and the next return-to-go, with the true past as input.
+def transformer_loss(
+    model: CausalTransformer, states: Tensor, returns_to_go: Tensor, mask: Tensor, state_noise: float
+) -> Tensor:
+    """Squared error of the next state and the next return-to-go.
 
     Args:
         model: the draft model.
         states: normalised windows [B, T + 1, state].
         returns_to_go: scaled [B, T + 1].
         mask: [B, T + 1] bool, False past an episode's end.
+        state_noise: standard deviation of noise on the input states in training (not on the targets), so that
+            the model leads back to the data from states beside them, as its predictions and actions make them.
     """
-    next_states, next_returns, _ = model(states[:, :-1], returns_to_go[:, :-1])
+    inputs = states[:, :-1]
+    if model.training:
+        inputs = inputs + state_noise * torch.randn_like(inputs)
+    next_states, next_returns, _ = model(inputs, returns_to_go[:, :-1])
     state_error = (next_states - states[:, 1:]).square().mean(-1)  # [B, T]
     return_error = (next_returns - returns_to_go[:, 1:]).square()  # [B, T]
     known = mask[:, 1:]
     return ((state_error + return_error) * known).sum() / known.sum()
 
 
-def inverse_dynamics_loss(model: InverseDynamics, state: Tensor, next_state: Tensor, action: Tensor) -> Tensor:
+def inverse_dynamics_loss(
+    model: InverseDynamics, state: Tensor, next_state: Tensor, action: Tensor
+) -> Tensor:
     """Squared error of the action; states [B, state], actions [B, action]."""
     return (model(state, next_state) - action).square().mean()
 

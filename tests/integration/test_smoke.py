@@ -1,0 +1,125 @@
+"""The smoke preset, really run, through both engines."""
+
+import json
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import Project
+
+REPORT = Path("results/report")
+
+
+def run(project: Project, command: str) -> str:
+    """What a command prints; it must succeed."""
+    done = project.run(*command.split())
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def written(project: Project) -> dict[str, float]:
+    """When each result was written: the files that hold weights, scores and latencies."""
+    names = ("model.safetensors", "episodes.csv", "latency.json")
+    runs = project.folder / "results" / "runs"
+    return {
+        str(path.relative_to(runs)): path.stat().st_mtime for path in runs.rglob("*") if path.name in names
+    }
+
+
+@pytest.fixture(scope="module")
+def by_snakemake(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project(tmp_path_factory.mktemp("snakemake") / "copy", preset="smoke")
+    run(project, "snakemake --cores 2")
+    (project.folder / ".git" / "scores.csv").write_text((project.folder / REPORT / "scores.csv").read_text())
+    return project
+
+
+@pytest.fixture(scope="module")
+def by_dvc(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project(tmp_path_factory.mktemp("dvc") / "copy", preset="smoke")
+    run(project, "dvc repro")
+    return project
+
+
+def test_snakemake_makes_the_report(by_snakemake: Project) -> None:
+    report = by_snakemake.folder / REPORT
+    assert (report / "index.html").stat().st_size > 10_000
+    assert any((report / "figures").iterdir())
+    metrics = json.loads((report / "metrics.json").read_text())
+    scores = pd.read_csv(report / "scores.csv")
+    latency = pd.read_csv(report / "latency.csv")
+    assert set(scores["planner"]) == set(latency["planner"]) == set(metrics["maze-umaze"])
+    assert len(scores) == 5 * 2  # planners, episodes
+    assert metrics["plan_speedup"]["maze-umaze"] > 0
+    assert not list((by_snakemake.folder / "results").glob("checkpoints/**/*.safetensors"))
+    assert run(by_snakemake, "git status --porcelain") == "", "something produced is not ignored by git"
+
+
+def test_a_second_run_does_nothing(by_snakemake: Project) -> None:
+    before, start = written(by_snakemake), time.monotonic()
+    assert "Nothing to be done" in run(by_snakemake, "snakemake --cores 2")
+    print(f"{time.monotonic() - start:.1f} s")
+    assert written(by_snakemake) == before
+
+
+def test_snakemake_packs_its_own_report(by_snakemake: Project) -> None:
+    run(by_snakemake, "snakemake --report .git/report.html")
+    assert (by_snakemake.folder / ".git" / "report.html").stat().st_size > 1_000_000
+
+
+def test_one_changed_planner_is_evaluated_anew(by_snakemake: Project) -> None:
+    before = written(by_snakemake)
+    by_snakemake.replace("ddim: {start: noise, refine_steps: 5", "ddim: {start: noise, refine_steps: 4")
+    run(by_snakemake, "snakemake --cores 2")
+    after = written(by_snakemake)
+    changed = {path for path in after if after[path] != before[path]}
+    assert changed == {"maze-umaze/seed0/evaluation/ddim/episodes.csv", "maze-umaze/latency/latency.json"}
+
+
+def test_dvc_adopts_what_snakemake_made(by_snakemake: Project) -> None:
+    run(by_snakemake, "python workflow/scripts/agree.py --from snakemake")
+    before = written(by_snakemake)
+    assert "Data and pipelines are up to date" in run(by_snakemake, "dvc repro")
+    assert written(by_snakemake) == before
+
+
+def test_an_experiment_changes_only_the_report(by_snakemake: Project) -> None:
+    by_snakemake.commit()  # params.yaml and dvc.lock
+    before = written(by_snakemake)
+    run(by_snakemake, "dvc exp run --name narrow --set-param make_report.confidence=0.5")
+    assert written(by_snakemake) == before
+    table = run(by_snakemake, "dvc exp show --csv --only-changed")
+    assert "narrow" in table and "make_report.confidence" in table
+    assert len(table.splitlines()[0].split(",")) < 20
+    metrics = run(by_snakemake, "dvc metrics show --json")
+    assert "trajectory_diffuser" in metrics
+
+
+def test_both_engines_compute_the_same_scores(by_snakemake: Project, by_dvc: Project) -> None:
+    theirs = (by_dvc.folder / REPORT / "scores.csv").read_text()
+    assert theirs == (by_snakemake.folder / ".git" / "scores.csv").read_text()
+
+
+def test_a_second_repro_does_nothing(by_dvc: Project) -> None:
+    before = written(by_dvc)
+    assert "Data and pipelines are up to date" in run(by_dvc, "dvc repro")
+    assert written(by_dvc) == before
+
+
+def test_snakemake_adopts_what_dvc_made(by_dvc: Project) -> None:
+    before = written(by_dvc)
+    run(by_dvc, "python workflow/scripts/agree.py --from dvc")
+    assert "Nothing to be done" in run(by_dvc, "snakemake --cores 2")
+    assert written(by_dvc).keys() == before.keys()
+
+
+def test_a_horizon_longer_than_the_episodes_stops_before_training(tmp_path: Path) -> None:
+    project = Project(tmp_path / "copy", preset="smoke")
+    project.replace("horizon: 8", "horizon: 128")
+    done = project.run("snakemake", "--cores", "2")
+    assert done.returncode != 0
+    last_words = [line for line in done.stderr.splitlines() if line.startswith("error: ")][-1]
+    assert last_words.startswith("error: params.yaml: tasks.maze-umaze.horizon: 128 ")
+    assert not (project.folder / "data" / "processed" / "maze-umaze").exists()
+    assert not (project.folder / "results" / "runs").exists()
