@@ -1,9 +1,12 @@
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
 from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.files import atomic_directory
 from trajectory_diffuser.common.stage import run_stage
 
 ROOT = Path(__file__).parents[2]
@@ -63,3 +66,19 @@ def test_bad_parameters_are_refused_before_the_stage_starts(call):
         file.write("\ncolour: red\n")
     with pytest.raises(SystemExit, match=r"error: params\.yaml: the file: unknown key 'colour'"):
         call(lambda params: pytest.fail("started"), arguments=())
+
+
+def test_a_stage_that_is_told_to_stop_leaves_nothing_half_written(call, tmp_path):
+    def main(params):
+        with atomic_directory(tmp_path / "results" / "output") as work:
+            (work / "half").write_text("written")
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as caught:
+            call(main, arguments=())
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert caught.value.code == 143
+    assert list((tmp_path / "results").iterdir()) == []

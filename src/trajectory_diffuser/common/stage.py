@@ -1,6 +1,7 @@
 """What every stage module shares: its arguments, its parameters, and one-line errors."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,8 @@ def run_stage(main: Callable[..., None], *arguments: str) -> None:
     for name in arguments:
         parser.add_argument(f"--{name}", type=ARGUMENTS[name], required=True)
     values: dict[str, Any] = vars(parser.parse_args())
+    # Both engines stop a job with SIGTERM; as an exception it lets half-written outputs be cleared away.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         params = load_params()
         for name, section in (("task", "tasks"), ("planner", "planners")):

@@ -18,7 +18,7 @@ def transformer_loss(
         returns_to_go: scaled [B, T + 1].
         mask: [B, T + 1] bool, False past an episode's end.
         state_noise: standard deviation of noise on the input states in training (not on the targets), so that
-            the model leads back to the data from states beside them, as its predictions and actions make them.
+            the model leads back to the data from the states beside them that its own predictions make.
     """
     inputs = states[:, :-1]
     if model.training:
