@@ -10,7 +10,7 @@ results: environment
 	@echo "The report is at $(CURDIR)/results/report/index.html"
 
 test: environment
-	$(RUN) pytest
+	$(RUN) pytest --numprocesses 2 --dist loadfile
 
 lint: environment
 	$(RUN) ruff check

@@ -28,18 +28,24 @@ def written(project: Project) -> dict[str, float]:
 
 
 @pytest.fixture(scope="module")
-def by_snakemake(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = Project(tmp_path_factory.mktemp("snakemake") / "copy", preset="smoke")
+def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Project]:
+    """One project for each engine, copied together so that both hold the same code."""
+    folder = tmp_path_factory.mktemp("smoke")
+    return {engine: Project(folder / engine, preset="smoke") for engine in ("snakemake", "dvc")}
+
+
+@pytest.fixture(scope="module")
+def by_snakemake(projects: dict[str, Project]) -> Project:
+    project = projects["snakemake"]
     run(project, "snakemake --cores 2")
     (project.folder / ".git" / "scores.csv").write_text((project.folder / REPORT / "scores.csv").read_text())
     return project
 
 
 @pytest.fixture(scope="module")
-def by_dvc(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = Project(tmp_path_factory.mktemp("dvc") / "copy", preset="smoke")
-    run(project, "dvc repro")
-    return project
+def by_dvc(projects: dict[str, Project]) -> Project:
+    run(projects["dvc"], "dvc repro")
+    return projects["dvc"]
 
 
 def test_snakemake_makes_the_report(by_snakemake: Project) -> None:

@@ -84,7 +84,8 @@ def whole_machine():
     return workflow.global_resources["_cores"].value or 1
 
 
-def last_words(snakemake_log):
+def last_words(snakemake_logs):
     """The last line of each failed job's log, which names what is wrong; in the output above it may be buried."""
-    logs = re.findall(r"log: (\S+) \(check log", Path(snakemake_log).read_text())
-    return [Path(log).read_text().splitlines()[-1] for log in dict.fromkeys(logs) if Path(log).exists()]
+    text = "".join(Path(log).read_text() for log in snakemake_logs)
+    logs = map(Path, dict.fromkeys(re.findall(r"log: (\S+) \(check log", text)))
+    return [log.read_text().splitlines()[-1] for log in logs if log.exists() and log.stat().st_size]
