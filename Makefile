@@ -30,4 +30,4 @@ environment:
 # Writes requirements.lock anew from pyproject.toml, with the newest versions that fit; needs uv.
 lock:
 	uv pip compile --upgrade --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
-		--custom-compile-command "make lock" --extra dev --output-file requirements.lock pyproject.toml
+		--custom-compile-command "make lock" --extra dev --extra metaworld --output-file requirements.lock pyproject.toml

@@ -23,7 +23,7 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     """Write results/runs/{task}/seed{seed}/evaluation/{planner}/."""
     settings, task_settings = params["evaluate"], params["tasks"][task]
     dataset = PreparedDataset.load(f"data/processed/{task}")
-    maze_map = dataset.provenance["maze_map"]
+    maze = dataset.provenance["maze"]
     episodes = np.arange(planner_episodes(params, planner))
     environment_seeds = settings["first_environment_seed"] + episodes
     with computing_device(params["run"]["device"], settings["threads"]) as device:
@@ -35,7 +35,7 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
             agent,
             task_settings["environment"],
             environment_seeds.tolist(),
-            None if maze_map is None else Maze(maze_map),
+            None if maze is None else Maze.from_json(maze),
             f"{planner} {task} seed {seed}",
         )
     reference = dataset.provenance["reference_scores"]
@@ -44,8 +44,8 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     table["return"] = rollout.returns
     table["normalised_score"] = normalised_score(rollout.returns, reference["minimum"], reference["maximum"])
     table["length"] = rollout.lengths
-    table["reached_goal"] = "" if maze_map is None else (rollout.returns > 0).astype(int)
-    table["wall_crossing_fraction"] = "" if maze_map is None else rollout.wall_crossing_fractions
+    table["success"] = "" if rollout.successes is None else rollout.successes.astype(int)
+    table["wall_crossing_fraction"] = "" if maze is None else rollout.wall_crossing_fractions
     summary = {"task": task, "seed": seed, "planner": planner, "planner_row": params["planners"][planner]}
     summary |= {"guidance": agent.planner.settings.guidance, "target_return": task_settings["target_return"]}
     summary |= {"episodes": len(episodes), "device": device.type, "threads": torch.get_num_threads()}

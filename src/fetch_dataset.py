@@ -1,4 +1,4 @@
-"""Make a task's raw dataset: roll out behaviour actors or the maze controller and store a Minari dataset."""
+"""Make a task's raw dataset: collect, download or read its episodes and store them as a Minari dataset."""
 
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,8 @@ from trajectory_diffuser.datasets.fetching import fetch
 
 
 def main(params: dict[str, Any], task: str) -> None:
-    """Read data/behaviour, write data/raw/{task}."""
-    fetch(
-        task, params["tasks"][task], params["fetch_dataset"], Path("data/behaviour"), Path("data/raw", task)
-    )
+    """Read data/behaviour or data/external/{task}, or download to data/downloads; write data/raw/{task}."""
+    fetch(task, params["tasks"][task], params["fetch_dataset"], Path("data"), Path("data/raw", task))
 
 
 if __name__ == "__main__":

@@ -54,9 +54,19 @@ def dvc_jobs(project: Project) -> set[Job]:
             paths = [dep.def_path for dep in stage.deps if dep.def_path not in (MARKER, "params.yaml")]
             (params,) = [dep.params for dep in stage.deps if dep.def_path == "params.yaml"]
             inputs = {file for path in paths for file in contents(project.folder, path, produced)}
+            inputs = {file for file in inputs if is_for(file, stage.cmd)}
             outputs = {output.def_path for output in stage.outs}
             jobs.add(Job(stage.cmd, frozenset(inputs), frozenset(outputs), frozenset(params)))
     return jobs
+
+
+def is_for(file: str, command: str) -> bool:
+    """Whether a job needs a file that DVC names for it: of the users' folders it needs its task's alone.
+
+    DVC depends on all of data/external, because a task's folder in it need not exist.
+    """
+    external, _, rest = file.partition("data/external/")
+    return bool(external) or not rest or rest.split("/")[0] in command.split()
 
 
 def contents(folder: Path, path: str, produced: list[str]) -> list[str]:

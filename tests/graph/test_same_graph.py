@@ -29,6 +29,9 @@ def test_the_engines_expand_to_the_same_jobs(project: Project, matrix: str) -> N
         preset = project.folder / "workflow" / "presets" / f"{matrix}.yaml"
         (project.folder / "params.yaml").write_text(preset.read_text())
     params = yaml.safe_load((project.folder / "params.yaml").read_text())["run"]
+    brought = project.folder / "data" / "external" / params["tasks"][0] / "deeper" / "file.bin"
+    brought.parent.mkdir(parents=True, exist_ok=True)
+    brought.touch()
     tasks, seeds, planners = (len(params[name]) for name in ("tasks", "seeds", "planners"))
 
     ours, theirs = snakemake_jobs(project), dvc_jobs(project)
@@ -38,6 +41,8 @@ def test_the_engines_expand_to_the_same_jobs(project: Project, matrix: str) -> N
     for job in sorted(ours ^ theirs, key=lambda job: job.command):
         print("Snakemake only:" if job in ours else "DVC only:", job)
     assert ours == theirs
+    users = [job.command for job in ours if str(brought.relative_to(project.folder)) in job.inputs]
+    assert users == [f"python src/fetch_dataset.py --task {params['tasks'][0]}"]
 
 
 def test_lint_asks_for_nothing_but_a_container_per_rule(project: Project) -> None:

@@ -141,7 +141,10 @@ def save_dataset(directory: Path, lengths: tuple[int, ...] = (20, 30, 25, 20)) -
     for name, array in arrays.items():
         np.save(directory / f"{name}.npy", array)
     write_json(directory / "normaliser.json", Normaliser.fit(observations).to_json())
-    write_json(directory / "provenance.json", {"task": "task", "content_hash": "hash", "maze_map": None})
+    write_json(
+        directory / "provenance.json",
+        {"task": "task", "content_hash": "hash", "maze": None, "final_observations": True},
+    )
 
 
 def stub_planner(

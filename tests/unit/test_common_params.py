@@ -15,7 +15,7 @@ REMOVED = object()
 BEHAVIOUR = {
     "kind": "behaviour",
     "ladder": "hopper",
-    "mixture": [{"rungs": "expert", "noise": 1.0, "share": 1.0}],
+    "mixture": [{"actors": ["expert"], "noise": 1.0, "steps": 100}],
 }
 ROW = {
     "start": "draft",
@@ -123,17 +123,24 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "unknown kind of source": (
         {"tasks.TASK.source": BEHAVIOUR | {"kind": "behavior"}},
         "tasks.TASK.source.kind",
-        ["'behavior'", "one of: behaviour, controller"],
+        ["'behavior'", "one of: behaviour, controller, minari, d4rl, file"],
     ),
-    "unknown rungs": (
-        {"tasks.TASK.source": BEHAVIOUR | {"mixture": [{"rungs": "best", "noise": 1.0, "share": 1.0}]}},
-        "tasks.TASK.source.mixture.0.rungs",
-        ["'best'", "'medium', 'expert', 'replay'"],
+    "steps of a mixture left out": (
+        {"tasks.TASK.source": BEHAVIOUR | {"mixture": [{"actors": ["expert"], "noise": 1.0}]}},
+        "tasks.TASK.source.mixture.0",
+        ["key 'steps' is missing"],
     ),
-    "shares that are no whole": (
-        {"tasks.TASK.source": BEHAVIOUR | {"mixture": [{"rungs": "expert", "noise": 1.0, "share": 0.6}]}},
-        "tasks.TASK.source.mixture",
-        ["add up to 0.6", "make it 1"],
+    "Minari dataset without a version": (
+        {
+            "tasks.TASK.source": {
+                "kind": "minari",
+                "dataset": "D4RL/pen/human",
+                "clip_actions": True,
+                "licence": "x",
+            }
+        },
+        "tasks.TASK.source.dataset",
+        ["'D4RL/pen/human'", "with its version"],
     ),
     "reference scores the wrong way round": (
         {"tasks.TASK.reference_scores": {"minimum": 2.0, "maximum": 1.0, "origin": "me"}},

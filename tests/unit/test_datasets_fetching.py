@@ -1,34 +1,36 @@
 """From source entry to Minari dataset to prepared arrays, with actors made up on the spot."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import minari
 import numpy as np
 import pytest
 import torch
+from minari.data_collector import EpisodeBuffer
 from safetensors.numpy import save_file
-from tqdm import tqdm
 
-from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.files import read_json, write_json
-from trajectory_diffuser.datasets.actors import Actor, Ladder
-from trajectory_diffuser.datasets.behaviour import collect_mixture
+from trajectory_diffuser.common.seeding import derive_seed
+from trajectory_diffuser.datasets.actors import Actor, find_actors
 from trajectory_diffuser.datasets.collection import Episode, collect_steps
 from trajectory_diffuser.datasets.environments import make_environment
 from trajectory_diffuser.datasets.fetching import fetch
-from trajectory_diffuser.datasets.minari_store import load_dataset, write_dataset
+from trajectory_diffuser.datasets.minari_store import RawDataset, write_dataset
 from trajectory_diffuser.datasets.preparation import prepare
 from trajectory_diffuser.datasets.windows import PreparedDataset
 
-HOPPER = {"id": "Hopper-v5", "max_episode_steps": 50, "observation_keys": None}
+HOPPER = {"id": "Hopper-v5", "arguments": {}, "max_episode_steps": 50, "observation_keys": None}
 MAZE = {
     "id": "PointMaze_UMaze-v3",
+    "arguments": {"continuing_task": True, "reset_target": False},
     "max_episode_steps": 40,
     "observation_keys": ["observation", "desired_goal"],
 }
-SETTINGS = {"steps": 300, "seed": 0, "reference_episodes": 8}
+SETTINGS = {"seed": 0, "reference_episodes": 8}
 SCORES = {"minimum": -20.0, "maximum": 3000.0, "origin": "D4RL"}
 HOPPER_ENTRY = {
     "environment": HOPPER,
@@ -36,15 +38,15 @@ HOPPER_ENTRY = {
         "kind": "behaviour",
         "ladder": "hopper",
         "mixture": [
-            {"rungs": "replay", "noise": 1.0, "share": 0.25},
-            {"rungs": "expert", "noise": 1.0, "share": 0.75},
+            {"actors": ["replay"], "noise": 1.0, "steps": 75},
+            {"actors": ["expert"], "noise": 1.0, "steps": 225},
         ],
     },
     "reference_scores": SCORES,
 }
 MAZE_ENTRY = {
     "environment": MAZE,
-    "source": {"kind": "controller", "action_noise": 0.5},
+    "source": {"kind": "controller", "steps": 300, "action_noise": 0.5},
     "reference_scores": "measured",
 }
 
@@ -60,16 +62,16 @@ def actor_weights(seed: int) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture
-def behaviour(tmp_path: Path) -> Path:
-    """A folder with the ladder `hopper`: replay rungs at 0 and 10, medium at 20, expert at 30."""
-    folder = tmp_path / "behaviour" / "hopper"
+def data(tmp_path: Path) -> Path:
+    """A folder `data` with the ladder `hopper`: replay rungs at 0 and 10, medium at 20, expert at 30."""
+    folder = tmp_path / "data" / "behaviour" / "hopper"
     folder.mkdir(parents=True)
     rungs = []
     for step, role in ((0, "replay"), (10, "replay"), (20, "medium"), (30, "expert")):
         save_file(actor_weights(step), folder / f"step_{step:07d}.safetensors")
         rungs.append({"file": f"step_{step:07d}.safetensors", "step": step, "role": role})
     write_json(folder / "ladder.json", {"environment": "Hopper-v5", "algorithm": "TQC", "rungs": rungs})
-    return folder.parent
+    return tmp_path / "data"
 
 
 def test_actor_is_a_squashed_gaussian_network() -> None:
@@ -85,7 +87,7 @@ def test_actor_is_a_squashed_gaussian_network() -> None:
         torch.nn.functional.linear(hidden, layers[f"{name}.weight"], layers[f"{name}.bias"])
         for name in ("mean", "log_std")
     )
-    actor = Actor(weights)
+    actor = Actor.from_safetensors(weights)
     np.testing.assert_allclose(actor(observations), torch.tanh(mean), atol=1e-5)
     np.testing.assert_allclose(actor(observations[0]), torch.tanh(mean)[0], atol=1e-5)
     noise = np.random.default_rng(2).standard_normal((5, 3))
@@ -93,34 +95,81 @@ def test_actor_is_a_squashed_gaussian_network() -> None:
     np.testing.assert_allclose(actor(observations, np.random.default_rng(2)), expected, atol=1e-5)
 
 
-def test_rungs_by_name(behaviour: Path) -> None:
-    ladder = Ladder.load(behaviour / "hopper")
-    steps = {name: [rung["step"] for rung in ladder.rungs(name)] for name in ("replay", "medium", "expert")}
-    assert steps == {"replay": [0, 10, 20], "medium": [20], "expert": [30]}
+def write_npz_actor(path: Path, **changes: Any) -> dict[str, np.ndarray]:
+    """A .npz actor for Hopper with every optional array; returns its arrays without `meta`."""
+    generator = np.random.default_rng(3)
+    arrays = {
+        **{f"w{i}": generator.normal(size=shape) / 4 for i, shape in enumerate([(8, 11), (8, 8), (3, 8)])},
+        **{f"b{i}": generator.normal(size=size) for i, size in enumerate([8, 8, 3])},
+        "obs_mean": generator.normal(size=11),
+        "obs_std": generator.uniform(0.5, 2, size=11),
+        "log_std": np.full(3, -1.0),
+        "act_scale": np.array([0.5, 1.0, 2.0]),
+        "act_shift": np.array([0.1, 0.0, -0.1]),
+    }
+    meta = {"hidden_activation": "tanh", "output": "clip", "n_layers": 3, "obs_clip": 1.5} | changes
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, meta=json.dumps(meta), **arrays)
+    return arrays
 
 
-def test_mixture_gives_every_part_and_rung_its_share(
-    behaviour: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    quotas: list[tuple[int, int]] = []
-
-    def record(environment: Any, actor: Any, steps: int, seed_parts: tuple, progress: Any) -> list[Episode]:
-        quotas.append((seed_parts[-1], steps))
-        return []
-
-    monkeypatch.setattr("trajectory_diffuser.datasets.behaviour.collect_steps", record)
-    mixture = [
-        {"rungs": "replay", "noise": 1.0, "share": 0.6},
-        {"rungs": "expert", "noise": 1.0, "share": 0.4},
-    ]
-    collect_mixture(None, Ladder.load(behaviour / "hopper"), mixture, 600, (0,), None)
-    assert quotas == [(0, 120), (10, 120), (20, 120), (30, 240)]  # replay in the learner's order
+def test_npz_actor_is_what_its_format_says(tmp_path: Path) -> None:
+    arrays = write_npz_actor(tmp_path / "a.npz")
+    observation = np.random.default_rng(1).normal(size=11).astype(np.float32)
+    hidden = np.clip((observation - arrays["obs_mean"]) / arrays["obs_std"], -1.5, 1.5)
+    hidden = np.tanh(arrays["w0"] @ hidden + arrays["b0"])
+    hidden = np.tanh(arrays["w1"] @ hidden + arrays["b1"])
+    mean = arrays["act_scale"] * (arrays["w2"] @ hidden + arrays["b2"]) + arrays["act_shift"]
+    actor = Actor.load(tmp_path / "a.npz")
+    assert actor.sizes == (11, 3)
+    np.testing.assert_allclose(actor(observation), np.clip(mean, -1, 1), atol=1e-6)
+    noise = 0.5 * np.exp(-1.0) * np.random.default_rng(2).standard_normal(3)
+    noisy = actor(observation, np.random.default_rng(2), noise=0.5)
+    np.testing.assert_allclose(noisy, np.clip(mean + noise, -1, 1), atol=1e-6)
 
 
-def test_episodes_are_whole_and_the_last_one_passes_the_quota(behaviour: Path) -> None:
-    actor = Actor(actor_weights(0))
-    with tqdm(total=120, disable=True) as progress:
-        episodes = collect_steps(make_environment(HOPPER), actor, 120, (0,), progress)
+def test_actors_by_role_and_by_file(data: Path) -> None:
+    folder = data / "behaviour" / "hopper"
+    found = {
+        name: [stem[-2:] for stem, _ in find_actors(folder, name)] for name in ("replay", "medium", "expert")
+    }
+    assert found == {"replay": ["00", "10", "20"], "medium": ["20"], "expert": ["30"]}
+    assert [stem for stem, _ in find_actors(folder, "step_0000010")] == ["step_0000010"]
+
+
+def test_mixture_gives_every_part_and_actor_its_share(data: Path) -> None:
+    fetch("hopper-toy", HOPPER_ENTRY, SETTINGS, data, data / "raw")
+    raw = RawDataset(data / "raw", "hopper-toy")
+    seeds = {
+        derive_seed(0, "hopper-toy", part, f"step_{step:07d}", index): (part, step)
+        for part, steps in ((0, (0, 10, 20)), (1, (30,)))
+        for step in steps
+        for index in range(50)
+    }
+    taken: dict[tuple[int, int], list[int]] = {}
+    for episode in raw.episodes():
+        taken.setdefault(seeds[episode.seed], []).append(len(episode))
+    assert list(taken) == [(0, 0), (0, 10), (0, 20), (1, 30)]  # replay in the learner's order
+    for (part, _), lengths in taken.items():
+        quota = (25, 225)[part]
+        assert sum(lengths[:-1]) < quota <= sum(lengths)
+
+
+def test_actors_from_the_users_folder(data: Path) -> None:
+    write_npz_actor(data / "external" / "toy" / "best.npz", algorithm="made up")
+    source = {
+        "kind": "behaviour",
+        "ladder": "external",
+        "mixture": [{"actors": ["best"], "noise": 0.0, "steps": 60}],
+    }
+    fetch("toy", HOPPER_ENTRY | {"source": source}, SETTINGS, data, data / "raw")
+    record = RawDataset(data / "raw", "toy").collection
+    assert record["origin"]["actors"]["best"]["algorithm"] == "made up"
+
+
+def test_episodes_are_whole_and_the_last_one_passes_the_quota() -> None:
+    actor = Actor.from_safetensors(actor_weights(0))
+    episodes = list(collect_steps(make_environment(HOPPER), actor, 120, (0,)))
     lengths = [len(episode) for episode in episodes]
     assert sum(lengths[:-1]) < 120 <= sum(lengths)
     assert all(episode.terminated or len(episode) == 50 for episode in episodes)
@@ -128,13 +177,15 @@ def test_episodes_are_whole_and_the_last_one_passes_the_quota(behaviour: Path) -
 
 
 def test_fetch_is_reproducible_and_minari_opens_it(
-    behaviour: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", "untouched")
     for name in ("first", "second"):
-        fetch("hopper-toy", HOPPER_ENTRY, SETTINGS, behaviour, tmp_path / name)
+        fetch("hopper-toy", HOPPER_ENTRY, SETTINGS, data, tmp_path / name)
     assert os.environ["MINARI_DATASETS_PATH"] == "untouched"
-    first, second = (load_dataset(tmp_path / name, "hopper-toy")[0] for name in ("first", "second"))
+    first, second = (
+        list(RawDataset(tmp_path / name, "hopper-toy").episodes()) for name in ("first", "second")
+    )
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one.observations, other.observations)
         np.testing.assert_array_equal(one.actions, other.actions)
@@ -159,26 +210,31 @@ def test_minari_round_trip_keeps_values_endings_and_seeds(tmp_path: Path) -> Non
         )
         for length, terminated in ((1, True), (50, False), (7, True))
     ]
-    write_dataset(
-        tmp_path / "raw", "toy", environment, episodes, {"reference_scores": SCORES}, "test", "test"
-    )
-    loaded, record = load_dataset(tmp_path / "raw", "toy")
-    assert record == {"reference_scores": SCORES}
-    for given, got in zip(episodes, loaded, strict=True):
+    record = {
+        "reference_scores": SCORES,
+        "environment": HOPPER,
+        "algorithm": "test",
+        "source": {"kind": "test"},
+    }
+    write_dataset(tmp_path / "raw", "toy", environment, episodes, record)
+    raw = RawDataset(tmp_path / "raw", "toy")
+    assert raw.collection == record
+    assert (len(raw), raw.steps) == (3, 58)
+    for given, got in zip(episodes, raw.episodes(), strict=True):
         assert (given.terminated, given.seed) == (got.terminated, got.seed)
         for name in ("observations", "actions", "rewards"):
             np.testing.assert_array_equal(getattr(given, name), getattr(got, name))
 
 
 def test_maze_from_source_to_prepared_arrays(tmp_path: Path) -> None:
-    fetch("maze-toy", MAZE_ENTRY, SETTINGS, tmp_path / "unused", tmp_path / "raw")
+    fetch("maze-toy", MAZE_ENTRY, SETTINGS, tmp_path / "none", tmp_path / "raw")
     provenance = prepare_maze(tmp_path)
     assert provenance == read_json(tmp_path / "processed" / "provenance.json")
     assert provenance["steps"] == 320  # eight whole episodes of 40 steps
     assert provenance["episode_length"] == {"mean": 40.0, "min": 40, "max": 40}
     assert provenance["reference_scores"]["minimum"] < provenance["reference_scores"]["maximum"]
     assert provenance["reference_scores"]["origin"].startswith("measured")
-    assert provenance["maze_map"][1] == [1, 0, 0, 0, 1]
+    assert provenance["maze"]["map"][1] == [1, 0, 0, 0, 1]
     dataset = PreparedDataset.load(tmp_path / "processed")
     assert dataset.observations.shape == (328, 6)
     assert isinstance(dataset.observations, np.memmap)
@@ -197,59 +253,62 @@ def prepare_maze(folder: Path, **changes: Any) -> dict[str, Any]:
     return prepare(folder / "raw", folder / "processed", "maze-toy", **arguments)
 
 
-class TestBadInputs:
-    def test_missing_ladder(self, tmp_path: Path) -> None:
-        with pytest.raises(UserError, match=r"hopper: no ladder.*source\.ladder"):
-            fetch("toy", HOPPER_ENTRY, SETTINGS, tmp_path, tmp_path / "raw")
-        assert not list(tmp_path.iterdir())
+def test_seeds_of_scripted_meta_world_data_are_all_it_takes(tmp_path: Path) -> None:
+    pytest.importorskip("metaworld")
+    arguments = {"env_name": "reach-v3", "seed": 0}
+    environment = {
+        "id": "Meta-World/MT1",
+        "arguments": arguments,
+        "max_episode_steps": 100,
+        "observation_keys": None,
+    }
+    source = {"kind": "controller", "steps": 150, "action_noise": 0.1}
+    entry = {"environment": environment, "source": source, "reference_scores": "measured"}
+    settings = SETTINGS | {"reference_episodes": 2}
+    for name in ("first", "second"):
+        fetch("reach", entry, settings, tmp_path, tmp_path / name)
+    first, second = (RawDataset(tmp_path / name, "reach") for name in ("first", "second"))
+    assert first.collection == second.collection
+    scores = first.collection["reference_scores"]
+    assert scores["maximum"] > 2 * scores["minimum"]
+    for one, other in zip(first.episodes(), second.episodes(), strict=True):
+        np.testing.assert_array_equal(one.observations, other.observations)
 
-    def test_ladder_of_another_environment(self, behaviour: Path, tmp_path: Path) -> None:
-        entry = HOPPER_ENTRY | {"environment": HOPPER | {"id": "Walker2d-v5"}}
-        with pytest.raises(UserError, match=r"tasks\.toy\.source\.ladder.*Hopper-v5.*Walker2d-v5"):
-            fetch("toy", entry, SETTINGS, behaviour, tmp_path / "raw")
 
-    def test_missing_actor(self, behaviour: Path, tmp_path: Path) -> None:
-        (behaviour / "hopper" / "step_0000030.safetensors").unlink()
-        with pytest.raises(UserError, match=r"step_0000030\.safetensors: not found"):
-            fetch("toy", HOPPER_ENTRY, SETTINGS, behaviour, tmp_path / "raw")
-        assert not (tmp_path / "raw").exists()
+def stacked(observations: list[Any]) -> Any:
+    """Nested dictionaries of arrays over time from a list of nested dictionaries."""
+    if isinstance(observations[0], dict):
+        return {key: stacked([observation[key] for observation in observations]) for key in observations[0]}
+    return np.stack(observations)
 
-    @pytest.mark.parametrize("key", ["source", "reference_scores"])
-    def test_controller_outside_a_maze(self, behaviour: Path, tmp_path: Path, key: str) -> None:
-        with pytest.raises(UserError, match=r"tasks\.toy: .*maze.*Hopper-v5"):
-            fetch("toy", HOPPER_ENTRY | {key: MAZE_ENTRY[key]}, SETTINGS, behaviour, tmp_path / "raw")
 
-    def test_controller_that_is_no_better_than_chance(self, tmp_path: Path) -> None:
-        entry = MAZE_ENTRY | {"environment": MAZE | {"max_episode_steps": 1}}
-        with pytest.raises(UserError, match=r"tasks\.toy\.reference_scores.*max_episode_steps"):
-            fetch("toy", entry, SETTINGS, tmp_path, tmp_path / "raw")
-        assert not list(tmp_path.iterdir())
-
-    def test_missing_dataset(self, tmp_path: Path) -> None:
-        with pytest.raises(
-            UserError, match=r"raw: no dataset maze-toy-v0.*fetch_dataset\.py --task maze-toy"
-        ):
-            prepare_maze(tmp_path)
-        assert not list(tmp_path.iterdir())
-
-    def test_horizon_longer_than_the_episodes(self, tmp_path: Path) -> None:
-        fetch("maze-toy", MAZE_ENTRY, SETTINGS, tmp_path, tmp_path / "raw")
-        with pytest.raises(UserError, match=r"tasks\.maze-toy\.horizon: 42 states .*41.*lower it"):
-            prepare_maze(tmp_path, horizon=42)
-        assert [path.name for path in tmp_path.iterdir()] == ["raw"]
-        prepare_maze(tmp_path, horizon=41)
-
-    def test_observations_of_another_environment(self, tmp_path: Path) -> None:
-        fetch("maze-toy", MAZE_ENTRY, SETTINGS, tmp_path, tmp_path / "raw")
-        with pytest.raises(UserError, match=r"episode 0 has observations \(6,\).*\(4,\)"):
-            prepare_maze(tmp_path, environment=MAZE | {"observation_keys": ["observation"]})
-
-    @pytest.mark.parametrize("name", ["observations", "actions", "rewards"])
-    def test_values_that_are_not_finite(self, tmp_path: Path, name: str) -> None:
-        episode = Episode(np.zeros((41, 6)), np.zeros((40, 2), np.float32), np.zeros(40), False, seed=0)
-        getattr(episode, name)[3] = np.nan
-        record = {"reference_scores": SCORES}
-        write_dataset(tmp_path / "raw", "maze-toy", make_environment(MAZE), [episode], record, "test", "test")
-        with pytest.raises(UserError, match=f"episode 0 has non-finite {name}"):
-            prepare_maze(tmp_path)
-        assert not (tmp_path / "processed").exists()
+def test_kitchen_as_minari_records_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dictionary observation with nested goals, from the user's Minari folder to prepared arrays."""
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    arguments = {"tasks_to_complete": ["microwave", "kettle"]}
+    kitchen = gymnasium.make("FrankaKitchen-v1", max_episode_steps=6, **arguments)
+    buffers, observations, rewards = [], [], []
+    for seed in range(2):
+        seen = [kitchen.reset(seed=seed)[0]]
+        actions = np.random.default_rng(seed).uniform(-1, 1, size=(6, 9))
+        for action in actions:
+            observation, reward, *_ = kitchen.step(action)
+            seen.append(observation)
+            rewards.append(reward)
+        ends = np.arange(6) == 5
+        buffers.append(
+            EpisodeBuffer(seed, seed, None, stacked(seen), actions, rewards[-6:], np.zeros(6, bool), ends)
+        )
+        observations += [observation["observation"] for observation in seen]
+    with pytest.warns(UserWarning):
+        minari.create_dataset_from_buffers("D4RL/kitchen/toy-v0", buffers, env=kitchen)
+    environment = {"id": "FrankaKitchen-v1", "arguments": arguments, "max_episode_steps": 6}
+    environment["observation_keys"] = ["observation"]
+    source = {"kind": "minari", "dataset": "D4RL/kitchen/toy-v0", "clip_actions": False, "licence": "none"}
+    entry = {"environment": environment, "source": source, "reference_scores": SCORES}
+    fetch("kitchen-toy", entry, SETTINGS, tmp_path, tmp_path / "raw")
+    prepare(tmp_path / "raw", tmp_path / "processed", "kitchen-toy", environment, 4, 0.0, 0)
+    dataset = PreparedDataset.load(tmp_path / "processed")
+    assert dataset.observation_size == make_environment(environment).observation_space.shape[0] == 59
+    np.testing.assert_array_equal(dataset.observations, np.array(observations, np.float32))
+    np.testing.assert_array_equal(dataset.rewards, np.array(rewards, np.float32))

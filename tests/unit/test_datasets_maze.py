@@ -19,6 +19,7 @@ def maze_environment(name: str = "UMaze", steps: int = 200) -> gymnasium.Env:
     return make_environment(
         {
             "id": f"PointMaze_{name}-v3",
+            "arguments": {"continuing_task": True, "reset_target": False},
             "max_episode_steps": steps,
             "observation_keys": ["observation", "desired_goal"],
         }
@@ -54,7 +55,9 @@ def test_cells_and_centres_agree_with_the_environment() -> None:
 
 
 def test_no_maze_in_other_environments() -> None:
-    hopper = make_environment({"id": "Hopper-v5", "max_episode_steps": 5, "observation_keys": None})
+    hopper = make_environment(
+        {"id": "Hopper-v5", "arguments": {}, "max_episode_steps": 5, "observation_keys": None}
+    )
     assert Maze.of_environment(hopper) is None
 
 

@@ -10,7 +10,7 @@ import torch
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.datasets.collection import Episode
 from trajectory_diffuser.datasets.normaliser import Normaliser
-from trajectory_diffuser.datasets.preparation import content_hash, flatten, hold_out, returns_to_go
+from trajectory_diffuser.datasets.preparation import content_hash, hold_out, returns_to_go
 from trajectory_diffuser.datasets.windows import PreparedDataset, TransitionSampler, WindowSampler
 
 CPU = torch.device("cpu")
@@ -30,11 +30,31 @@ def episodes() -> list[Episode]:
     return [make_episode(i, n, t) for i, (n, t) in enumerate(zip(LENGTHS, TERMINATED, strict=True))]
 
 
-def dataset_of(episodes: list[Episode], held_out: tuple[int, ...] = ()) -> PreparedDataset:
+def flatten(episodes: list[Episode]) -> dict[str, np.ndarray]:
+    """The arrays of a prepared dataset, by name, from episodes in memory."""
+    ends = np.cumsum([0, *map(len, episodes)])
+    return {
+        "observations": np.concatenate([e.observations for e in episodes]).astype(np.float32),
+        "actions": np.concatenate([e.actions for e in episodes]).astype(np.float32),
+        "rewards": np.concatenate([e.rewards for e in episodes]).astype(np.float32),
+        "returns_to_go": np.concatenate([returns_to_go(e.rewards) for e in episodes]).astype(np.float32),
+        "episode_offsets": ends.astype(np.int64),
+        "terminations": np.array([e.terminated for e in episodes]),
+    }
+
+
+def dataset_of(
+    episodes: list[Episode], held_out: tuple[int, ...] = (), final_observations: bool = True
+) -> PreparedDataset:
     arrays = flatten(episodes)
     identity = Normaliser(*(np.array(values, np.float32) for values in ([0, 0], [1, 1], [0, 0], [9, 9])))
     held = np.isin(np.arange(len(episodes)), held_out)
-    return PreparedDataset(**arrays, validation=held, normaliser=identity, provenance={"task": "toy"})
+    return PreparedDataset(
+        **arrays,
+        validation=held,
+        normaliser=identity,
+        provenance={"task": "toy", "final_observations": final_observations},
+    )
 
 
 def all_windows(sampler: WindowSampler) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -48,19 +68,15 @@ def test_returns_to_go_is_the_sum_of_what_follows() -> None:
     np.testing.assert_allclose(returns_to_go(rewards), expected, atol=1e-12)
 
 
-def test_flat_arrays_are_found_by_the_offsets(episodes: list[Episode]) -> None:
-    arrays = flatten(episodes)
-    offsets = arrays["episode_offsets"]
-    assert offsets.dtype == np.int64
-    assert offsets[-1] == len(arrays["actions"]) == len(arrays["observations"]) - len(episodes)
-    for index, episode in enumerate(episodes):
-        start, stop = offsets[index], offsets[index + 1]
-        np.testing.assert_array_equal(
-            arrays["observations"][start + index : stop + index + 1], episode.observations
-        )
-        np.testing.assert_array_equal(arrays["actions"][start:stop], episode.actions)
-        assert arrays["returns_to_go"][stop + index] == 0
-        assert arrays["returns_to_go"][start + index] == episode.rewards.sum()
+def test_a_last_observation_that_was_not_recorded_is_never_drawn(episodes: list[Episode]) -> None:
+    dataset = dataset_of(episodes, final_observations=False)
+    for states, _, _ in all_windows(WindowSampler(dataset, 2, CPU)):
+        assert (states[:, 1] < np.array(LENGTHS)[states[:, 0].astype(int)]).all()
+    transitions = TransitionSampler(dataset, CPU)
+    assert len(transitions.rows) == sum(LENGTHS) - len(LENGTHS)
+    for state, following, action, _ in zip(*transitions.sample(200), strict=True):
+        assert following[1] == state[1] + 1 < LENGTHS[int(state[0])]
+        assert action == 100 * state[0] + state[1]
 
 
 @pytest.mark.parametrize("length", [2, 4, 7, 9])

@@ -11,7 +11,7 @@ from trajectory_diffuser.evaluation.rollout import PLAN_SNAPSHOTS, run_episodes
 from trajectory_diffuser.planning.agent import PlanningAgent
 from trajectory_diffuser.planning.planner import Plan
 
-HOPPER = {"id": "Hopper-v5", "max_episode_steps": 30, "observation_keys": None}
+HOPPER = {"id": "Hopper-v5", "arguments": {}, "max_episode_steps": 30, "observation_keys": None}
 SEEDS = [3, 4, 5, 6, 7]
 STATE, HORIZON = 11, 4
 NORMALISER = Normaliser(

@@ -1,4 +1,5 @@
 # Functions that the rules share.
+import os
 import re
 import shutil
 import sys
@@ -31,6 +32,12 @@ def code(stage, *folders):
     library = Path("src/trajectory_diffuser")
     files = [path for folder in ("common", *folders) for path in (library / folder).rglob("*.*")]
     return [f"src/{stage}.py", *sorted(str(path) for path in files if path.suffix != ".pyc")]
+
+
+def files(folder):
+    """Every file below a folder, links to folders included; none if there is no such folder."""
+    found = (Path(root) / name for root, _, names in os.walk(folder, followlinks=True) for name in names)
+    return sorted(map(str, found))
 
 
 def settings(*keys):

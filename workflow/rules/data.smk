@@ -1,7 +1,8 @@
 rule fetch_dataset:
     input:
         code("fetch_dataset", "datasets"),
-        actors=sorted(map(str, Path("data/behaviour").rglob("*.*"))),
+        actors=files("data/behaviour"),
+        external=lambda wildcards: files(f"data/external/{wildcards.task}"),
     output:
         directory("data/raw/{task}"),
     log:

@@ -109,11 +109,6 @@ def _check_references(params: dict[str, Any], path: str) -> None:
                 f"{path}: tasks.{name}.horizon: {task['horizon']} must be a multiple of {factor}, because "
                 f"the denoiser halves it {len(multipliers) - 1} times (train_diffusion.channel_multipliers)"
             )
-        shares = sum(part["share"] for part in task["source"].get("mixture", [])) or 1.0
-        if abs(shares - 1.0) > 1e-6:
-            raise UserError(
-                f"{path}: tasks.{name}.source.mixture: the shares add up to {shares:g}; make it 1"
-            )
         scores = task["reference_scores"]
         if scores != "measured" and scores["maximum"] <= scores["minimum"]:
             raise UserError(f"{path}: tasks.{name}.reference_scores: maximum must be above minimum")

@@ -87,7 +87,7 @@ def train_behaviour(
 
         def _record(self) -> None:
             weights = actor_weights(self.model.policy.actor_state.params["params"])
-            returns = noise_free_returns(environment, Actor(weights), episodes)
+            returns = noise_free_returns(environment, Actor.from_safetensors(weights), episodes)
             snapshot = Snapshot(self.num_timesteps, float(np.mean(returns)), float(np.std(returns)))
             save_file(weights, snapshots / snapshot.file)
             print(snapshot, file=log, flush=True)

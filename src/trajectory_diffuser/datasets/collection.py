@@ -1,11 +1,10 @@
 """Whole episodes of a policy in an environment, a stated number of steps of them, from derived seeds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import gymnasium
 import numpy as np
-from tqdm import tqdm
 
 from trajectory_diffuser.common.seeding import derive_seed
 
@@ -21,7 +20,7 @@ class Episode:
     actions: np.ndarray  # [L, act]
     rewards: np.ndarray  # [L]
     terminated: bool
-    seed: int
+    seed: int | None = None  # of the environment's reset, where it is known
 
     def __len__(self) -> int:
         return len(self.rewards)
@@ -45,13 +44,12 @@ def collect_episode(environment: gymnasium.Env, policy: Policy, seed: int) -> Ep
 
 
 def collect_steps(
-    environment: gymnasium.Env, policy: Policy, steps: int, seed_parts: tuple[object, ...], progress: tqdm
-) -> list[Episode]:
+    environment: gymnasium.Env, policy: Policy, steps: int, seed_parts: tuple[object, ...]
+) -> Iterator[Episode]:
     """Whole episodes that hold at least `steps` steps; episode i's seed derives from `seed_parts` and i."""
-    episodes: list[Episode] = []
-    collected = 0
+    collected = index = 0
     while collected < steps:
-        episodes.append(collect_episode(environment, policy, derive_seed(*seed_parts, len(episodes))))
-        progress.update(min(len(episodes[-1]), steps - collected))
-        collected += len(episodes[-1])
-    return episodes
+        episode = collect_episode(environment, policy, derive_seed(*seed_parts, index))
+        yield episode
+        collected += len(episode)
+        index += 1

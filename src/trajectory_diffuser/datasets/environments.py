@@ -1,4 +1,4 @@
-"""Gymnasium environments as `params.yaml` describes them, with one flat observation vector each."""
+"""Environments as `params.yaml` describes them, with one flat observation vector each."""
 
 import io
 from collections.abc import Sequence
@@ -7,17 +7,16 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.datasets import meta_world
 
 with redirect_stderr(io.StringIO()):  # a notice about Adroit rewards, which is not about this project
     import gymnasium_robotics
 
 gymnasium.register_envs(gymnasium_robotics)
-
-# The episode goes on at the goal, and the goal stays: the return counts the steps spent there.
-MAZE_ARGUMENTS = {"continuing_task": True, "reset_target": False}
 
 
 class JoinObservations(gymnasium.ObservationWrapper):
@@ -26,38 +25,81 @@ class JoinObservations(gymnasium.ObservationWrapper):
     def __init__(self, env: gymnasium.Env, keys: Sequence[str]) -> None:
         super().__init__(env)
         self.keys = tuple(keys)
-        spaces = [env.observation_space[key] for key in self.keys]
-        self.observation_space = gymnasium.spaces.Box(
-            low=np.concatenate([space.low.ravel() for space in spaces]),
-            high=np.concatenate([space.high.ravel() for space in spaces]),
+        parts = [spaces.flatten_space(env.observation_space[key]) for key in self.keys]
+        self.observation_space = spaces.Box(
+            low=np.concatenate([part.low for part in parts]),
+            high=np.concatenate([part.high for part in parts]),
             dtype=np.float64,
         )
 
     def observation(self, observation: dict[str, np.ndarray]) -> np.ndarray:
         """The joined vector, shape [sum of the entries' sizes]."""
-        return np.concatenate([observation[key].ravel() for key in self.keys])
+        space = self.env.observation_space
+        return np.concatenate([spaces.flatten(space[key], observation[key]) for key in self.keys])
 
 
 def make_environment(environment: dict[str, Any]) -> gymnasium.Env:
-    """One environment of a task's `environment` entry (id, max_episode_steps, observation_keys).
+    """One environment of a task's `environment` entry (id, arguments, max_episode_steps, observation_keys).
 
-    Raises `UserError` for an unknown id and for observation keys that do not fit the environment.
+    Raises `UserError` for an unknown id, for arguments that it does not take and for observation keys that do
+    not fit it.
     """
     identifier, keys = environment["id"], environment["observation_keys"]
-    arguments = MAZE_ARGUMENTS if identifier.startswith("PointMaze_") else {}
+    meta_world.register(identifier)
     try:
         env = gymnasium.make(
             identifier,
             max_episode_steps=environment["max_episode_steps"],
             disable_env_checker=True,
-            **arguments,
+            **environment["arguments"],
         )
-    except gymnasium.error.UnregisteredEnv as error:
+    except gymnasium.error.Error as error:
         raise UserError(
-            f"params.yaml: environment.id: {identifier!r} is unknown: {_one_line(error)}"
+            f"params.yaml: environment.id: {identifier!r} cannot be made: {_one_line(error)}"
         ) from None
-    space = env.observation_space
-    if not isinstance(space, gymnasium.spaces.Dict):
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"params.yaml: environment.arguments: {identifier} does not take "
+            f"{environment['arguments']}: {_one_line(error)}"
+        ) from None
+    if meta_world.is_meta_world(env):
+        env = meta_world.SeedBeforeReset(env)
+    return _with_flat_observations(env, keys)
+
+
+def make_vector_environment(environment: dict[str, Any], count: int) -> SyncVectorEnv:
+    """`count` copies of the environment stepped as one: observations [count, obs], actions [count, act].
+
+    An environment whose episode has ended starts a new one at the next step (Gymnasium's default).
+    """
+    return SyncVectorEnv(
+        [lambda: make_environment(environment)] * count, autoreset_mode=AutoresetMode.NEXT_STEP
+    )
+
+
+def join_observations(observations: Any, space: spaces.Space, keys: Sequence[str] | None) -> np.ndarray:
+    """An episode's recorded observations [L + 1, ...] as `JoinObservations` has them [L + 1, obs].
+
+    Observations that are vectors already are returned as they are, whatever the keys. Raises `KeyError` for a
+    key that is not there, `ValueError` when a dictionary meets no keys.
+    """
+    if not isinstance(space, spaces.Dict):
+        return np.asarray(observations).reshape(len(observations), -1)
+    if keys is None:
+        raise ValueError(f"a dictionary of {', '.join(space.keys())}")
+    return np.concatenate([_flatten_batch(space[key], observations[key]) for key in keys], axis=1)
+
+
+def _flatten_batch(space: spaces.Space, values: Any) -> np.ndarray:
+    if isinstance(space, spaces.Dict):
+        parts = [_flatten_batch(inner, values[key]) for key, inner in space.spaces.items()]
+        return np.concatenate(parts, axis=1)
+    return np.asarray(values).reshape(len(values), -1)
+
+
+def _with_flat_observations(env: gymnasium.Env, keys: Sequence[str] | None) -> gymnasium.Env:
+    identifier, space = env.spec.id, env.observation_space
+    if not isinstance(space, spaces.Dict):
         if keys is not None:
             raise UserError(
                 f"params.yaml: environment.observation_keys: {identifier} has a plain vector; use null"
@@ -69,16 +111,6 @@ def make_environment(environment: dict[str, Any]) -> gymnasium.Env:
             f"list some of: {', '.join(space.keys())}"
         )
     return JoinObservations(env, keys)
-
-
-def make_vector_environment(environment: dict[str, Any], count: int) -> SyncVectorEnv:
-    """`count` copies of the environment stepped as one: observations [count, obs], actions [count, act].
-
-    An environment whose episode has ended starts a new one at the next step (Gymnasium's default).
-    """
-    return SyncVectorEnv(
-        [lambda: make_environment(environment)] * count, autoreset_mode=AutoresetMode.NEXT_STEP
-    )
 
 
 def _one_line(error: Exception) -> str:

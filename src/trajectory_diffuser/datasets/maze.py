@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -19,9 +20,18 @@ class Maze:
 
     @classmethod
     def of_environment(cls, environment: gymnasium.Env) -> "Maze | None":
-        """The maze inside a PointMaze environment, or None for an environment without one."""
+        """The maze inside a PointMaze or AntMaze environment, or None for an environment without one."""
         maze = getattr(environment.unwrapped, "maze", None)
         return None if maze is None else cls(maze.maze_map, maze.maze_size_scaling)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Maze":
+        """The inverse of `to_json`."""
+        return cls(value["map"], value["cell_size"])
+
+    def to_json(self) -> dict[str, Any]:
+        """The map and the size of a cell."""
+        return {"map": self.maze_map, "cell_size": self.cell_size}
 
     def cells(self, points: np.ndarray) -> np.ndarray:
         """Row and column [..., 2] of the cells that hold points [..., 2]; outside counts to the border."""

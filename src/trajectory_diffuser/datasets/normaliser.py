@@ -9,6 +9,7 @@ import torch
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
 
 SMALLEST_DEVIATION = 1e-6  # below it a dimension counts as constant and is only centred
+BLOCK_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -21,15 +22,28 @@ class Normaliser:
     maximum: np.ndarray
 
     @classmethod
-    def fit(cls, observations: np.ndarray) -> "Normaliser":
-        """From raw observations [N, obs]; a constant dimension gets a standard deviation of 1."""
-        observations = observations.astype(np.float64)
-        std = observations.std(axis=0)
+    def fit(cls, observations: np.ndarray, chosen: np.ndarray | None = None) -> "Normaliser":
+        """From raw observations [N, obs]; a constant dimension gets a standard deviation of 1.
+
+        `chosen` [N]: the rows that count (default: all). Rows are read in blocks, in double precision, so
+        that a memory-mapped array need not fit into memory.
+        """
+        keep = np.ones(len(observations), bool) if chosen is None else chosen
+        blocks = range(0, len(observations), BLOCK_ROWS)
+
+        def block(start: int) -> np.ndarray:
+            rows = slice(start, start + BLOCK_ROWS)
+            return observations[rows][keep[rows]].astype(np.float64)
+
+        mean = sum(block(start).sum(axis=0) for start in blocks) / keep.sum()
+        variance = sum(((block(start) - mean) ** 2).sum(axis=0) for start in blocks) / keep.sum()
+        bounds = [(b.min(axis=0), b.max(axis=0)) for b in map(block, blocks) if len(b)]
+        std = np.sqrt(variance)
         return cls(
-            mean=observations.mean(axis=0).astype(np.float32),
+            mean=mean.astype(np.float32),
             std=np.where(std < SMALLEST_DEVIATION, 1.0, std).astype(np.float32),
-            minimum=observations.min(axis=0).astype(np.float32),
-            maximum=observations.max(axis=0).astype(np.float32),
+            minimum=np.min([low for low, _ in bounds], axis=0).astype(np.float32),
+            maximum=np.max([high for _, high in bounds], axis=0).astype(np.float32),
         )
 
     def normalise(self, observations: Array) -> Array:

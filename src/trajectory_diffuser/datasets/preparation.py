@@ -5,19 +5,22 @@ Observations have one row more per episode than transitions: episode e's transit
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
+from numpy.typing import ArrayLike
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.files import atomic_directory, write_json
 from trajectory_diffuser.common.seeding import derive_seed
-from trajectory_diffuser.datasets.collection import Episode
+from trajectory_diffuser.datasets.checks import checked_episodes
 from trajectory_diffuser.datasets.environments import make_environment
 from trajectory_diffuser.datasets.maze import Maze
-from trajectory_diffuser.datasets.minari_store import load_dataset
+from trajectory_diffuser.datasets.minari_store import RawDataset
 from trajectory_diffuser.datasets.normaliser import Normaliser
 
 
@@ -32,35 +35,97 @@ def prepare(
 ) -> dict[str, Any]:
     """Turn the Minari dataset of `task` under `raw` into the arrays of `directory`; returns the provenance.
 
+    Reads and writes one episode at a time, so that memory does not grow with the data.
     Raises `UserError` for a missing dataset, non-finite values, observations that are not the environment's,
     and a horizon longer than every training episode. Nothing is written then.
     """
-    episodes, collection = load_dataset(raw, task)
+    dataset = RawDataset(raw, task)
     env = make_environment(environment)
-    check_episodes(episodes, env.observation_space.shape[0], env.action_space.shape[0], str(raw))
-    arrays = flatten(episodes)
-    arrays["validation"] = hold_out(len(episodes), validation_fraction, seed)
-    longest = max(
-        len(episode) + 1 for episode, held in zip(episodes, arrays["validation"], strict=True) if not held
-    )
-    if longest < horizon:
-        raise UserError(
-            f"params.yaml: tasks.{task}.horizon: {horizon} states is longer than every training episode "
-            f"(at most {longest}); lower it, or collect longer episodes"
-        )
-    training_rows = ~np.repeat(arrays["validation"], np.diff(arrays["episode_offsets"]) + 1)
-    maze = Maze.of_environment(env)
-    lengths = np.array([len(episode) for episode in episodes])
-    returns = np.array([episode.rewards.sum() for episode in episodes])
-    provenance = {
+    validation = hold_out(len(dataset), validation_fraction, seed)
+    with atomic_directory(directory) as work:
+        arrays = _write_arrays(work, dataset, env)
+        np.save(work / "validation.npy", validation)
+        arrays["validation"] = validation
+        lengths = np.diff(arrays["episode_offsets"])
+        longest = int(lengths[~validation].max()) + 1
+        if longest < horizon:
+            raise UserError(
+                f"params.yaml: tasks.{task}.horizon: {horizon} states is longer than every training episode "
+                f"(at most {longest}); lower it, or collect longer episodes"
+            )
+        training_rows = ~np.repeat(validation, lengths + 1)
+        write_json(work / "normaliser.json", Normaliser.fit(arrays["observations"], training_rows).to_json())
+        provenance = _provenance(task, environment, seed, dataset, arrays, Maze.of_environment(env))
+        write_json(work / "provenance.json", provenance)
+    return provenance
+
+
+def _write_arrays(work: Path, dataset: RawDataset, env: gymnasium.Env) -> dict[str, np.ndarray]:
+    """Write every array of `windows.ARRAYS` but validation, and return them by name, mapped into memory.
+
+    Written as files, not through memory maps: a full disk is an error then, and not the end of the process.
+    """
+    steps, count = dataset.steps, len(dataset)
+    observation_size, action_size = env.observation_space.shape[0], env.action_space.shape[0]
+    shapes = {
+        "observations": ((steps + count, observation_size), np.float32),
+        "actions": ((steps, action_size), np.float32),
+        "rewards": ((steps,), np.float32),
+        "returns_to_go": ((steps + count,), np.float32),
+        "episode_offsets": ((count + 1,), np.int64),
+        "terminations": ((count,), np.bool_),
+    }
+    end = 0
+    with ExitStack() as files:
+        write = {
+            name: files.enter_context(_array_writer(work / f"{name}.npy", shape, dtype))
+            for name, (shape, dtype) in shapes.items()
+        }
+        write["episode_offsets"](0)
+        for episode in checked_episodes(dataset.episodes(), env, dataset.name):
+            end += len(episode)
+            write["observations"](episode.observations)
+            write["actions"](episode.actions)
+            write["rewards"](episode.rewards)
+            write["returns_to_go"](returns_to_go(episode.rewards))
+            write["episode_offsets"](end)
+            write["terminations"](episode.terminated)
+    return {name: np.load(work / f"{name}.npy", mmap_mode="r") for name in shapes}
+
+
+@contextmanager
+def _array_writer(path: Path, shape: tuple[int, ...], dtype: type) -> Iterator[Callable[[ArrayLike], None]]:
+    """Yield a function that appends values to a .npy file that will hold an array of this shape."""
+    descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+        yield lambda values: file.write(np.asarray(values, dtype).tobytes())
+
+
+def _provenance(
+    task: str,
+    environment: dict[str, Any],
+    seed: int,
+    dataset: RawDataset,
+    arrays: dict[str, np.ndarray],
+    maze: Maze | None,
+) -> dict[str, Any]:
+    """What the report's data card says, and what evaluation needs to know of the data."""
+    collection = dataset.collection
+    offsets = np.asarray(arrays["episode_offsets"])
+    lengths = np.diff(offsets)
+    returns = arrays["returns_to_go"][offsets[:-1] + np.arange(len(lengths))].astype(np.float64)
+    return {
         "task": task,
         "environment": environment["id"],
         "observation_keys": environment["observation_keys"],
-        "source": collection["source"],
+        **{
+            key: collection[key] for key in ("source", "algorithm", "licence", "origin", "final_observations")
+        },
         "seeds": {"collection": collection["seed"], "validation": seed},
         "versions": collection["versions"],
         "steps": int(lengths.sum()),
-        "episodes": len(episodes),
+        "episodes": len(lengths),
         "episode_length": {
             "mean": float(lengths.mean()),
             "min": int(lengths.min()),
@@ -69,42 +134,7 @@ def prepare(
         "return": {name: float(getattr(returns, name)()) for name in ("mean", "std", "min", "max")},
         "content_hash": content_hash(arrays),
         "reference_scores": collection["reference_scores"],
-        "maze_map": maze.maze_map if maze else None,
-    }
-    with atomic_directory(directory) as work:
-        for name, array in arrays.items():
-            np.save(work / f"{name}.npy", array)
-        write_json(work / "normaliser.json", Normaliser.fit(arrays["observations"][training_rows]).to_json())
-        write_json(work / "provenance.json", provenance)
-    return provenance
-
-
-def check_episodes(episodes: Sequence[Episode], observation_size: int, action_size: int, source: str) -> None:
-    """Raise `UserError` unless every episode has finite values of the environment's sizes."""
-    if not episodes:
-        raise UserError(f"{source}: the dataset has no episodes; fetch it again")
-    for index, episode in enumerate(episodes):
-        sizes = episode.observations.shape[1:], episode.actions.shape[1:]
-        if sizes != ((observation_size,), (action_size,)):
-            raise UserError(
-                f"{source}: episode {index} has observations {sizes[0]} and actions {sizes[1]}, not "
-                f"the environment's ({observation_size},) and ({action_size},); fetch the dataset again"
-            )
-        for name in ("observations", "actions", "rewards"):
-            if not np.isfinite(getattr(episode, name)).all():
-                raise UserError(f"{source}: episode {index} has non-finite {name}; fetch the dataset again")
-
-
-def flatten(episodes: Sequence[Episode]) -> dict[str, np.ndarray]:
-    """All episodes end to end, by array name (all of `windows.ARRAYS` but validation)."""
-    lengths = [len(episode) for episode in episodes]
-    return {
-        "observations": np.concatenate([e.observations for e in episodes]).astype(np.float32),
-        "actions": np.concatenate([e.actions for e in episodes]).astype(np.float32),
-        "rewards": np.concatenate([e.rewards for e in episodes]).astype(np.float32),
-        "returns_to_go": np.concatenate([returns_to_go(e.rewards) for e in episodes]).astype(np.float32),
-        "episode_offsets": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        "terminations": np.array([e.terminated for e in episodes]),
+        "maze": maze.to_json() if maze else None,
     }
 
 

@@ -8,14 +8,12 @@ from tqdm import tqdm
 
 from trajectory_diffuser.common.seeding import derive_seed
 from trajectory_diffuser.datasets.collection import Policy, collect_episode
-from trajectory_diffuser.datasets.controller import WaypointController
-from trajectory_diffuser.datasets.maze import Maze
 
 
 def measure_reference_scores(
-    environment: gymnasium.Env, maze: Maze, episodes: int, seed: int
+    environment: gymnasium.Env, controller: Policy, episodes: int, seed: int
 ) -> dict[str, Any]:
-    """Mean returns of the uniformly random policy (minimum) and of the noiseless controller (maximum).
+    """Mean returns of the uniformly random policy (minimum) and of a noiseless controller (maximum).
 
     Both act in the same `episodes` starts and goals. Returns {minimum, maximum, origin}.
     """
@@ -24,11 +22,11 @@ def measure_reference_scores(
     def random_policy(observation: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         return generator.uniform(space.low, space.high)
 
-    policies: dict[str, Policy] = {"minimum": random_policy, "maximum": WaypointController(maze)}
+    policies: dict[str, Policy] = {"minimum": random_policy, "maximum": controller}
     seeds = [derive_seed(seed, "reference", episode) for episode in range(episodes)]
     scores: dict[str, Any] = {}
     for name, policy in policies.items():
         bar = tqdm(seeds, desc=f"reference score, {name}", unit="episode")
         scores[name] = float(np.mean([collect_episode(environment, policy, s).rewards.sum() for s in bar]))
-    origin = f"measured: random policy and noiseless waypoint controller, {episodes} episodes each"
+    origin = f"measured: random policy and noiseless controller, {episodes} episodes each"
     return {**scores, "origin": origin}

@@ -73,9 +73,13 @@ class PreparedDataset:
         return np.flatnonzero(np.asarray(self.validation) == (split == "validation"))
 
     def observation_bounds(self, episodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """First and last observation row of each episode, both [len(episodes)]."""
+        """First and last recorded observation row of each episode, both [len(episodes)].
+
+        A last row that only stands in for an observation that was not recorded is left out.
+        """
         offsets = np.asarray(self.episode_offsets)
-        return offsets[episodes] + episodes, offsets[episodes + 1] + episodes
+        stand_in = 0 if self.provenance["final_observations"] else 1
+        return offsets[episodes] + episodes, offsets[episodes + 1] + episodes - stand_in
 
 
 class WindowSampler:

@@ -23,6 +23,7 @@ class Rollout:
     Attributes:
         returns: undiscounted returns.
         lengths: steps until termination or truncation.
+        successes: whether the environment ever reported `success`; None where it has no such notion.
         wall_crossing_fractions: share of the plans' segments that go through a wall; None outside mazes.
         plans: of the first episode, raw units: `steps` [n], `draft` and `plan` [n, H, obs],
             `executed` [L + 1, obs].
@@ -31,6 +32,7 @@ class Rollout:
 
     returns: np.ndarray
     lengths: np.ndarray
+    successes: np.ndarray | None
     wall_crossing_fractions: np.ndarray | None
     plans: dict[str, np.ndarray]
     planning_seconds: float
@@ -54,6 +56,7 @@ def run_episodes(
     running = np.arange(len(seeds))  # indices of the episodes that go on
     returns, lengths = np.zeros(len(seeds)), np.zeros(len(seeds), int)
     crossed, segments = np.zeros(len(seeds)), np.zeros(len(seeds))
+    successes: np.ndarray | None = None
     recorder = _Recorder(agent)
     rewards: np.ndarray | None = None
     planning_seconds = 0.0
@@ -74,8 +77,11 @@ def run_episodes(
             # Episodes that are over stand in the vector until the others end; nothing is read from them.
             everyone = np.zeros((len(seeds), *environments.single_action_space.shape), np.float32)
             everyone[running] = np.clip(actions, low, high)
-            observations, reward, terminated, truncated, _ = environments.step(everyone)
+            observations, reward, terminated, truncated, info = environments.step(everyone)
             returns[running] += reward[running]
+            if "success" in info:
+                successes = np.zeros(len(seeds), bool) if successes is None else successes
+                successes[running] |= info["success"][running].astype(bool)
             lengths[running] += 1
             if 0 in running and (terminated[0] or truncated[0]):
                 recorder.finish(observations[0])
@@ -87,7 +93,7 @@ def run_episodes(
             progress.set_postfix(running=len(running), mean_return=f"{returns.mean():.1f}", refresh=False)
     environments.close()
     fractions = None if maze is None else crossed / segments
-    return Rollout(returns, lengths, fractions, recorder.plans(), planning_seconds)
+    return Rollout(returns, lengths, successes, fractions, recorder.plans(), planning_seconds)
 
 
 def _wall_crossings(agent: PlanningAgent, maze: Maze) -> np.ndarray:

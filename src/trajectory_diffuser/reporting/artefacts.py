@@ -13,13 +13,23 @@ from trajectory_diffuser.common.files import read_json
 MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")
 SCORE_COLUMNS = (
     "task", "seed", "planner", "episode", "environment_seed", "return", "normalised_score", "length",
-    "reached_goal", "wall_crossing_fraction",
+    "success", "wall_crossing_fraction",
 )  # fmt: skip
 LATENCY_COLUMNS = (
     "task", "planner", "batch", "device", "threads", "p50_seconds", "p95_seconds", "network_calls",
     "repetitions",
 )  # fmt: skip
+SHOWN_STATES = 20_000  # evenly over the data
 CURVE_COLUMNS = ("step", "train_loss", "validation_loss")
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """A task's prepared data: return [E] and length [E] of each episode, and some states [n, obs]."""
+
+    returns: np.ndarray
+    lengths: np.ndarray
+    states: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -29,8 +39,7 @@ class Results:
     `scores` has a row per episode (SCORE_COLUMNS), `latency` a row per task, planner and batch
     (LATENCY_COLUMNS), `curves` a row per logged training step (task, seed, model, then CURVE_COLUMNS),
     `training` a row per trained model (task, seed, model, then the fields of training.json). `evaluations`
-    and `plans` are keyed by (task, seed, planner), `latency_machines`, `provenance` and `data_returns`
-    (float32 [episodes]) by task.
+    and `plans` are keyed by (task, seed, planner), `latency_machines`, `provenance` and `data` by task.
     """
 
     params: dict[str, Any]
@@ -42,7 +51,7 @@ class Results:
     plans: dict[tuple[str, int, str], dict[str, np.ndarray]]
     latency_machines: dict[str, dict[str, Any]]
     provenance: dict[str, dict[str, Any]]
-    data_returns: dict[str, np.ndarray]
+    data: dict[str, TaskData]
 
     @property
     def tasks(self) -> list[str]:
@@ -67,13 +76,13 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
     """
     run = params["run"]
     runs = root / "results" / "runs"
-    provenance, data_returns, latency, machines = {}, {}, [], {}
+    provenance, task_data, latency, machines = {}, {}, [], {}
     scores, curves, training, evaluations, plans = [], [], [], {}, {}
     for task in run["tasks"]:
         prepare = f"prepare_dataset --task {task}"
         data = root / "data" / "processed" / task
         provenance[task] = read_json(_require(data / "provenance.json", prepare))
-        data_returns[task] = _episode_returns(data, prepare)
+        task_data[task] = _read_data(data, prepare)
         measure = f"measure_latency --task {task}"
         latency.append(_read_latency(runs / task / "latency" / "latency.csv", measure, run["planners"]))
         machines[task] = read_json(_require(runs / task / "latency" / "latency.json", measure))
@@ -103,7 +112,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         plans=plans,
         latency_machines=machines,
         provenance=provenance,
-        data_returns=data_returns,
+        data=task_data,
     )
 
 
@@ -150,10 +159,11 @@ def _concatenate(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True)
 
 
-def _episode_returns(data: Path, stage: str) -> np.ndarray:
-    """Returns of the data's episodes, float32 [episodes]: the return-to-go at each first observation."""
-    offsets = np.load(_require(data / "episode_offsets.npy", stage))  # [episodes + 1]
-    # [transitions + episodes]: each episode has one observation more than it has steps
+def _read_data(data: Path, stage: str) -> TaskData:
+    offsets = np.load(_require(data / "episode_offsets.npy", stage))  # [E + 1]
+    # [transitions + E]: each episode has one observation more than it has steps
     returns_to_go = np.load(_require(data / "returns_to_go.npy", stage), mmap_mode="r")
+    observations = np.load(_require(data / "observations.npy", stage), mmap_mode="r")
     first = offsets[:-1] + np.arange(len(offsets) - 1)
-    return np.array(returns_to_go[first])
+    shown = np.linspace(0, len(observations) - 1, min(SHOWN_STATES, len(observations))).astype(int)
+    return TaskData(np.array(returns_to_go[first]), np.diff(offsets), np.array(observations[shown]))

@@ -1,4 +1,4 @@
-"""Charts of scores, plan times, training and data."""
+"""Charts of scores, plan times and training."""
 
 import numpy as np
 import pandas as pd
@@ -117,26 +117,6 @@ def training_curves(results: Results, task: str) -> Figure:
         for index, seed in enumerate(results.seeds)
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=6)
-    return figure
-
-
-def data_returns(results: Results) -> Figure:
-    """One panel per task: returns of the data's episodes, the target return and the reference returns."""
-    colour = seaborn.color_palette("colorblind", 1)[0]
-    figure, axes = panels(len(results.tasks), columns=2, width=4.2, height=2.4)
-    for axis, task in zip(axes, results.tasks, strict=True):
-        axis.hist(results.data_returns[task], bins=40, color=colour, alpha=0.6, linewidth=0)
-        reference = results.provenance[task]["reference_scores"]
-        lines = {
-            f"score 0: {reference['minimum']:.4g}": (reference["minimum"], ":"),
-            f"score 100: {reference['maximum']:.4g}": (reference["maximum"], "--"),
-        }
-        target = results.params["tasks"][task]["target_return"]
-        lines[f"target return: {target:.4g}"] = (target, "-")
-        for label, (value, line) in lines.items():
-            axis.axvline(value, color=INK, linestyle=line, linewidth=1.2, label=label)
-        axis.set(title=task, xlabel="return of an episode in the data", ylabel="episodes")
-        axis.legend(fontsize="small")
     return figure
 
 

@@ -10,6 +10,7 @@ from trajectory_diffuser.common.files import write_json
 from trajectory_diffuser.reporting import figures, plan_figures, tables
 from trajectory_diffuser.reporting.artefacts import LATENCY_COLUMNS, MODELS, SCORE_COLUMNS, Results
 from trajectory_diffuser.reporting.captions import provenance_line
+from trajectory_diffuser.reporting.data_cards import collected_here, data_card, data_figure
 from trajectory_diffuser.reporting.statistics import headline, metrics
 from trajectory_diffuser.reporting.style import inline_svg, save_svg, theme
 from trajectory_diffuser.reporting.verdict import claim, verdicts
@@ -57,7 +58,8 @@ def write_report(results: Results, folder: Path) -> None:
         latency={task: tables.latency_table(results, task) for task in results.tasks},
         training={task: tables.training_table(results, task) for task in results.tasks},
         overfitting=tables.overfitting_warnings(results),
-        data=tables.data_table(results),
+        data_cards={task: data_card(results, task) for task in results.tasks},
+        collected_here=[task for task in results.tasks if collected_here(results, task)],
         pictures=pictures,
     )
     (folder / "index.html").write_text(page)
@@ -91,19 +93,23 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
         results.tasks,
         results.planners,
     )
-    add(
-        "data_returns",
-        figures.data_returns(results),
-        "Returns of the episodes in the training data, with the return that the planners are asked for and "
-        "the two returns that the normalised score is made from.",
-        results.tasks,
-        [],
-    )
     for task in results.tasks:
         add(
             f"training_curves_{task}",
             figures.training_curves(results, task),
             f"{task}: loss of the {len(MODELS)} models in training and on held-out episodes.",
+            [task],
+            [],
+        )
+        add(
+            f"data_{task}",
+            data_figure(results, task),
+            f"{task}: returns of the episodes in the training data, with the return that the planners "
+            "are asked for and the "
+            "two returns that the normalised score is made from; lengths of the episodes; how often "
+            "states are visited "
+            "(darker: less; positions in a maze, else the two principal components of the normalised "
+            "states).",
             [task],
             [],
         )

@@ -106,8 +106,8 @@ def is_maze(results: Results, task: str) -> bool:
 
 
 def _maze(results: Results, task: str) -> Maze | None:
-    maze_map = results.provenance[task]["maze_map"]
-    return None if maze_map is None else Maze(maze_map)
+    maze = results.provenance[task]["maze"]
+    return None if maze is None else Maze.from_json(maze)
 
 
 def _snapshots(plans: Plans, before_goal: bool) -> list[int]:

@@ -76,7 +76,7 @@ def headline(results: Results) -> pd.DataFrame:
                     "high": high,
                     "seeds": len(means),
                     "episodes": len(scores),
-                    "success": by_seed["reached_goal"].mean().mean(),
+                    "success": by_seed["success"].mean().mean(),
                     "wall_crossing": by_seed["wall_crossing_fraction"].mean().mean(),
                     "batch": time["batch"],
                     "p50_seconds": time["p50_seconds"],

@@ -1,6 +1,5 @@
 """The page's tables, as text."""
 
-import json
 import math
 from dataclasses import dataclass
 
@@ -31,7 +30,7 @@ def headline_table(results: Results, task: str) -> Table:
         "spread over seeds",
         f"{level} interval",
         "episodes",
-        "goal reached",
+        "success",
         "segments through walls",
         f"plan time, batch {numbers['batch'].iloc[0]}",
         f"speed-up over {REFERENCE}",
@@ -117,44 +116,6 @@ def overfitting_warnings(results: Results) -> list[str]:
     ]
 
 
-def data_table(results: Results) -> Table:
-    """One column per task: where the data is from, how much there is, and what its scores refer to."""
-    rows = {
-        name: []
-        for name in (
-            "environment",
-            "source",
-            "steps",
-            "episodes",
-            "episode length (mean; shortest to longest)",
-            "return (mean ± standard deviation; lowest to highest)",
-            "return that scores 0",
-            "return that scores 100",
-            "origin of these two",
-            "content hash",
-        )
-    }
-    for task in results.tasks:
-        record = results.provenance[task]
-        length, returns, reference = record["episode_length"], record["return"], record["reference_scores"]
-        values = [
-            record["environment"],
-            _flat(record["source"]),
-            f"{record['steps']:,}",
-            f"{record['episodes']:,}",
-            f"{length['mean']:.0f}; {length['min']} to {length['max']}",
-            f"{returns['mean']:.0f} ± {returns['std']:.0f}; {returns['min']:.0f} to {returns['max']:.0f}",
-            f"{reference['minimum']:.6g}",
-            f"{reference['maximum']:.6g}",
-            reference["origin"],
-            f"{record['content_hash'][:16]}…",
-        ]
-        for row, value in zip(rows.values(), values, strict=True):
-            row.append(value)
-    named = [[name, *values] for name, values in rows.items()]
-    return Table(["", *results.tasks], named, names=1 + len(results.tasks))
-
-
 def _number(value: float, digits: int) -> str:
     return NOTHING if math.isnan(value) else f"{value:.{digits}f}"
 
@@ -175,12 +136,3 @@ def _setting(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "task's" if value == "task" else str(value).replace("_", " ")
-
-
-def _flat(value: object) -> str:
-    """A source's entry of params.yaml on one line, without YAML's punctuation."""
-    if isinstance(value, dict):
-        return ", ".join(f"{name.replace('_', ' ')}: {_flat(part)}" for name, part in value.items())
-    if isinstance(value, list):
-        return " + ".join(f"({_flat(part)})" for part in value)
-    return value if isinstance(value, str) else json.dumps(value)

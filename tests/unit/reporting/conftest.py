@@ -78,6 +78,8 @@ def write_data(params: dict, folder: Path, task: str, generator: np.random.Gener
     returns_to_go = [np.append(np.cumsum(reward[::-1])[::-1], 0.0) for reward in rewards]
     np.save(folder / "episode_offsets.npy", np.append(0, np.cumsum(lengths)))
     np.save(folder / "returns_to_go.npy", np.concatenate(returns_to_go).astype(np.float32))
+    states = generator.normal(size=(lengths.sum() + len(lengths), 6 if is_maze(task) else 11))
+    np.save(folder / "observations.npy", states.astype(np.float32))
     returns = np.array([reward.sum() for reward in rewards])
     provenance = {
         "task": task,
@@ -92,7 +94,11 @@ def write_data(params: dict, folder: Path, task: str, generator: np.random.Gener
         "return": {"mean": returns.mean(), "std": returns.std(), "min": returns.min(), "max": returns.max()},
         "content_hash": "0123456789abcdef" * 4,
         "reference_scores": {"minimum": 3.5, "maximum": 3234.3, "origin": "made up <for the test>"},
-        "maze_map": MAZE if is_maze(task) else None,
+        "maze": {"map": MAZE, "cell_size": 1.0} if is_maze(task) else None,
+        "algorithm": "somebody",
+        "licence": "made up",
+        "origin": {},
+        "final_observations": True,
     }
     write_json(folder / "provenance.json", provenance)
 
@@ -152,7 +158,7 @@ def write_evaluation(
         "return": 32 * score,
         "normalised_score": score,
         "length": 200 if maze else generator.integers(300, 1001, size=episodes),
-        "reached_goal": (score > 40).astype(int) if maze else "",
+        "success": (score > 40).astype(int) if maze else "",
         "wall_crossing_fraction": generator.uniform(0, 0.03, size=episodes) if maze else "",
     }
     pd.DataFrame(table).to_csv(folder / "episodes.csv", index=False)

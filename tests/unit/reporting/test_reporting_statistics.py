@@ -1,10 +1,13 @@
 """The report's numbers against plain recomputation from the files."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from trajectory_diffuser.reporting.artefacts import read_results
+from trajectory_diffuser.reporting.data_cards import collected_here, data_card
 from trajectory_diffuser.reporting.statistics import bootstrap_means, compare, confidence_interval, headline
 
 
@@ -32,7 +35,7 @@ def test_headline_is_what_the_files_say(params, root, results):
         assert row.p50_seconds == latency[row.planner]
         assert row.speedup == pytest.approx(latency["full_diffusion"] / latency[row.planner])
         if row.task == "maze-umaze":
-            assert row.success == pytest.approx(np.mean([file["reached_goal"].mean() for file in files]))
+            assert row.success == pytest.approx(np.mean([file["success"].mean() for file in files]))
             crossings = [file["wall_crossing_fraction"].mean() for file in files]
             assert row.wall_crossing == pytest.approx(np.mean(crossings))
         else:
@@ -96,3 +99,23 @@ def test_finding_follows_the_data(results, shift, finding):
     mine = scores["planner"] == "trajectory_diffuser"
     scores["normalised_score"] = 50 + noise + np.where(mine, shift, 0.0)
     assert {comparison.finding for comparison in compare(results, "draft")} == {finding}
+
+
+def test_the_score_of_a_perfect_imitation_is_that_of_the_datas_mean_return(params, root):
+    results = read_results(params, root)
+    for task in results.tasks:
+        returns = results.data[task].returns.astype(float)
+        expected = 100 * (returns.mean() - 3.5) / (3234.3 - 3.5)
+        rows = dict(data_card(results, task).rows)
+        assert rows["score of a perfect imitation"] == f"{expected:.1f} (the data's mean return)"
+        assert results.data[task].lengths.sum() == results.provenance[task]["steps"]
+
+
+def test_data_collected_here_is_told_from_data_from_elsewhere(params, root):
+    path = root / "data" / "processed" / "maze-umaze" / "provenance.json"
+    record = json.loads(path.read_text()) | {
+        "source": {"kind": "minari", "dataset": "D4RL/pointmaze/umaze-v2"}
+    }
+    path.write_text(json.dumps(record))
+    results = read_results(params, root)
+    assert [collected_here(results, task) for task in results.tasks] == [True, False]

@@ -1,0 +1,49 @@
+"""The user's own data in `data/external/{task}/`: a Minari dataset, or a folder of .npz episodes."""
+
+from pathlib import Path
+
+import numpy as np
+
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.datasets.collection import Episode
+from trajectory_diffuser.datasets.sources.interface import Recording, Request
+from trajectory_diffuser.datasets.sources.minari_files import open_minari
+
+ARRAYS = ("observations", "actions", "rewards", "terminated")
+
+
+def open_source(request: Request) -> Recording:
+    """The Minari dataset or the episodes found there.
+
+    An episode is a file of L steps with the arrays `observations` [L + 1, obs], `actions` [L, act], `rewards`
+    [L] and `terminated` (one truth value); episodes go by the order of their file names.
+    """
+    folder = request.external
+    minari_data = sorted(path.parent for path in folder.rglob("metadata.json"))
+    episodes = sorted(folder.glob("*.npz"))
+    if len(minari_data) == 1 and not episodes:
+        return open_minari(minari_data[0], request, {})
+    if minari_data or not episodes:
+        raise request.error(
+            "kind",
+            f"file needs either one Minari dataset or .npz episodes in {folder}; there are "
+            f"{len(minari_data)} Minari datasets and {len(episodes)} .npz files",
+        )
+    return Recording(
+        episodes=map(_read, episodes),
+        name=str(folder),
+        steps=None,
+        algorithm="unknown",
+        licence=request.source["licence"],
+    )
+
+
+def _read(path: Path) -> Episode:
+    try:
+        with np.load(path) as file:
+            arrays = {name: file[name] for name in ARRAYS}
+        return Episode(**{**arrays, "terminated": bool(arrays["terminated"])})
+    except Exception as error:  # whatever a damaged file makes numpy say
+        raise UserError(
+            f"{path}: not an episode ({type(error).__name__}: {error}); it needs {', '.join(ARRAYS)}"
+        ) from None
