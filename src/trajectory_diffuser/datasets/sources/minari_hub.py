@@ -39,8 +39,8 @@ def open_source(request: Request) -> Recording:
 def _download(dataset: str, root: Path, request: Request) -> None:
     """Download to the Minari root `root` and compare with the hub's checksums.
 
-    huggingface_hub itself asks a busy or silent hub again, for about half a minute, and goes on where a broken
-    connection stopped; a failed download as a whole is tried again here.
+    huggingface_hub itself asks a busy or silent hub again, for about half a minute, and goes on where a
+    broken connection stopped; a failed download as a whole is tried again here.
     """
     root.mkdir(parents=True, exist_ok=True)
     attempts = Retrying(stop=stop_after_attempt(ATTEMPTS), wait=wait_exponential(max=10), reraise=True)
