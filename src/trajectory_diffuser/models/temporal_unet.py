@@ -1,9 +1,8 @@
 """The denoiser: a temporal U-Net over plans of states, conditioned on diffusion step and return-to-go.
 
 The architecture is Diffuser's (arXiv 2205.09991, appendix C), laid out with channels last, so that every
-convolution along time is one matrix product: on a CPU that is several times faster than a library convolution
-over so short a sequence. For the same reason the normalisation is over channels (LayerNorm), not over groups
-of channels and time (GroupNorm).
+convolution along time is one matrix product, and normalised over channels (LayerNorm), not over groups of
+channels and time (GroupNorm): over so short a sequence both are meant to be light on a CPU.
 """
 
 from itertools import pairwise
