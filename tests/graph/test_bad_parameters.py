@@ -25,7 +25,7 @@ def check(project: Project, command: list[str], problem: str) -> None:
     assert lines[0].startswith("error: params.yaml: ") and problem in lines[0]
     assert "Traceback" not in done.stderr
     assert not (project.folder / "results").exists()
-    assert [path.name for path in (project.folder / "data").iterdir()] == ["behaviour"]
+    assert {path.name for path in (project.folder / "data").iterdir()} == {"behaviour", "external"}
 
 
 # DVC runs the same check as its first stage, so that two mistakes are enough there.
