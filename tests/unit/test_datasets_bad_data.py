@@ -126,9 +126,19 @@ BAD_DATA: dict[str, tuple[dict[str, Any], Damage, str]] = {
     "rows that do not match": (
         D4RL,
         changed("rewards", lambda a: a[:-1]),
-        r"rewards has 4 rows, observations 5",
+        r"rewards has shape \(4,\), observations \(5, 11\): not the same",
     ),
     "observations in one dimension": (D4RL, changed("observations", lambda a: a[:, 0]), r"shape \(5,\)"),
+    "flags in two columns": (
+        D4RL,
+        changed("timeouts", lambda a: np.stack([a, a], 1)),
+        r"timeouts has shape \(5, 2\); it must be one number per step",
+    ),
+    "flags that are no flags": (
+        D4RL,
+        changed("terminals", lambda a: np.full(len(a), np.nan)),
+        r"terminals has values other than 0 and 1",
+    ),
     "an array that is missing": (
         D4RL,
         lambda folder: (folder / "toy.hdf5").unlink() or h5py.File(folder / "toy.hdf5", "w").close(),
@@ -185,6 +195,11 @@ BAD_DATA: dict[str, tuple[dict[str, Any], Damage, str]] = {
         r"not a readable Minari",
     ),
     "damaged actor": (EXTERNAL, cut_in_half("best.npz"), r"best\.npz: not an actor .*copy it again"),
+    "actor of another kind": (
+        EXTERNAL,
+        lambda folder: write_npz_actor(folder / "best.npz", hidden_activation="elu"),
+        r"best\.npz: not an actor .*hidden_activation 'elu' is none of relu, tanh",
+    ),
     "actor that is not there": (
         EXTERNAL,
         lambda folder: (folder / "best.npz").rename(folder / "other.npz"),
@@ -219,8 +234,19 @@ def test_actions_outside_the_bounds_are_clipped_on_request(tmp_path: Path) -> No
     assert abs(actions).max() == 1.0
 
 
-def test_the_users_own_minari_dataset_is_read(tmp_path: Path) -> None:
-    write_minari(tmp_path / "external" / "toy")
+def test_spaces_that_are_no_vectors_are_refused() -> None:
+    with pytest.raises(UserError, match=r"CartPole-v1 has action_space Discrete\(2\); it must be a vector"):
+        make_environment(HOPPER | {"id": "CartPole-v1"})
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_the_users_own_minari_dataset_is_read(tmp_path: Path, linked: bool) -> None:
+    if linked:
+        write_minari(tmp_path / "elsewhere")
+        (tmp_path / "external" / "toy").mkdir(parents=True)
+        (tmp_path / "external" / "toy" / "mine-v0").symlink_to(tmp_path / "elsewhere" / "mine-v0")
+    else:
+        write_minari(tmp_path / "external" / "toy")
     fetch(
         "toy",
         {"environment": HOPPER, "source": FILE, "reference_scores": SCORES},
@@ -321,13 +347,23 @@ class TestPreparation:
         assert [path.name for path in folder.iterdir()] == ["raw"]
 
 
+def test_a_full_disk_is_seen_before_hdf5_meets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good(tmp_path / "external" / "toy", D4RL)
+    usage = shutil.disk_usage(tmp_path)._replace(free=2**25)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    entry = {"environment": HOPPER, "source": D4RL, "reference_scores": SCORES}
+    with pytest.raises(SystemExit, match="error: cannot write: No space left"), ending_with_one_line():
+        fetch("toy", entry, SETTINGS, tmp_path, tmp_path / "raw")
+    assert [path.name for path in tmp_path.iterdir()] == ["external"]
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A folder with 33 MiB of disk."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=33m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True).returncode:
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("only root can mount a small disk")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)

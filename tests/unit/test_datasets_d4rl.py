@@ -114,11 +114,22 @@ def test_a_url_is_downloaded_once_and_checked(tmp_path: Path, http_folder: Any) 
         recording = open_file(tmp_path, file=f"{http_folder.url}/far.hdf5", sha256=digest)
         assert [len(episode) for episode in recording.episodes] == [2]
     assert http_folder.requests == ["/far.hdf5"]
+    write_file(http_folder.path / "other" / "far.hdf5", [0, 0, 1], None)
+    recording = open_file(tmp_path, file=f"{http_folder.url}/other/far.hdf5")
+    assert [len(episode) for episode in recording.episodes] == [3]
     with pytest.raises(
         UserError, match=r"missing\.hdf5 could not be downloaded .*external/toy/missing\.hdf5"
     ):
         open_file(tmp_path, file=f"{http_folder.url}/missing.hdf5")
-    assert [path.name for path in (tmp_path / "downloads/toy").iterdir()] == ["far.hdf5"]
+    assert [path.name for path in (tmp_path / "downloads").rglob("*.hdf5")] == ["far.hdf5"] * 2
+
+
+def test_a_page_in_place_of_the_file_is_not_kept(tmp_path: Path, http_folder: Any) -> None:
+    (http_folder.path / "far.hdf5").write_text("<html>maintenance</html>")
+    with pytest.raises(UserError, match="not a readable HDF5 file"):
+        open_file(tmp_path, file=f"{http_folder.url}/far.hdf5")
+    write_file(http_folder.path / "far.hdf5", [0, 1], None)
+    assert [len(e) for e in open_file(tmp_path, file=f"{http_folder.url}/far.hdf5").episodes] == [2]
 
 
 def test_an_interrupted_download_is_tried_again(tmp_path: Path, http_folder: Any) -> None:

@@ -4,9 +4,10 @@ A folder of actors holds `.safetensors` files of this project's own training (wi
 which role each rung plays) or `.npz` files in the format that `Actor.from_npz` describes.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +57,15 @@ class Actor:
         """From a .safetensors or .npz file. Raises `UserError` when it is missing or damaged."""
         path = Path(path)
         if not path.exists():
-            raise UserError(f"{path}: not found; restore it from git or run: snakemake train_behaviour")
+            raise UserError(f"{path}: not found; bring it again, or restore it from git")
         try:
-            return cls.from_npz(path) if path.suffix == ".npz" else cls.from_safetensors(load_file(path))
+            actor = cls.from_npz(path) if path.suffix == ".npz" else cls.from_safetensors(load_file(path))
         except Exception as error:  # whatever a damaged file makes its reader say
             raise UserError(
                 f"{path}: not an actor ({type(error).__name__}: {error}); copy it again"
             ) from None
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return replace(actor, record={**(actor.record or {}), "sha256": digest})
 
     @classmethod
     def from_safetensors(cls, weights: dict[str, np.ndarray]) -> "Actor":
@@ -84,6 +87,9 @@ class Actor:
         with np.load(path) as file:
             arrays = dict(file)
         meta = json.loads(str(arrays["meta"]))
+        for key, known in (("hidden_activation", ACTIVATIONS), ("output", OUTPUTS)):
+            if meta[key] not in known:
+                raise ValueError(f"{key} {meta[key]!r} is none of {', '.join(known)}")
         head = _layer(arrays["log_std_w"], arrays["log_std_b"]) if "log_std_w" in arrays else None
         return cls(
             layers=[_layer(arrays[f"w{index}"], arrays[f"b{index}"]) for index in range(meta["n_layers"])],
@@ -150,8 +156,10 @@ def find_actors(folder: Path, name: str) -> list[tuple[str, Actor]]:
 
 def _rungs(rungs: list[dict[str, Any]], name: str, folder: Path) -> list[Path]:
     ordered = sorted(rungs, key=lambda rung: rung["step"])
-    medium = next(index for index, rung in enumerate(ordered) if rung["role"] == "medium")
-    chosen = ordered[: medium + 1] if name == "replay" else [r for r in ordered if r["role"] == name]
+    chosen = [rung for rung in ordered if rung["role"] == name]
+    if name == "replay":
+        roles = [rung["role"] for rung in ordered]
+        chosen = ordered[: roles.index("medium") + 1] if "medium" in roles else ordered
     return [folder / rung["file"] for rung in chosen]
 
 

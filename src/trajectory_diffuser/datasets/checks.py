@@ -42,9 +42,9 @@ def checked_episodes(
         beyond = np.maximum(space.low - episode.actions, episode.actions - space.high).max()
         if beyond > BOUND_TOLERANCE:
             raise UserError(
-                f"{name}: episode {index} has an action {beyond:.3g} outside {environment.spec.id}'s "
-                "bounds; set "
-                "source.clip_actions: true if its environment clips actions, or bring data in the right scale"
+                f"{name}: episode {index} has an action {beyond:.3g} outside {environment.spec.id}'s bounds; "
+                "set source.clip_actions: true if its environment clips actions, or bring data in the right "
+                "scale"
             )
         yield episode
     if index < 0:

@@ -64,7 +64,15 @@ def make_environment(environment: dict[str, Any]) -> gymnasium.Env:
         ) from None
     if meta_world.is_meta_world(env):
         env = meta_world.SeedBeforeReset(env)
-    return _with_flat_observations(env, keys)
+    env = _with_flat_observations(env, keys)
+    for name in ("observation_space", "action_space"):
+        space = getattr(env, name)
+        if not isinstance(space, spaces.Box) or len(space.shape) != 1:
+            raise UserError(
+                f"params.yaml: environment.id: {identifier} has {name} {space}; "
+                "it must be a vector of numbers"
+            )
+    return env
 
 
 def make_vector_environment(environment: dict[str, Any], count: int) -> SyncVectorEnv:
@@ -80,13 +88,10 @@ def make_vector_environment(environment: dict[str, Any], count: int) -> SyncVect
 def join_observations(observations: Any, space: spaces.Space, keys: Sequence[str] | None) -> np.ndarray:
     """An episode's recorded observations [L + 1, ...] as `JoinObservations` has them [L + 1, obs].
 
-    Observations that are vectors already are returned as they are, whatever the keys. Raises `KeyError` for a
-    key that is not there, `ValueError` when a dictionary meets no keys.
+    Observations that are vectors already are returned as they are, whatever the keys.
     """
     if not isinstance(space, spaces.Dict):
         return np.asarray(observations).reshape(len(observations), -1)
-    if keys is None:
-        raise ValueError(f"a dictionary of {', '.join(space.keys())}")
     return np.concatenate([_flatten_batch(space[key], observations[key]) for key in keys], axis=1)
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tqdm import tqdm
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.versions import library_versions
 from trajectory_diffuser.datasets.checks import checked_episodes
-from trajectory_diffuser.datasets.collection import Episode
+from trajectory_diffuser.datasets.collection import Episode, Policy
 from trajectory_diffuser.datasets.environments import make_environment
 from trajectory_diffuser.datasets.minari_store import write_dataset
 from trajectory_diffuser.datasets.reference_scores import measure_reference_scores
@@ -28,16 +29,18 @@ def fetch(task: str, entry: dict[str, Any], settings: dict[str, Any], data: Path
     """
     source, seed = entry["source"], settings["seed"]
     environment = make_environment(entry["environment"])
-    # Opening a source looks up everything that can be wrong before anything is collected.
+    scores = entry["reference_scores"]
+    # What can be wrong is looked up before anything is downloaded, collected or measured.
+    controller = find_controller(task, environment) if scores == "measured" else None
     recording = open_source(
         Request(task, source, entry["environment"]["observation_keys"], environment, seed, data)
     )
-    scores = entry["reference_scores"]
-    if scores == "measured":
-        scores = _measured_scores(task, environment, settings)
     episodes = checked_episodes(
         recording.episodes, environment, recording.name, source.get("clip_actions", False)
     )
+    first = next(episodes)  # raises if the data does not fit
+    if controller is not None:
+        scores = _measured_scores(task, environment, controller, settings)
     collection = {
         "task": task,
         "environment": entry["environment"],
@@ -50,7 +53,8 @@ def fetch(task: str, entry: dict[str, Any], settings: dict[str, Any], data: Path
         "versions": library_versions("mujoco", "gymnasium", "gymnasium-robotics", "minari", "numpy"),
         "reference_scores": scores,
     }
-    write_dataset(directory, task, environment, _with_progress(task, episodes, recording.steps), collection)
+    episodes = _with_progress(task, chain([first], episodes), recording.steps)
+    write_dataset(directory, task, environment, episodes, collection)
 
 
 def _with_progress(task: str, episodes: Iterable[Episode], steps: int | None) -> Iterator[Episode]:
@@ -63,8 +67,9 @@ def _with_progress(task: str, episodes: Iterable[Episode], steps: int | None) ->
             progress.update(len(episode))
 
 
-def _measured_scores(task: str, environment: gymnasium.Env, settings: dict[str, Any]) -> dict[str, Any]:
-    controller = find_controller(task, environment)
+def _measured_scores(
+    task: str, environment: gymnasium.Env, controller: Policy, settings: dict[str, Any]
+) -> dict[str, Any]:
     count = settings["reference_episodes"]
     scores = measure_reference_scores(environment, controller, count, settings["seed"])
     if scores["maximum"] <= scores["minimum"]:

@@ -25,7 +25,7 @@ from trajectory_diffuser.datasets.environments import JoinObservations, join_obs
 from trajectory_diffuser.datasets.meta_world import is_meta_world
 
 COLLECTION_FILE = "collection.json"
-DISK_RESERVE = 2**25  # bytes; more than an episode, and what HDF5 holds back
+DISK_RESERVE = 2**25  # bytes; more than HDF5 holds back
 
 
 def write_dataset(
@@ -99,11 +99,18 @@ class RawDataset:
 
 
 def read_episodes(dataset: minari.MinariDataset, observation_keys: Sequence[str] | None) -> Iterator[Episode]:
-    """The episodes of any Minari dataset, a dictionary's `observation_keys` joined into one vector."""
+    """The episodes of any Minari dataset, a dictionary's `observation_keys` joined into one vector.
+
+    Raises `ValueError` for an episode that is shorter than its record says (Minari reads at most 32,768 steps
+    of an episode in Arrow format).
+    """
     indices = dataset.episode_indices
     records = dataset.storage.get_episode_metadata(indices)
     for record, episode in zip(records, dataset.iterate_episodes(), strict=True):
         terminations = np.asarray(episode.terminations)
+        if len(terminations) != record.get("total_steps", len(terminations)):
+            steps = record["total_steps"]
+            raise ValueError(f"episode {episode.id} has {len(terminations)} of its {steps} steps")
         yield Episode(
             observations=join_observations(episode.observations, dataset.observation_space, observation_keys),
             actions=np.asarray(episode.actions),
@@ -130,7 +137,8 @@ def minari_root(path: Path) -> Iterator[None]:
 def _while_there_is_room(episodes: Iterable[Episode], folder: Path) -> Iterator[Episode]:
     """The episodes, as long as the disk has room: on a full one HDF5 ends the process without a word."""
     for episode in episodes:
-        if shutil.disk_usage(folder).free < DISK_RESERVE:
+        size = episode.observations.nbytes + episode.actions.nbytes + episode.rewards.nbytes
+        if shutil.disk_usage(folder).free < DISK_RESERVE + size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         yield episode
 

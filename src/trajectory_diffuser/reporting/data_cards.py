@@ -23,6 +23,11 @@ def data_card(results: Results, task: str) -> Table:
     """Size, origin, returns and reference scores of a task's data, one fact per row."""
     record, settings = results.provenance[task], results.params["tasks"][task]
     length, returns, reference = record["episode_length"], record["return"], record["reference_scores"]
+    if differing := _differing_arguments(record, settings["environment"]["arguments"]):
+        imitation = f"unknown: evaluation sets {differing}, the data was collected otherwise"
+    else:
+        mean, best = _score(returns["mean"], reference), _score(returns["max"], reference)
+        imitation = f"{mean:.1f} (the data's mean return); its best episode: {best:.1f}"
     facts = {
         "environment": record["environment"],
         "source": _flat(record["source"]),
@@ -31,8 +36,7 @@ def data_card(results: Results, task: str) -> Table:
         "episode length": f"{length['mean']:.0f} (mean); {length['min']} to {length['max']}",
         "return": f"{returns['mean']:.4g} ± {returns['std']:.3g}; {returns['min']:.4g} to "
         f"{returns['max']:.4g}",
-        "score of a perfect imitation": f"{_score(returns['mean'], reference):.1f} (the data's mean return)",
-        "score of the best episode": f"{_score(returns['max'], reference):.1f}",
+        "score of a perfect imitation": imitation,
         "scores 0 and 100": f"{reference['minimum']:.6g} and {reference['maximum']:.6g}: "
         f"{reference['origin']}",
         "note": settings["note"],
@@ -65,6 +69,16 @@ def data_figure(results: Results, task: str) -> Figure:
     lengths.set(xlabel="steps of an episode")
     _draw_coverage(states, data.states, results.provenance[task]["maze"])
     return figure
+
+
+def _differing_arguments(record: dict, arguments: dict) -> str:
+    """The environment's arguments that are others in evaluation than in collection: returns differ."""
+    collected = record["origin"].get("arguments", {})
+    return ", ".join(
+        f"{name} to {json.dumps(value)}"
+        for name, value in arguments.items()
+        if collected.get(name, value) != value
+    )
 
 
 def collected_here(results: Results, task: str) -> bool:

@@ -104,12 +104,10 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
         add(
             f"data_{task}",
             data_figure(results, task),
-            f"{task}: returns of the episodes in the training data, with the return that the planners "
-            "are asked for and the "
-            "two returns that the normalised score is made from; lengths of the episodes; how often "
-            "states are visited "
-            "(darker: less; positions in a maze, else the two principal components of the normalised "
-            "states).",
+            f"{task}: returns of the episodes in the training data, with the return that the planners are "
+            "asked for and the two returns that the normalised score is made from; lengths of the episodes; "
+            "how often states are visited (darker: less; positions in a maze, else the two principal "
+            "components of the normalised states).",
             [task],
             [],
         )

@@ -4,10 +4,14 @@ Actors act with their own stochastic policy, its standard deviation scaled by `n
 learner's replay buffer, and how D4RL collected its medium and expert data.
 """
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import gymnasium
+import numpy as np
 
 from trajectory_diffuser.common.files import read_json
 from trajectory_diffuser.datasets.actors import LADDER_FILE, Actor, find_actors
@@ -28,7 +32,7 @@ def open_source(request: Request) -> Recording:
         (part, [actor for name in part["actors"] for actor in find_actors(folder, name)])
         for part in request.source["mixture"]
     ]
-    record = _ladder_record(request, folder)
+    algorithm = _ladder_record(request, folder).get("algorithm", "unknown")
     space = request.environment
     fitting = space.observation_space.shape[0], space.action_space.shape[0]
     for _, actors in parts:
@@ -43,7 +47,7 @@ def open_source(request: Request) -> Recording:
         episodes=_collect(request, parts),
         name=str(folder),
         steps=sum(part["steps"] for part, _ in parts),
-        algorithm=f"{record.get('algorithm', 'Gaussian')} actors, stochastic",
+        algorithm="; ".join(_describe(part, actors, algorithm) for part, actors in parts),
         licence=OWN_LICENCE,
         origin={"actors": {name: actor.record for _, actors in parts for name, actor in actors}},
     )
@@ -53,11 +57,28 @@ def _collect(
     request: Request, parts: list[tuple[dict[str, Any], list[tuple[str, Actor]]]]
 ) -> Iterator[Episode]:
     for index, (part, actors) in enumerate(parts):
-        quota = round(part["steps"] / len(actors))
+        quota = math.ceil(part["steps"] / len(actors))
         for name, actor in actors:
-            policy = partial(actor, noise=part["noise"])
+            policy = partial(_act, actor, part["noise"], request.environment.action_space)
             seed_parts = (request.seed, request.task, index, name)
             yield from collect_steps(request.environment, policy, quota, seed_parts)
+
+
+def _act(
+    actor: Actor,
+    noise: float,
+    space: gymnasium.spaces.Box,
+    observation: np.ndarray,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    # Actors act in [-1, 1]; what is recorded is within the environment's own bounds.
+    return np.clip(actor(observation, generator, noise), space.low, space.high)
+
+
+def _describe(part: dict[str, Any], actors: list[tuple[str, Actor]], algorithm: str) -> str:
+    learners = dict.fromkeys((actor.record or {}).get("algorithm", algorithm) for _, actor in actors)
+    names = ", ".join(name for name, _ in actors)
+    return f"{'/'.join(learners)} actors {names} with {part['noise']:g} of their own action noise"
 
 
 def _folder(request: Request) -> Path:

@@ -32,8 +32,7 @@ def find_controller(task: str, environment: gymnasium.Env, action_noise: float =
     if maze is None or not environment.spec.id.startswith("PointMaze_"):
         raise UserError(
             f"params.yaml: tasks.{task}: the controller source and measured reference scores need a "
-            "PointMaze "
-            f"or Meta-World environment; {environment.spec.id} is neither: use another source and give the "
-            "reference scores"
+            f"PointMaze or Meta-World environment; {environment.spec.id} is neither: use another source and "
+            "give the reference scores"
         )
     return WaypointController(maze, action_noise)

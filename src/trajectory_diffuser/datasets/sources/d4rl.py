@@ -4,6 +4,7 @@ Layout (Fu et al., arXiv 2004.07219): `observations`, `actions`, `rewards`, `ter
 and in later files `next_observations`; everything else (`infos/...`) is left alone.
 """
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,11 +30,16 @@ def open_source(request: Request) -> Recording:
         raise request.error(
             "sha256", f"{path} has {sha256}, not {wanted}; bring the right file or correct it"
         )
-    with _opened(path) as file:
-        _check_layout(file, path)
-        timeouts = file["timeouts"][:].astype(bool) if "timeouts" in file else None
-        terminals = file["terminals"][:].astype(bool).reshape(-1)
-        final_observations = "next_observations" in file
+    try:
+        with _opened(path) as file:
+            _check_layout(file, path)
+            terminals = _flags(file, "terminals", path)
+            timeouts = _flags(file, "timeouts", path) if "timeouts" in file else None
+            final_observations = "next_observations" in file
+    except UserError:
+        if path.is_relative_to(request.downloads):
+            path.unlink()  # or the next try would find it again
+        raise
     ends = episode_ends(terminals, timeouts, request.environment.spec.max_episode_steps)
     if len(ends) == 0:
         raise UserError(
@@ -58,7 +64,8 @@ def episode_ends(terminals: np.ndarray, timeouts: np.ndarray | None, longest: in
         timeouts: whether it was cut off there [steps]; None if the file has none: then after `longest` steps.
         longest: the environment's time limit.
 
-    What follows the last end is an unfinished episode, which D4RL leaves out too.
+    What follows the last end is an unfinished episode, which D4RL leaves out too. One difference: in a file
+    without timeouts D4RL counts from 1 after the first episode, and so cuts later ones a step too early.
     """
     if timeouts is not None:
         return np.flatnonzero(terminals | timeouts) + 1
@@ -81,26 +88,33 @@ def _read(path: Path, ends: np.ndarray, terminals: np.ndarray) -> Iterator[Episo
             yield Episode(
                 observations=np.concatenate([observations, final]),
                 actions=file["actions"][start:end],
-                rewards=file["rewards"][start:end].reshape(-1),
+                rewards=file["rewards"][start:end].reshape(end - start),
                 terminated=bool(terminals[end - 1]),
             )
 
 
 def _check_layout(file: h5py.File, path: Path) -> None:
-    missing = [name for name in REQUIRED if name not in file]
-    if missing:
-        raise UserError(f"{path}: no array {missing[0]!r}; D4RL's files have {', '.join(REQUIRED)}")
     present = [*REQUIRED, *(name for name in ("timeouts", "next_observations") if name in file)]
-    rows = {name: file[name].shape[0] for name in present}
     for name in present:
-        if rows[name] != rows["observations"]:
+        if not isinstance(file.get(name), h5py.Dataset):
+            raise UserError(f"{path}: no array {name!r}; D4RL's files have {', '.join(REQUIRED)}")
+        shape, rows = file[name].shape, file["observations"].shape[:1]
+        if shape[:1] != rows:
             raise UserError(
-                f"{path}: {name} has {rows[name]} rows, observations {rows['observations']}; bring a "
-                "whole file"
+                f"{path}: {name} has shape {shape}, observations {file['observations'].shape}: not the same "
+                "number of steps; bring a whole file"
             )
         matrix = name in ("observations", "actions", "next_observations")
-        if matrix and file[name].ndim != 2:
-            raise UserError(f"{path}: {name} has shape {file[name].shape}; it must be steps x dimensions")
+        if len(shape) != 2 if matrix else shape not in (rows, (*rows, 1)):
+            wanted = "steps x dimensions" if matrix else "one number per step"
+            raise UserError(f"{path}: {name} has shape {shape}; it must be {wanted}")
+
+
+def _flags(file: h5py.File, name: str, path: Path) -> np.ndarray:
+    values = file[name][:].reshape(-1)
+    if not np.isin(values, (0, 1)).all():
+        raise UserError(f"{path}: {name} has values other than 0 and 1; bring a whole file")
+    return values.astype(bool)
 
 
 def _locate(request: Request) -> Path:
@@ -112,7 +126,7 @@ def _locate(request: Request) -> Path:
         return path
     file_name = name.rsplit("/", 1)[-1]
     downloader = pooch.create(
-        path=request.downloads / request.task,
+        path=request.downloads / request.task / hashlib.sha256(name.encode()).hexdigest()[:12],
         base_url="",
         registry={file_name: request.source["sha256"]},
         urls={file_name: name},
@@ -124,9 +138,8 @@ def _locate(request: Request) -> Path:
         reason = " ".join(str(error).split())
         raise request.error(
             "file",
-            f"{name} could not be downloaded ({type(error).__name__}: {reason}); try again, or download "
-            "it by hand "
-            f"to {request.external / file_name} and write file: {file_name}",
+            f"{name} could not be downloaded ({type(error).__name__}: {reason}); try again, or download it "
+            f"by hand to {request.external / file_name} and write file: {file_name}",
         ) from None
 
 

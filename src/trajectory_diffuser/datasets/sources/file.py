@@ -1,8 +1,10 @@
 """The user's own data in `data/external/{task}/`: a Minari dataset, or a folder of .npz episodes."""
 
+import os
 from pathlib import Path
 
 import numpy as np
+from minari.dataset.minari_storage import METADATA_FILE_NAME
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.datasets.collection import Episode
@@ -19,7 +21,7 @@ def open_source(request: Request) -> Recording:
     [L] and `terminated` (one truth value); episodes go by the order of their file names.
     """
     folder = request.external
-    minari_data = sorted(path.parent for path in folder.rglob("metadata.json"))
+    minari_data = _minari_data(folder)
     episodes = sorted(folder.glob("*.npz"))
     if len(minari_data) == 1 and not episodes:
         return open_minari(minari_data[0], request, {})
@@ -36,6 +38,16 @@ def open_source(request: Request) -> Recording:
         algorithm="unknown",
         licence=request.source["licence"],
     )
+
+
+def _minari_data(folder: Path) -> list[Path]:
+    """The folders `data` of the Minari datasets below a folder, behind links too."""
+    found = []
+    for path, folders, files in os.walk(folder, followlinks=True):
+        if METADATA_FILE_NAME in files:
+            found.append(Path(path))
+            folders.clear()  # in the Arrow format each episode has a folder and metadata of its own
+    return found
 
 
 def _read(path: Path) -> Episode:

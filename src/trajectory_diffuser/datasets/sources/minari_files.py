@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import minari
 
 from trajectory_diffuser.common.errors import UserError
@@ -22,6 +23,8 @@ def open_minari(path: Path, request: Request, origin: dict[str, Any]) -> Recordi
     try:
         dataset = minari.MinariDataset(path)
         steps = int(dataset.total_steps)
+    except ImportError as error:
+        raise UserError(f"{path}: its format needs a package that is not installed: {error}") from None
     except Exception as error:  # whatever damaged metadata make Minari say
         raise UserError(f"{path}: not a readable Minari dataset ({_reason(error)}); bring it again") from None
     made_in = dataset.env_spec.id if dataset.env_spec else None
@@ -29,11 +32,20 @@ def open_minari(path: Path, request: Request, origin: dict[str, Any]) -> Recordi
     if made_in is not None and _family(made_in) != _family(wanted):
         raise UserError(
             f"params.yaml: tasks.{request.task}.environment.id: {wanted}, but {path} was collected in "
-            f"{made_in}; "
-            "name that environment, or other data"
+            f"{made_in}; name that environment, or other data"
+        )
+    space, keys = dataset.observation_space, request.observation_keys
+    if isinstance(space, gymnasium.spaces.Dict) and not set(keys or [""]) <= set(space.keys()):
+        raise UserError(
+            f"params.yaml: tasks.{request.task}.environment.observation_keys: {keys} does not fit {path}; "
+            f"list some of: {', '.join(space.keys())}"
         )
     metadata = dataset.storage.metadata
-    origin = origin | {"environment": made_in, "minari_version": str(metadata.get("minari_version"))}
+    origin = origin | {
+        "environment": made_in,
+        "arguments": dict(dataset.env_spec.kwargs) if dataset.env_spec else {},
+        "minari_version": str(metadata.get("minari_version")),
+    }
     return Recording(
         episodes=_read(dataset, path, request),
         name=str(path),
@@ -47,14 +59,8 @@ def open_minari(path: Path, request: Request, origin: dict[str, Any]) -> Recordi
 def _read(dataset: minari.MinariDataset, path: Path, request: Request) -> Iterator[Episode]:
     try:
         yield from read_episodes(dataset, request.observation_keys)
-    except OSError as error:
+    except (OSError, KeyError, ValueError) as error:
         raise UserError(f"{path}: damaged ({_reason(error)}); bring it again") from None
-    except (KeyError, ValueError) as error:
-        raise UserError(
-            f"params.yaml: tasks.{request.task}.environment.observation_keys: "
-            f"{request.observation_keys} does not "
-            f"fit the observations of {path} ({_reason(error)})"
-        ) from None
 
 
 def _family(identifier: str) -> str:
