@@ -1,56 +1,7 @@
-"""What the graph and integration tests share: a project of their own and the two engines run in it."""
-
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
+"""What the graph and integration tests share."""
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
-PRODUCED = [".git", ".venv", ".snakemake", ".*_cache", ".hypothesis", "__pycache__"]
-PRODUCED += ["results", "raw", "processed"]
-
-
-class Project:
-    """A copy of the project, under git, without results."""
-
-    def __init__(self, folder: Path, preset: str | None = None) -> None:
-        self.folder = folder
-        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*PRODUCED))
-        shutil.rmtree(folder / ".dvc" / "cache", ignore_errors=True)
-        shutil.rmtree(folder / ".dvc" / "tmp", ignore_errors=True)
-        (folder / "dvc.lock").unlink(missing_ok=True)
-        if preset:
-            shutil.copy(folder / "workflow" / "presets" / f"{preset}.yaml", folder / "params.yaml")
-        self.run("git", "init", "--quiet")
-        self.commit()
-
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in the project, with this environment's programs first."""
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        # One thread per process: the tests measure nothing, and the machine may be small.
-        environment = os.environ | {"PATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
-
-    def commit(self) -> None:
-        """Commit everything, as `dvc exp` asks for."""
-        self.run("git", "add", "--all")
-        author = ("-c", "user.name=tests", "-c", "user.email=tests@localhost")
-        done = self.run("git", *author, "commit", "--quiet", "--allow-empty", "--message", "tests")
-        assert done.returncode == 0, done.stderr
-
-    def replace(self, old: str, new: str, file: str = "params.yaml") -> None:
-        """Replace the first `old` in a file."""
-        path = self.folder / file
-        text = path.read_text()
-        assert old in text, f"{file} has no {old!r}"
-        path.write_text(text.replace(old, new, 1))
-
-    def reset(self) -> None:
-        """Undo every change to a committed file."""
-        self.run("git", "checkout", "--quiet", "--", ".")
+from project import Project
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conftest import Project
 from dvc.repo import Repo
+from project import Project
 
 # Of DVC's check of params.yaml; Snakemake checks while it reads the Snakefile.
 MARKER = "results/parameters_checked.txt"

@@ -1,7 +1,7 @@
 """A mistake in params.yaml ends either engine with one clear line before anything is written."""
 
 import pytest
-from conftest import Project
+from project import Project
 
 MISTAKES = {
     "misspelt key": ("label_dropout:", "label_dropuot:", "train_diffusion: unknown key 'label_dropuot'"),

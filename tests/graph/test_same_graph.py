@@ -2,8 +2,8 @@
 
 import pytest
 import yaml
-from conftest import Project
 from graphs import dvc_jobs, snakemake_jobs
+from project import Project
 
 
 def enlarge(project: Project) -> None:

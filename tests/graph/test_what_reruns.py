@@ -6,8 +6,8 @@ The results here are placeholders: empty but for one file each.
 import json
 
 import pytest
-from conftest import Project
 from graphs import snakemake_graph
+from project import Project
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,13 @@
 """The smoke preset, really run, through both engines."""
 
 import json
+import re
 import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Project
+from project import ROOT, Project
 
 REPORT = Path("results/report")
 
@@ -46,6 +47,16 @@ def by_snakemake(projects: dict[str, Project]) -> Project:
 def by_dvc(projects: dict[str, Project]) -> Project:
     run(projects["dvc"], "dvc repro")
     return projects["dvc"]
+
+
+def test_readmes_example_runs(by_snakemake: Project) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    assert len(example.splitlines()) <= 15
+    # Run as the stages are: src/ is first on the path because the file lies there.
+    (by_snakemake.folder / "src" / "example.py").write_text(example)
+    printed = run(by_snakemake, "python src/example.py")
+    (by_snakemake.folder / "src" / "example.py").unlink()
+    assert re.search(r"^return \d+$", printed, flags=re.MULTILINE)
 
 
 def test_snakemake_makes_the_report(by_snakemake: Project) -> None:
