@@ -16,7 +16,7 @@ from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation.cell import load_models, make_planner, run_directory
 from trajectory_diffuser.evaluation.rollout import run_episodes
 from trajectory_diffuser.evaluation.scores import normalised_score
-from trajectory_diffuser.planning.agent import PlanningAgent
+from trajectory_diffuser.planning.planner import Planner
 
 
 def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
@@ -27,8 +27,8 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     episodes = np.arange(planner_episodes(params, planner))
     environment_seeds = settings["first_environment_seed"] + episodes
     with computing_device(params["run"]["device"], settings["threads"]) as device:
-        models = load_models(task, seed, dataset.normaliser, device)
-        agent = PlanningAgent(
+        models = load_models(task, seed, device)
+        agent = Planner(
             make_planner(params, task, seed, planner, models, device), task_settings["target_return"], device
         )
         rollout = run_episodes(

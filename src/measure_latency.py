@@ -21,7 +21,7 @@ def main(params: dict[str, Any], task: str) -> None:
     dataset = PreparedDataset.load(f"data/processed/{task}")
     rows = []
     with computing_device(params["run"]["device"], settings["threads"]) as device:
-        models = load_models(task, seed, dataset.normaliser, device)
+        models = load_models(task, seed, device)
         planners = {
             name: make_planner(params, task, seed, name, models, device) for name in params["run"]["planners"]
         }

@@ -16,8 +16,8 @@ from trajectory_diffuser.models.causal_transformer import CausalTransformer
 from trajectory_diffuser.models.mlp import InverseDynamics, Value
 from trajectory_diffuser.models.temporal_unet import TemporalUNet
 from trajectory_diffuser.planning.models import PlanningModels
-from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.settings import PlannerSettings
+from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner
 
 STATE, ACTION, HORIZON, HISTORY, DIFFUSION_STEPS = 3, 2, 8, 4, 10
 ROW = {
@@ -79,10 +79,10 @@ def make_models(seed: int = 0, **replaced: Any) -> PlanningModels:
     return PlanningModels(**(fields | units | replaced))
 
 
-def make_planner(models: PlanningModels | None = None, *, seed: int = 0, **row: Any) -> Planner:
+def make_planner(models: PlanningModels | None = None, *, seed: int = 0, **row: Any) -> TrajectoryPlanner:
     models = models or make_models()
     settings = PlannerSettings.from_row(ROW | row, 1.5, models.diffusion.diffusion_steps)
-    return Planner(models, settings, torch.Generator().manual_seed(seed))
+    return TrajectoryPlanner(models, settings, torch.Generator().manual_seed(seed))
 
 
 def history(batch: int = 2, length: int = HISTORY, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -119,7 +119,12 @@ def save_models(directory: Path, models: PlanningModels) -> None:
         save_file(network.state_dict(), directory / name / "model.safetensors")
         write_json(
             directory / name / "config.json",
-            {"model": config, "task": "task", "task_settings": task_settings},
+            {
+                "model": config,
+                "task": "task",
+                "task_settings": task_settings,
+                "normaliser": models.normaliser.to_json(),
+            },
         )
 
 

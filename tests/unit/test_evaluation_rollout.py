@@ -8,8 +8,8 @@ from small_models import stub_planner
 
 from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.evaluation.rollout import PLAN_SNAPSHOTS, run_episodes
-from trajectory_diffuser.planning.agent import PlanningAgent
-from trajectory_diffuser.planning.planner import Plan
+from trajectory_diffuser.planning.planner import Planner
+from trajectory_diffuser.planning.trajectory_planner import Plan
 
 HOPPER = {"id": "Hopper-v5", "arguments": {}, "max_episode_steps": 30, "observation_keys": None}
 SEEDS = [3, 4, 5, 6, 7]
@@ -36,7 +36,7 @@ def act(states, returns_to_go, previous):
 def evaluate(seeds=SEEDS, maze=None, planner=act):
     stub = stub_planner(planner, state_size=STATE, horizon=HORIZON)
     stub.models.normaliser = NORMALISER
-    return run_episodes(PlanningAgent(stub, 100.0, torch.device("cpu")), HOPPER, seeds, maze, "test")
+    return run_episodes(Planner(stub, 100.0, torch.device("cpu")), HOPPER, seeds, maze, "test")
 
 
 def by_hand(seed):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from small_models import STATE, history, identity_normaliser, make_models, make_planner, save_models
+from small_models import STATE, history, make_models, make_planner, save_models
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.files import read_json, write_json
@@ -16,8 +16,8 @@ def run(tmp_path):
     return tmp_path
 
 
-def load(run, state_size=STATE):
-    return PlanningModels.load(run, identity_normaliser(state_size), torch.device("cpu"))
+def load(run):
+    return PlanningModels.load(run, torch.device("cpu"))
 
 
 def test_loaded_models_plan_as_the_saved_ones(run):
@@ -70,7 +70,7 @@ def test_weights_that_cannot_be_loaded_are_named(run, name, damage):
 def test_models_of_another_task_than_the_others_are_refused(run, name):
     edit(run, name, lambda config: config.update(task="elsewhere"))
     with pytest.raises(
-        UserError, match=r"config\.json: task is .*train them again with the same params\.yaml"
+        UserError, match=r"config\.json: task is .*train them again with the same data and params\.yaml"
     ):
         load(run)
 
@@ -96,9 +96,17 @@ def test_a_model_of_data_of_another_size_is_refused(run, name):
         load(run)
 
 
-def test_data_of_another_size_than_the_models_are_refused(run):
-    with pytest.raises(UserError, match=f"state_size {STATE} does not fit the data's 7; train it again"):
-        load(run, state_size=7)
+def test_a_model_without_a_normaliser_is_refused(run):
+    edit(run, "value", lambda config: config.pop("normaliser"))
+    with pytest.raises(UserError, match=r"value/config\.json: no normaliser in it; train the model again"):
+        load(run)
+
+
+@pytest.mark.parametrize("name", MODELS[1:])
+def test_models_of_other_data_than_the_others_are_refused(run, name):
+    edit(run, name, lambda config: config["normaliser"]["mean"].__setitem__(0, 0.5))
+    with pytest.raises(UserError, match=rf"{name}/config\.json: the data it was trained on has another mean"):
+        load(run)
 
 
 def test_plans_are_clipped_to_the_bounds_of_the_data(run):

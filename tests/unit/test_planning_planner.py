@@ -1,179 +1,143 @@
+import numpy as np
 import pytest
 import torch
-from small_models import (
-    ACTION,
-    DIFFUSION_STEPS,
-    HORIZON,
-    STATE,
-    as_module,
-    history,
-    make_diffusion,
-    make_models,
-    make_planner,
-)
+from small_models import ACTION, HORIZON, ROW, STATE, make_models, make_planner, save_models, stub_planner
 
-from trajectory_diffuser.models.mlp import InverseDynamics
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.files import write_json
+from trajectory_diffuser.datasets.normaliser import Normaliser
+from trajectory_diffuser.planning.planner import Planner
+from trajectory_diffuser.planning.trajectory_planner import Plan
+
+HISTORY, TARGET, SCALE = 4, 50.0, 10.0
+NORMALISER = Normaliser(*(np.array(row, np.float32) for row in ([1, 2, 3], [2, 4, 8], [0, 0, 0], [9, 9, 9])))
 
 
-class Chain:
-    """A denoising network that keeps what it is shown and predicts nothing."""
+class Recorder:
+    """Plans at random and keeps what it was asked and what it answered."""
 
-    def __init__(self):
-        self.calls = []
+    def __init__(self, with_draft=True):
+        self.asked, self.answered, self.with_draft = [], [], with_draft
+        self.generator = torch.Generator().manual_seed(0)
 
-    def __call__(self, plan, step, return_to_go, conditional):
-        self.calls.append((plan.clone(), int(step[0]), return_to_go.clone()))
-        return torch.zeros_like(plan)
-
-
-def drafted(models, states, returns_to_go):
-    """The draft with the present state in front [B, H, state]."""
-    future, _ = models.transformer.draft(states, returns_to_go, HORIZON - 1)
-    return torch.cat([states[:, -1:], future], dim=1)
+    def __call__(self, states, returns_to_go, previous):
+        self.asked.append((states, returns_to_go, previous))
+        plan = torch.randn(len(states), 5, STATE, generator=self.generator)
+        self.answered.append(Plan(plan, plan + 1 if self.with_draft else None, plan[:, 1, :2]))
+        return self.answered[-1]
 
 
-@pytest.mark.parametrize("forward_noise", [False, True])
-@pytest.mark.parametrize("length", [1, 4])
-def test_no_refinement_steps_return_the_draft_exactly(forward_noise, length):
-    models, inputs = make_models(), history(length=length)
-    plan = make_planner(models, refine_steps=0, forward_noise=forward_noise).plan(*inputs)
-    assert torch.equal(plan.states, drafted(models, *inputs))
-    assert torch.equal(plan.states, plan.draft)
+def make_agent(recorder):
+    planner = stub_planner(recorder, history_length=HISTORY)
+    planner.models.normaliser = NORMALISER
+    return Planner(planner, TARGET, torch.device("cpu"))
 
 
-@pytest.mark.parametrize("guidance", [1.0, 1.5])
-def test_all_steps_from_noise_are_ordinary_sampling(guidance):
-    models, (states, returns) = make_models(), history()
-    plan = make_planner(models, seed=7, start="noise", refine_steps="all", guidance=guidance).plan(
-        states, returns
-    )
-    generator = torch.Generator().manual_seed(7)
-    noise = torch.randn(2, HORIZON, STATE, generator=generator)
-    noise[:, 0] = states[:, -1]
-    steps = list(range(DIFFUSION_STEPS - 1, -1, -1))
-    expected = models.diffusion.denoise(noise, steps, returns[:, -1], guidance, "ddpm", 1.0, generator)
-    assert torch.equal(plan.states, expected)
-    assert plan.draft is None
+def test_history_and_return_to_go_are_those_of_each_episode_on_its_own():
+    recorder = Recorder()
+    agent = make_agent(recorder)
+    random = np.random.default_rng(0)
+    ends = {0: 9, 1: 2, 2: 6, 3: 9}  # after so many steps
+    seen = {episode: [] for episode in ends}  # observations of each episode
+    asked = {episode: [TARGET] for episode in ends}  # returns-to-go of each episode, raw units
+    plans = {episode: None for episode in ends}
+    running, rewards = list(ends), None
+    for step in range(9):
+        observations = random.normal(size=(len(running), STATE))
+        actions = agent.act(observations, rewards)
+        states, returns_to_go, previous = recorder.asked[-1]
+        for row, episode in enumerate(running):
+            seen[episode].append((observations[row] - [1, 2, 3]) / [2, 4, 8])
+            np.testing.assert_allclose(states[row], seen[episode][-HISTORY:], atol=1e-5)
+            np.testing.assert_allclose(returns_to_go[row] * SCALE, asked[episode][-HISTORY:], rtol=1e-4)
+            assert (previous is None) == (plans[episode] is None)
+            if previous is not None:
+                assert torch.equal(previous[row], plans[episode])
+            plans[episode] = recorder.answered[-1].states[row]
+            np.testing.assert_array_equal(actions[row], recorder.answered[-1].action[row])
+        rewards = random.normal(size=len(running))
+        for row, episode in enumerate(running):
+            asked[episode].append(asked[episode][-1] - rewards[row])
+        going_on = np.array([ends[episode] > step + 1 for episode in running])
+        agent.keep(going_on)
+        rewards = rewards[going_on]
+        running = [episode for episode, on in zip(running, going_on, strict=True) if on]
+    assert running == []
 
 
-def test_the_draft_enters_the_chain_at_the_level_of_its_first_step():
-    network = Chain()
-    models = make_models(diffusion=make_diffusion(network))
-    inputs = history()
-    plan = make_planner(models, refine_steps=3).plan(*inputs)
-    entered, _, target = network.calls[0]
-    draft = drafted(models, *inputs)
-    expected = models.diffusion.alpha_bar[2].sqrt() * draft
-    assert [call[1] for call in network.calls] == [2, 1, 0]
-    torch.testing.assert_close(entered[:, 1:], expected[:, 1:])
-    assert torch.equal(entered[:, 0], inputs[0][:, -1])
-    assert torch.equal(target, inputs[1][:, -1])
-    assert torch.equal(plan.draft, draft)
+def test_keep_keeps_the_last_plan_of_those_that_go_on():
+    for with_draft in (True, False):
+        recorder = Recorder(with_draft)
+        agent = make_agent(recorder)
+        agent.act(np.zeros((3, STATE)))
+        agent.keep(np.array([True, False, True]))
+        whole, kept = recorder.answered[0], agent.last_plan
+        assert torch.equal(kept.states, whole.states[[0, 2]])
+        assert torch.equal(kept.action, whole.action[[0, 2]])
+        assert torch.equal(kept.draft, whole.draft[[0, 2]]) if with_draft else kept.draft is None
 
 
-def test_forward_noise_has_the_level_of_the_first_step_and_the_temperature():
-    network = Chain()
-    models = make_models(diffusion=make_diffusion(network))
-    states, returns = history(batch=400)
-    make_planner(models, refine_steps=3, forward_noise=True, temperature=0.5).plan(states, returns)
-    signal = models.diffusion.alpha_bar[2]
-    noise = (network.calls[0][0] - signal.sqrt() * drafted(models, states, returns)) / (1 - signal).sqrt()
-    assert float(noise[:, 1:].std()) == pytest.approx(0.5, rel=0.05)
-    assert float(noise[:, 1:].mean()) == pytest.approx(0, abs=0.03)
+def test_a_reset_begins_new_episodes():
+    recorder = Recorder()
+    agent = make_agent(recorder)
+    agent.act(np.ones((2, STATE)))
+    agent.act(np.ones((2, STATE)), np.array([1.0, 2.0]))
+    agent.reset()
+    agent.act(np.ones((3, STATE)))
+    states, returns_to_go, previous = recorder.asked[-1]
+    assert states.shape == (3, 1, STATE)
+    assert returns_to_go.tolist() == [[TARGET / SCALE]] * 3
+    assert previous is None
 
 
-def test_a_previous_plan_is_moved_on_by_one_step():
-    network = Chain()
-    models = make_models(diffusion=make_diffusion(network))
-    states, returns = history()
-    previous = torch.randn(2, HORIZON, STATE)
-    plan = make_planner(models, start="previous_plan", refine_steps=3).plan(states, returns, previous)
-    for row in range(2):
-        expected = [states[row, -1], *previous[row, 2:], previous[row, -1]]
-        assert torch.equal(plan.draft[row], torch.stack(expected))
-    assert [call[1] for call in network.calls] == [2, 1, 0]
-    torch.testing.assert_close(
-        network.calls[0][0][:, 1:], models.diffusion.alpha_bar[2].sqrt() * plan.draft[:, 1:]
-    )
+def test_without_a_reward_the_return_to_go_stays():
+    recorder = Recorder()
+    agent = make_agent(recorder)
+    for _ in range(2):
+        agent.act(np.ones(STATE))
+    assert recorder.asked[-1][1].tolist() == [[TARGET / SCALE] * 2]
 
 
-def test_without_a_previous_plan_the_first_plan_goes_from_noise_through_the_whole_chain():
-    network = Chain()
-    models = make_models(diffusion=make_diffusion(network))
-    plan = make_planner(models, start="previous_plan", refine_steps=3).plan(*history())
-    assert plan.draft is None
-    assert [call[1] for call in network.calls] == list(range(DIFFUSION_STEPS - 1, -1, -1))
+@pytest.fixture
+def run(tmp_path):
+    """A run directory with one evaluated planner."""
+    save_models(tmp_path, make_models())
+    record = {"planner_row": ROW | {"guidance": "task"}, "guidance": 1.5, "target_return": TARGET}
+    (tmp_path / "evaluation" / "mine").mkdir(parents=True)
+    write_json(tmp_path / "evaluation" / "mine" / "evaluation.json", record)
+    return tmp_path
 
 
-@pytest.mark.parametrize("start", ["draft", "noise", "previous_plan"])
-@pytest.mark.parametrize("candidates", [1, 3])
-def test_the_plan_begins_with_the_present_state_and_has_one_row_per_environment(start, candidates):
-    states, returns = history(batch=4)
-    row = {"start": start, "refine_steps": "all", "candidates": candidates}
-    plan = make_planner(**row).plan(states, returns, torch.randn(4, HORIZON, STATE))
-    assert plan.states.shape == (4, HORIZON, STATE)
-    assert plan.action.shape == (4, ACTION)
-    assert torch.equal(plan.states[:, 0], states[:, -1])
+def test_a_loaded_planner_plans_as_the_evaluated_one(run):
+    observations = np.random.default_rng(0).normal(size=(3, STATE))
+    ours = Planner.load(run, "mine", seed=5)
+    theirs = Planner(make_planner(seed=5, guidance=1.5), TARGET, torch.device("cpu"))
+    for step in range(6):
+        reward = None if step == 0 else 1.0
+        np.testing.assert_array_equal(ours.act(observations, reward), theirs.act(observations, reward))
 
 
-def test_the_action_leads_from_the_first_state_to_the_second():
-    models = make_models()
-    plan = make_planner(models).plan(*history())
-    torch.testing.assert_close(plan.action, models.inverse_dynamics(plan.states[:, 0], plan.states[:, 1]))
+def test_one_environment_is_a_vector_of_one(run):
+    observation = np.random.default_rng(0).normal(size=STATE)
+    single, vector = Planner.load(run, "mine"), Planner.load(run, "mine")
+    for reward in (None, 2.0):
+        action = single.act(observation, reward)
+        assert action.shape == (ACTION,)
+        batch = vector.act(observation[None], None if reward is None else np.array([reward]))
+        np.testing.assert_array_equal(action, batch[0])
 
 
-def test_of_the_candidates_the_one_of_highest_value_is_chosen_for_each_environment():
-    batch, candidates = 5, 6
-    made = {}
-    inverse_dynamics = InverseDynamics(STATE, ACTION, 8, 1)
-
-    def remember_action(state, next_state):
-        made["next_state"], made["action"] = next_state, inverse_dynamics(state, next_state)
-        return made["action"]
-
-    def remember_value(state, action):
-        made["state"], made["value"] = state, action.sum(dim=-1) + state.sum(dim=-1)
-        return made["value"]
-
-    models = make_models(inverse_dynamics=as_module(remember_action), value=as_module(remember_value))
-    states, returns = history(batch=batch)
-    plan = make_planner(models, start="noise", refine_steps="all", candidates=candidates).plan(
-        states, returns
-    )
-    assert len(made["value"]) == batch * candidates
-    winners = set()
-    for environment in range(batch):
-        rows = [row for row, state in enumerate(made["state"]) if torch.equal(state, states[environment, -1])]
-        assert len(rows) == candidates
-        best = max(rows, key=lambda row: float(made["value"][row]))
-        winners.add(rows.index(best))
-        assert torch.equal(plan.action[environment], made["action"][best])
-        assert torch.equal(plan.states[environment, 1], made["next_state"][best])
-    assert len(winners) > 1
+def test_a_plan_begins_with_the_observation_and_is_in_its_units(run):
+    planner = Planner.load(run, "mine", seed=3)
+    planner.planner.models.normaliser = NORMALISER
+    observation = np.array([1.5, 2.5, 3.5])
+    states = planner.plan(observation)
+    assert states.shape == (HORIZON, STATE)
+    np.testing.assert_allclose(states[0], observation, atol=1e-5)
+    planner.reset(seed=3)
+    np.testing.assert_array_equal(planner.plan(observation), states)
 
 
-def test_each_candidate_asks_for_the_return_of_its_own_environment():
-    network = Chain()
-    states, returns = history(batch=3)
-    make_planner(make_models(diffusion=make_diffusion(network)), candidates=2).plan(states, returns)
-    plan, _, target = network.calls[0]
-    assert torch.equal(target, returns[:, -1].repeat_interleave(2))
-    assert torch.equal(plan[:, 0], states[:, -1].repeat_interleave(2, dim=0))
-
-
-def plans(temperature, seed, sampler="ddpm", forward_noise=False):
-    row = {"temperature": temperature, "sampler": sampler, "forward_noise": forward_noise}
-    return make_planner(seed=seed, **row).plan(*history()).states
-
-
-@pytest.mark.parametrize("forward_noise", [False, True])
-def test_without_temperature_a_draft_is_refined_without_chance(forward_noise):
-    assert torch.equal(plans(0.0, 1, forward_noise=forward_noise), plans(0.0, 2, forward_noise=forward_noise))
-
-
-def test_with_temperature_the_noise_comes_from_the_planners_own_generator():
-    torch.manual_seed(0)
-    first = plans(1.0, 1)
-    torch.manual_seed(1)
-    assert torch.equal(first, plans(1.0, 1))
-    assert not torch.equal(first, plans(1.0, 2))
+def test_a_planner_that_was_not_evaluated_is_named(run):
+    with pytest.raises(UserError, match=r"evaluation: planner 'yours' was not evaluated.*there are: mine"):
+        Planner.load(run, "yours")

@@ -10,7 +10,6 @@ import yaml
 from small_models import ACTION, HISTORY, HORIZON, STATE, history, make_planner, save_dataset
 
 from trajectory_diffuser.common.files import read_json
-from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.training.checkpoint import Checkpoint
 
@@ -62,8 +61,7 @@ def without_seconds(directory):
 
 def test_the_four_stages_leave_models_that_plan_together(project):
     directories = [train(stage) for stage in STAGES]
-    dataset = PreparedDataset.load("data/processed/task")
-    models = PlanningModels.load(directories[0].parent, dataset.normaliser, torch.device("cpu"))
+    models = PlanningModels.load(directories[0].parent, torch.device("cpu"))
     plan = make_planner(models, start="draft", candidates=3, guidance=1.5).plan(*history())
     assert plan.states.shape == (2, HORIZON, STATE)
     assert plan.action.shape == (2, ACTION)

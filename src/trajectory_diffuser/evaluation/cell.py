@@ -6,10 +6,9 @@ from typing import Any
 import torch
 
 from trajectory_diffuser.common.seeding import derive_seed
-from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.planning.models import PlanningModels
-from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.settings import PlannerSettings
+from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner
 
 
 def run_directory(task: str, seed: int) -> Path:
@@ -19,15 +18,15 @@ def run_directory(task: str, seed: int) -> Path:
 
 def make_planner(
     params: dict[str, Any], task: str, seed: int, planner: str, models: PlanningModels, device: torch.device
-) -> Planner:
+) -> TrajectoryPlanner:
     """The planner of a row of the parameters, with noise that depends on the cell alone."""
     settings = PlannerSettings.from_row(
         params["planners"][planner], params["tasks"][task]["guidance"], models.diffusion.diffusion_steps
     )
     generator = torch.Generator(device).manual_seed(derive_seed("planner", task, seed, planner))
-    return Planner(models, settings, generator)
+    return TrajectoryPlanner(models, settings, generator)
 
 
-def load_models(task: str, seed: int, normaliser: Normaliser, device: torch.device) -> PlanningModels:
+def load_models(task: str, seed: int, device: torch.device) -> PlanningModels:
     """The four models of a task and seed."""
-    return PlanningModels.load(run_directory(task, seed), normaliser, device)
+    return PlanningModels.load(run_directory(task, seed), device)

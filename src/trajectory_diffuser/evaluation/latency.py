@@ -5,11 +5,11 @@ import time
 import torch
 from torch import Tensor
 
-from trajectory_diffuser.planning.planner import Planner
+from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner
 
 
 def steady_state_inputs(
-    planner: Planner, dataset_states: Tensor, target_return: float, batch: int
+    planner: TrajectoryPlanner, dataset_states: Tensor, target_return: float, batch: int
 ) -> tuple[Tensor, ...]:
     """What a planner sees in the middle of an episode: a full history and a previous plan.
 
@@ -30,7 +30,9 @@ def steady_state_inputs(
     return windows[:, :history].contiguous(), returns_to_go, windows[:, history - 1 : -1].contiguous()
 
 
-def time_plans(planner: Planner, inputs: tuple[Tensor, ...], warmup: int, repetitions: int) -> list[float]:
+def time_plans(
+    planner: TrajectoryPlanner, inputs: tuple[Tensor, ...], warmup: int, repetitions: int
+) -> list[float]:
     """Seconds of each of `repetitions` plans after `warmup` unmeasured ones."""
     seconds = []
     for index in range(warmup + repetitions):
@@ -43,7 +45,7 @@ def time_plans(planner: Planner, inputs: tuple[Tensor, ...], warmup: int, repeti
     return seconds
 
 
-def network_calls(planner: Planner) -> int:
+def network_calls(planner: TrajectoryPlanner) -> int:
     """Forward passes of a plan in mid-episode: drafted tokens, denoising steps, inverse dynamics, value."""
     settings = planner.settings
     drafted = planner.models.horizon - 1 if settings.start == "draft" else 0

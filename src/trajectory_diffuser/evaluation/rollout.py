@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from trajectory_diffuser.datasets.environments import make_vector_environment
 from trajectory_diffuser.datasets.maze import Maze
-from trajectory_diffuser.planning.agent import PlanningAgent
+from trajectory_diffuser.planning.planner import Planner
 
 PLAN_SNAPSHOTS = 24
 
@@ -39,7 +39,7 @@ class Rollout:
 
 
 def run_episodes(
-    agent: PlanningAgent, environment: dict[str, Any], seeds: list[int], maze: Maze | None, title: str
+    agent: Planner, environment: dict[str, Any], seeds: list[int], maze: Maze | None, title: str
 ) -> Rollout:
     """Run one episode per seed, side by side, each until it ends.
 
@@ -96,7 +96,7 @@ def run_episodes(
     return Rollout(returns, lengths, successes, fractions, recorder.plans(), planning_seconds)
 
 
-def _wall_crossings(agent: PlanningAgent, maze: Maze) -> np.ndarray:
+def _wall_crossings(agent: Planner, maze: Maze) -> np.ndarray:
     assert agent.last_plan is not None
     states = agent.planner.models.normaliser.unnormalise(agent.last_plan.states).cpu().numpy()
     positions = states[..., :2]  # [N, H, 2]
@@ -107,7 +107,7 @@ def _wall_crossings(agent: PlanningAgent, maze: Maze) -> np.ndarray:
 class _Recorder:
     """Keeps the plans and the path of the first episode for the report's pictures."""
 
-    agent: PlanningAgent
+    agent: Planner
     drafts: list[torch.Tensor] = field(default_factory=list)
     refined: list[torch.Tensor] = field(default_factory=list)
     executed: list[np.ndarray] = field(default_factory=list)

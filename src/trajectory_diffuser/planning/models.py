@@ -32,22 +32,27 @@ class PlanningModels:
     return_scale: float
 
     @classmethod
-    def load(cls, run_directory: Path, normaliser: Normaliser, device: torch.device) -> "PlanningModels":
+    def load(cls, run_directory: Path, device: torch.device) -> "PlanningModels":
         """Load `run_directory` (`results/runs/{task}/seed{seed}`).
 
         Raises:
-            UserError: a model is missing, or does not fit the data or the settings of the others.
+            UserError: a model is missing, or was trained with other data or settings than the others.
         """
         names = ("transformer", "diffusion", "inverse_dynamics", "value")
         configs = {name: _read_config(run_directory / name) for name in names}
         shared: dict[str, Any] = {}
         for name, config in configs.items():
-            for key, value in config["task_settings"].items() | {("task", config["task"])}:
+            trained_with = {key: config[key] for key in ("task", "normaliser")} | config["task_settings"]
+            for key, value in trained_with.items():
                 if shared.setdefault(key, value) != value:
+                    difference = f"{key} is {value}, but {shared[key]}"
+                    if key == "normaliser":
+                        difference = "the data it was trained on has another mean and range than"
                     raise UserError(
-                        f"{run_directory / name}/config.json: {key} is {value}, but {shared[key]} for "
-                        f"another model beside it; train them again with the same params.yaml"
+                        f"{run_directory / name}/config.json: {difference} for another model beside it; "
+                        "train them again with the same data and params.yaml"
                     )
+        normaliser = Normaliser.from_json(shared["normaliser"])
         chain = configs["diffusion"]["model"]
         network = TemporalUNet(**chain["network"])
         for name, config in configs.items():
@@ -75,11 +80,14 @@ class PlanningModels:
 
 def _read_config(directory: Path) -> dict[str, Any]:
     try:
-        return read_json(directory / "config.json")
+        config = read_json(directory / "config.json")
     except FileNotFoundError:
         raise UserError(
             f"{directory}: no trained model there; run src/train_{directory.name}.py first"
         ) from None
+    if "normaliser" not in config:
+        raise UserError(f"{directory}/config.json: no normaliser in it; train the model again")
+    return config
 
 
 def _load_weights(model: nn.Module, file: Path) -> None:

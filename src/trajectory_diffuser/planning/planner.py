@@ -1,100 +1,123 @@
-"""The planner: draft, refine, act. What it does exactly is a row of the parameters."""
+"""The planner that other programs use: in the environment's own units, with its memory of each episode."""
 
-from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.files import read_json
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.settings import PlannerSettings
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Plans for B environments in normalised units.
-
-    Attributes:
-        states: refined states [B, H, state], the present one first.
-        draft: what refinement started from [B, H, state], or None where it started from noise.
-        action: action that leads to each plan's second state [B, action].
-    """
-
-    states: Tensor
-    draft: Tensor | None
-    action: Tensor
+from trajectory_diffuser.planning.trajectory_planner import Plan, TrajectoryPlanner
 
 
 class Planner:
-    """Plans from a history of states and returns-to-go; keeps nothing between calls.
+    """Receding-horizon control of one environment, or of N environments whose episodes began together.
+
+    It keeps the last `history` states and returns-to-go and the previous plan; the return-to-go starts at the
+    target return and falls by each reward.
 
     Args:
-        models: the trained networks.
-        settings: how to plan.
-        generator: source of all noise, on the models' device.
+        planner: makes the plans.
+        target_return: return asked for at the start of an episode.
+        device: of the planner's models.
     """
 
-    def __init__(self, models: PlanningModels, settings: PlannerSettings, generator: torch.Generator) -> None:
-        self.models = models
-        self.settings = settings
-        self.generator = generator
+    def __init__(self, planner: TrajectoryPlanner, target_return: float, device: torch.device) -> None:
+        self.planner = planner
+        self.target_return = target_return
+        self.device = device
+        self.reset()
 
-    @torch.inference_mode()
-    def plan(self, states: Tensor, returns_to_go: Tensor, previous: Tensor | None = None) -> Plan:
-        """Plan the next `horizon` states.
+    @classmethod
+    def load(
+        cls,
+        run_directory: Path | str,
+        planner: str = "trajectory_diffuser",
+        device: torch.device | str = "cpu",
+        seed: int = 0,
+    ) -> "Planner":
+        """The planner as it was evaluated with the models of a run.
 
         Args:
-            states: normalised history [B, T, state], the present state last, T at most `history`.
-            returns_to_go: scaled returns-to-go [B, T].
-            previous: states of the plan made one step ago [B, H, state]; read by `start: previous_plan` only.
+            run_directory: `results/runs/{task}/seed{seed}`.
+            planner: name of one of its evaluated planners (rows of params.yaml).
+            device: to plan on.
+            seed: of the planner's noise.
+
+        Raises:
+            UserError: a model is missing or does not fit the others, or the planner was not evaluated.
         """
-        draft = self._draft(states, returns_to_go, previous)  # [B, H, state] or None
-        steps = self.settings.steps if draft is not None else self.settings.first_plan_steps
-        candidates = self.settings.candidates
-        present = states[:, -1].repeat_interleave(
-            candidates, dim=0
-        )  # [B C, state], C candidates side by side
-        target = returns_to_go[:, -1].repeat_interleave(candidates, dim=0)  # [B C]
-        plan = self._enter_chain(draft, present, steps)  # [B C, H, state]
-        plan = self.models.diffusion.denoise(
-            plan,
-            steps,
-            target,
-            self.settings.guidance,
-            self.settings.sampler,
-            self.settings.temperature,
-            self.generator,
-        )
-        action = self.models.inverse_dynamics(plan[:, 0], plan[:, 1])  # [B C, action]
-        if candidates > 1:
-            value = self.models.value(plan[:, 0], action).view(-1, candidates)  # [B, C]
-            best = value.argmax(dim=1) + candidates * torch.arange(len(value), device=value.device)  # [B]
-            plan, action = plan[best], action[best]
-        return Plan(plan, draft, action)
-
-    def _draft(self, states: Tensor, returns_to_go: Tensor, previous: Tensor | None) -> Tensor | None:
-        """Where refinement starts from [B, H, state], the present state first; None for noise."""
-        present = states[:, -1:]  # [B, 1, state]
-        if self.settings.start == "draft":
-            drafted, _ = self.models.transformer.draft(states, returns_to_go, self.models.horizon - 1)
-            return torch.cat([present, drafted], dim=1)
-        if self.settings.start == "previous_plan" and previous is not None:
-            # One step on: the plan's second state has become the present one; its last state is held.
-            return torch.cat([present, previous[:, 2:], previous[:, -1:]], dim=1)
-        return None
-
-    def _enter_chain(self, draft: Tensor | None, present: Tensor, steps: list[int]) -> Tensor:
-        """Bring the start to the noise level of the first of `steps` [B C, H, state]."""
-        shape = (len(present), self.models.horizon, present.shape[1])
-        if draft is not None:
-            draft = draft.repeat_interleave(self.settings.candidates, dim=0)
-            if not steps:
-                return draft
-        if draft is None or self.settings.forward_noise:
-            noise: Tensor | float = self.settings.temperature * torch.randn(
-                shape, generator=self.generator, device=present.device
+        run_directory, device = Path(run_directory), torch.device(device)
+        models = PlanningModels.load(run_directory, device)
+        evaluation = run_directory / "evaluation"
+        known = sorted(path.parent.name for path in evaluation.glob("*/evaluation.json"))
+        if planner not in known:
+            raise UserError(
+                f"{evaluation}: planner {planner!r} was not evaluated, so its settings are not known; "
+                f"there are: {', '.join(known) or 'none'}"
             )
+        record = read_json(evaluation / planner / "evaluation.json")
+        steps = models.diffusion.diffusion_steps
+        settings = PlannerSettings.from_row(record["planner_row"], record["guidance"], steps)
+        generator = torch.Generator(device).manual_seed(seed)
+        return cls(TrajectoryPlanner(models, settings, generator), record["target_return"], device)
+
+    def reset(self, seed: int | None = None) -> None:
+        """Begin new episodes with the next observation; `seed` restarts the planner's noise."""
+        self.states: Tensor | None = None  # [N, T, state], normalised
+        self.returns_to_go: Tensor | None = None  # [N, T], scaled
+        self.last_plan: Plan | None = None  # normalised
+        if seed is not None:
+            self.planner.generator.manual_seed(seed)
+
+    def act(self, observation: np.ndarray, reward: np.ndarray | float | None = None) -> np.ndarray:
+        """Plan anew and return the plan's first action.
+
+        Args:
+            observation: what one environment returned [obs], or N of them [N, obs].
+            reward: reward of the previous action, one number or [N]; None where there is none yet (or none is
+                known: then the return-to-go stays as it is).
+
+        Returns:
+            The action [act], or N actions [N, act]; not clipped to the environment's bounds.
+        """
+        action = self._plan(np.atleast_2d(observation), reward).action.cpu().numpy()
+        return action[0] if np.ndim(observation) == 1 else action
+
+    def plan(self, observation: np.ndarray, reward: np.ndarray | float | None = None) -> np.ndarray:
+        """As `act`, but return the whole plan: states [H, obs] or [N, H, obs], the present first."""
+        normalised = self._plan(np.atleast_2d(observation), reward).states
+        states = self.planner.models.normaliser.unnormalise(normalised).cpu().numpy()
+        return states[0] if np.ndim(observation) == 1 else states
+
+    def keep(self, running: np.ndarray) -> None:
+        """Forget the environments for which `running` [N] is False: their episodes are over."""
+        kept = torch.as_tensor(running, device=self.device)
+        assert self.states is not None and self.returns_to_go is not None and self.last_plan is not None
+        self.states, self.returns_to_go = self.states[kept], self.returns_to_go[kept]
+        plan = self.last_plan
+        draft = None if plan.draft is None else plan.draft[kept]
+        self.last_plan = Plan(plan.states[kept], draft, plan.action[kept])
+
+    def _plan(self, observations: np.ndarray, rewards: np.ndarray | float | None) -> Plan:
+        """Remember observations [N, obs] and rewards [N], and plan from all that is remembered."""
+        models = self.planner.models
+        observed = torch.as_tensor(observations, dtype=torch.float32, device=self.device)
+        state = models.normaliser.normalise(observed)[:, None]  # [N, 1, state]
+        if self.states is None or self.returns_to_go is None:
+            target = self.target_return / models.return_scale
+            self.states = state
+            self.returns_to_go = torch.full(state.shape[:2], target, device=self.device)
         else:
-            noise = 0.0
-        plan = noise if draft is None else self.models.diffusion.add_noise(draft, steps[0], noise)
-        plan[:, 0] = present
-        return plan
+            received = torch.as_tensor(
+                0.0 if rewards is None else rewards, dtype=torch.float32, device=self.device
+            )
+            left = self.returns_to_go[:, -1:] - received.reshape(-1, 1) / models.return_scale  # [N, 1]
+            self.states = torch.cat([self.states, state], dim=1)[:, -models.history :]
+            self.returns_to_go = torch.cat([self.returns_to_go, left], dim=1)[:, -models.history :]
+        previous = None if self.last_plan is None else self.last_plan.states
+        self.last_plan = self.planner.plan(self.states, self.returns_to_go, previous)
+        return self.last_plan

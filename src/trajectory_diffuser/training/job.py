@@ -109,7 +109,12 @@ def run_training(
         )
         write_json(
             directory / "config.json",
-            {"model": objective.config, "task": task, "task_settings": task_settings},
+            {
+                "model": objective.config,
+                "task": task,
+                "task_settings": task_settings,
+                "normaliser": dataset.normaliser.to_json(),
+            },
         )
         write_json(directory / "training.json", summary | _validation_summary(result) | _origin())
         pd.DataFrame(result.curves).to_csv(directory / "curves.csv", index=False)
