@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.errors import UserError, reason
 from trajectory_diffuser.common.files import read_json
 
 LADDER_FILE = "ladder.json"
@@ -61,9 +61,7 @@ class Actor:
         try:
             actor = cls.from_npz(path) if path.suffix == ".npz" else cls.from_safetensors(load_file(path))
         except Exception as error:  # whatever a damaged file makes its reader say
-            raise UserError(
-                f"{path}: not an actor ({type(error).__name__}: {error}); copy it again"
-            ) from None
+            raise UserError(f"{path}: not an actor ({reason(error)}); copy it again") from None
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         return replace(actor, record={**(actor.record or {}), "sha256": digest})
 

@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.errors import UserError, one_line
 from trajectory_diffuser.datasets import meta_world
 
 with redirect_stderr(io.StringIO()):  # a notice about Adroit rewards, which is not about this project
@@ -55,12 +55,12 @@ def make_environment(environment: dict[str, Any]) -> gymnasium.Env:
         )
     except gymnasium.error.Error as error:
         raise UserError(
-            f"params.yaml: environment.id: {identifier!r} cannot be made: {_one_line(error)}"
+            f"params.yaml: environment.id: {identifier!r} cannot be made: {one_line(error)}"
         ) from None
     except (TypeError, ValueError) as error:
         raise UserError(
             f"params.yaml: environment.arguments: {identifier} does not take "
-            f"{environment['arguments']}: {_one_line(error)}"
+            f"{environment['arguments']}: {one_line(error)}"
         ) from None
     if meta_world.is_meta_world(env):
         env = meta_world.SeedBeforeReset(env)
@@ -116,7 +116,3 @@ def _with_flat_observations(env: gymnasium.Env, keys: Sequence[str] | None) -> g
             f"list some of: {', '.join(space.keys())}"
         )
     return JoinObservations(env, keys)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

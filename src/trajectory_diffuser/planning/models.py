@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.errors import UserError, one_line
 from trajectory_diffuser.common.files import read_json
 from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
@@ -94,5 +94,4 @@ def _load_weights(model: nn.Module, file: Path) -> None:
     try:
         model.load_state_dict(load_file(file))
     except (OSError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{file}: cannot be loaded ({reason}); train it again") from None
+        raise UserError(f"{file}: cannot be loaded ({one_line(error)[:200]}); train it again") from None

@@ -14,7 +14,7 @@ import numpy as np
 import pooch
 import requests
 
-from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.errors import UserError, reason
 from trajectory_diffuser.datasets.collection import Episode
 from trajectory_diffuser.datasets.sources.interface import Recording, Request
 
@@ -135,10 +135,9 @@ def _locate(request: Request) -> Path:
     try:
         return Path(downloader.fetch(file_name, progressbar=True))
     except (requests.exceptions.RequestException, ValueError) as error:
-        reason = " ".join(str(error).split())
         raise request.error(
             "file",
-            f"{name} could not be downloaded ({type(error).__name__}: {reason}); try again, or download it "
+            f"{name} could not be downloaded ({reason(error)}); try again, or download it "
             f"by hand to {request.external / file_name} and write file: {file_name}",
         ) from None
 

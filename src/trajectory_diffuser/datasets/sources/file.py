@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from minari.dataset.minari_storage import METADATA_FILE_NAME
 
-from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.errors import UserError, reason
 from trajectory_diffuser.datasets.collection import Episode
 from trajectory_diffuser.datasets.sources.interface import Recording, Request
 from trajectory_diffuser.datasets.sources.minari_files import open_minari
@@ -56,6 +56,4 @@ def _read(path: Path) -> Episode:
             arrays = {name: file[name] for name in ARRAYS}
         return Episode(**{**arrays, "terminated": bool(arrays["terminated"])})
     except Exception as error:  # whatever a damaged file makes numpy say
-        raise UserError(
-            f"{path}: not an episode ({type(error).__name__}: {error}); it needs {', '.join(ARRAYS)}"
-        ) from None
+        raise UserError(f"{path}: not an episode ({reason(error)}); it needs {', '.join(ARRAYS)}") from None

@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium
 import minari
 
-from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.errors import UserError, reason
 from trajectory_diffuser.datasets.collection import Episode
 from trajectory_diffuser.datasets.minari_store import read_episodes
 from trajectory_diffuser.datasets.sources.interface import Recording, Request
@@ -26,7 +26,7 @@ def open_minari(path: Path, request: Request, origin: dict[str, Any]) -> Recordi
     except ImportError as error:
         raise UserError(f"{path}: its format needs a package that is not installed: {error}") from None
     except Exception as error:  # whatever damaged metadata make Minari say
-        raise UserError(f"{path}: not a readable Minari dataset ({_reason(error)}); bring it again") from None
+        raise UserError(f"{path}: not a readable Minari dataset ({reason(error)}); bring it again") from None
     made_in = dataset.env_spec.id if dataset.env_spec else None
     wanted = request.environment.spec.id
     if made_in is not None and _family(made_in) != _family(wanted):
@@ -60,12 +60,8 @@ def _read(dataset: minari.MinariDataset, path: Path, request: Request) -> Iterat
     try:
         yield from read_episodes(dataset, request.observation_keys)
     except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"{path}: damaged ({_reason(error)}); bring it again") from None
+        raise UserError(f"{path}: damaged ({reason(error)}); bring it again") from None
 
 
 def _family(identifier: str) -> str:
     return re.sub(r"-v\d+$", "", identifier)
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -14,7 +14,7 @@ from minari.storage.datasets_root_dir import get_dataset_path
 from minari.storage.remotes import DEFAULT_REMOTE
 from tenacity import Retrying, stop_after_attempt, wait_exponential
 
-from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.errors import UserError, reason
 from trajectory_diffuser.common.files import write_json
 from trajectory_diffuser.datasets.minari_store import minari_root
 from trajectory_diffuser.datasets.sources.interface import Recording, Request
@@ -52,17 +52,15 @@ def _download(dataset: str, root: Path, request: Request) -> None:
             raise request.error("dataset", f"{dataset!r} is not on the hub; there is {there}")
         for attempt in attempts:
             with attempt, minari_root(root):
-                minari.download_dataset(
-                    dataset, force_download=True
-                )  # keeps the files that are there already
+                # Forced, it completes a download that was broken off; whole files are kept.
+                minari.download_dataset(dataset, force_download=True)
                 _compare_checksums(dataset, root)
     except UserError:
         raise
     except Exception as error:  # whatever a failing network makes its libraries say
-        reason = " ".join(str(error).split())
         raise request.error(
             "dataset",
-            f"{dataset} could not be downloaded ({type(error).__name__}: {reason}); try again, or on a "
+            f"{dataset} could not be downloaded ({reason(error)}); try again, or on a "
             f"machine with a network run `minari download {dataset}` and copy the folder to "
             f"{get_dataset_path(dataset)}",
         ) from None
