@@ -1,26 +1,24 @@
 """Data that cannot be used: one clear line, nothing half-written, and it works once it is repaired."""
 
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from test_datasets_actors import write_npz_actor
 from test_datasets_d4rl import write_file
-from test_datasets_fetching import HOPPER, HOPPER_ENTRY, MAZE, MAZE_ENTRY, SCORES, SETTINGS, write_npz_actor
+from test_datasets_fetching import HOPPER, HOPPER_ENTRY, MAZE, MAZE_ENTRY, SCORES, SETTINGS
 from test_datasets_round_trip import random_episode
 
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.common.files import read_json, write_json
-from trajectory_diffuser.common.stage import ending_with_one_line
+from trajectory_diffuser.common.files import write_json
 from trajectory_diffuser.datasets.collection import Episode
 from trajectory_diffuser.datasets.environments import make_environment
 from trajectory_diffuser.datasets.fetching import fetch
 from trajectory_diffuser.datasets.minari_store import RawDataset, write_dataset
-from trajectory_diffuser.datasets.preparation import prepare
 
 OWN = {"clip_actions": False, "licence": "none"}
 D4RL = {"kind": "d4rl", "file": "toy.hdf5", "sha256": None, **OWN}
@@ -308,93 +306,3 @@ def test_actor_of_another_environment(tmp_path: Path) -> None:
         UserError, match=r"actor best is for 11 observations and 3 actions, Walker2d-v5 has 17 and 6"
     ):
         fetch("toy", entry, SETTINGS, tmp_path, tmp_path / "raw")
-
-
-class TestPreparation:
-    @pytest.fixture
-    def folder(self, tmp_path: Path) -> Path:
-        """A folder whose `raw` is a dataset of the maze: episodes of 40 steps."""
-        fetch("toy", MAZE_ENTRY, SETTINGS, tmp_path, tmp_path / "raw")
-        return tmp_path
-
-    def prepare(self, folder: Path, **changes: Any) -> None:
-        arguments = {"environment": MAZE, "horizon": 41, "validation_fraction": 0.25, "seed": 0} | changes
-        prepare(folder / "raw", folder / "processed", "toy", **arguments)
-
-    def test_missing_dataset(self, tmp_path: Path) -> None:
-        with pytest.raises(UserError, match=r"raw: no dataset toy-v0.*fetch_dataset\.py --task toy"):
-            self.prepare(tmp_path)
-        assert not list(tmp_path.iterdir())
-
-    def test_horizon_longer_than_the_episodes(self, folder: Path) -> None:
-        with pytest.raises(UserError, match=r"tasks\.toy\.horizon: 42 states .*41.*lower it"):
-            self.prepare(folder, horizon=42)
-        assert [path.name for path in folder.iterdir()] == ["raw"]
-        self.prepare(folder, horizon=41)
-
-    def test_observations_of_another_environment(self, folder: Path) -> None:
-        with pytest.raises(
-            UserError, match=r"episode 0 has observations of shape \(41, 6\).*needs \(41, 4\)"
-        ):
-            self.prepare(folder, environment=MAZE | {"observation_keys": ["observation"]})
-        assert [path.name for path in folder.iterdir()] == ["raw"]
-
-    def test_values_that_are_not_finite(self, folder: Path) -> None:
-        with h5py.File(next(folder.rglob("main_data.hdf5")), "a") as file:
-            file["episode_2"]["actions"][3, 0] = np.inf
-        with pytest.raises(UserError, match="episode 2 has non-finite actions"):
-            self.prepare(folder)
-        assert [path.name for path in folder.iterdir()] == ["raw"]
-
-
-def test_a_full_disk_is_seen_before_hdf5_meets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    good(tmp_path / "external" / "toy", D4RL)
-    usage = shutil.disk_usage(tmp_path)._replace(free=2**25)
-    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
-    entry = {"environment": HOPPER, "source": D4RL, "reference_scores": SCORES}
-    with pytest.raises(SystemExit, match="error: cannot write: No space left"), ending_with_one_line():
-        fetch("toy", entry, SETTINGS, tmp_path, tmp_path / "raw")
-    assert [path.name for path in tmp_path.iterdir()] == ["external"]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder with 33 MiB of disk."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=33m", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("only root can mount a small disk")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-@pytest.mark.parametrize("stage", ["fetch", "prepare"])
-def test_full_disk_leaves_nothing_half_written(tmp_path: Path, small_disk: Path, stage: str) -> None:
-    write_file(tmp_path / "external" / "toy" / "toy.hdf5", [0] * 30_000, ([0] * 999 + [1]) * 30)
-    entry = {"environment": HOPPER, "source": D4RL, "reference_scores": SCORES}
-    fetch("toy", entry, SETTINGS, tmp_path, tmp_path / "raw")
-    (small_disk / "filling").write_bytes(bytes(2**25 if stage == "prepare" else 0))
-
-    def run(folder: Path) -> None:
-        if stage == "fetch":
-            fetch("toy", entry, SETTINGS, tmp_path, folder / "made")
-        else:
-            prepare(tmp_path / "raw", folder / "made", "toy", HOPPER, 2, 0.0, 0)
-
-    with pytest.raises(SystemExit) as ended, ending_with_one_line():
-        run(small_disk)
-    assert str(ended.value).startswith("error: cannot write: No space left on device")
-    assert [path.name for path in small_disk.iterdir()] == ["filling"]
-    run(tmp_path)
-
-
-def test_provenance_says_how_the_data_came_to_be(tmp_path: Path) -> None:
-    good(tmp_path / "external" / "toy", D4RL)
-    entry = {"environment": HOPPER, "source": D4RL | {"licence": "CC BY 4.0"}, "reference_scores": SCORES}
-    fetch("toy", entry, SETTINGS, tmp_path, tmp_path / "raw")
-    prepare(tmp_path / "raw", tmp_path / "processed", "toy", HOPPER, 2, 0.0, 0)
-    provenance = read_json(tmp_path / "processed" / "provenance.json")
-    assert provenance["licence"] == "CC BY 4.0"
-    assert provenance["final_observations"] is False
-    assert len(provenance["origin"]["sha256"]) == 64
