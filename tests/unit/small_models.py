@@ -47,7 +47,7 @@ def make_diffusion(
     state_size: int = STATE,
 ) -> TrajectoryDiffusion:
     return TrajectoryDiffusion(
-        as_module(network), identity_normaliser(state_size, bound), schedule, steps, prediction
+        as_denoiser(network), identity_normaliser(state_size, bound), schedule, steps, prediction
     )
 
 
@@ -58,6 +58,25 @@ def as_module(function: Any) -> torch.nn.Module:
     module = torch.nn.Module()
     module.forward = function
     return module
+
+
+class FunctionDenoiser(torch.nn.Module):
+    """A denoiser that is a plain function of (plan, step, return_to_go, conditional)."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def condition(self, step: Tensor, return_to_go: Tensor, conditional: Tensor) -> Tensor:
+        return torch.stack([step.float(), return_to_go, conditional.float()], dim=-1)
+
+    def forward(self, plan: Tensor, condition: Tensor) -> Tensor:
+        step, return_to_go, conditional = condition.unbind(dim=-1)
+        return self.function(plan, step.long(), return_to_go, conditional.bool())
+
+
+def as_denoiser(network: Any) -> torch.nn.Module:
+    return network if isinstance(network, torch.nn.Module) else FunctionDenoiser(network)
 
 
 def make_models(seed: int = 0, **replaced: Any) -> PlanningModels:

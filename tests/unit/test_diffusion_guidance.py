@@ -1,7 +1,8 @@
 import pytest
 import torch
+from small_models import FunctionDenoiser
 
-from trajectory_diffuser.diffusion.guidance import classifier_free_guidance
+from trajectory_diffuser.diffusion.guidance import classifier_free_guidance, guidance_conditions
 
 
 class Recorder:
@@ -25,8 +26,10 @@ UNCONDITIONAL = -PLAN + 7
 
 
 def guided(weight):
-    network = Recorder()
-    return classifier_free_guidance(network, PLAN, 7, RETURNS, weight), network.calls
+    recorder = Recorder()
+    network = FunctionDenoiser(recorder)
+    condition = guidance_conditions(network, torch.tensor([3, 7]), RETURNS, weight)[1]
+    return classifier_free_guidance(network, PLAN, condition, weight), recorder.calls
 
 
 @pytest.mark.parametrize(("weight", "branch"), [(0, UNCONDITIONAL), (1, CONDITIONAL), (0.0, UNCONDITIONAL)])

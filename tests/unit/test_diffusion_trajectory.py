@@ -5,6 +5,8 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 from small_models import make_diffusion
 
+from trajectory_diffuser.diffusion.guidance import guidance_conditions
+from trajectory_diffuser.diffusion.reverse_chain import reverse_chain
 from trajectory_diffuser.diffusion.schedule import end_of_chain, whole_chain
 
 B, H, STATE, K = 3, 6, 2, 100
@@ -24,6 +26,22 @@ def chain(network=wrong_on_purpose, **options):
     return make_diffusion(network, **({"steps": K, "state_size": STATE, "bound": 1.5} | options))
 
 
+def denoise(diffusion, plan, steps, guidance, sampler, temperature, generator=None):
+    returns = torch.ones(len(plan))
+    return diffusion.denoise(plan, diffusion.chain(steps, sampler), returns, guidance, temperature, generator)
+
+
+def one_step(diffusion, plan, step, next_step, eta, noise, guidance=1.0):
+    """The estimate of the clean plan and the next plan, by the numbers of `reverse_chain` [B, H, state]."""
+    steps = [step] if next_step < 0 else [step, next_step]
+    chain = reverse_chain(diffusion.alpha_bar, steps, diffusion.prediction, eta)
+    condition = guidance_conditions(diffusion.network, torch.tensor([step]), RETURNS, guidance)[0]
+    numbers = chain.steps[0]
+    clean = diffusion.predict_clean(plan, numbers, condition, guidance)
+    following = numbers.next_from_clean * clean + numbers.next_from_plan * plan
+    return clean, following + numbers.next_from_noise * noise
+
+
 def diffusers_options(prediction):
     return {
         "num_train_timesteps": K,
@@ -40,9 +58,8 @@ def test_ddpm_steps_are_those_of_diffusers_with_the_same_noise(prediction):
     scheduler = DDPMScheduler(variance_type="fixed_small", **diffusers_options(prediction))
     diffusion, plan = chain(prediction=prediction), some_plan()
     for step in end_of_chain(K):
-        clean = diffusion.predict_clean(plan, step, RETURNS, 1.0)
         noise = torch.randn(plan.shape, generator=torch.Generator().manual_seed(step))
-        ours = diffusion.reverse_step(plan, clean, step, step - 1, 1.0, noise)
+        clean, ours = one_step(diffusion, plan, step, step - 1, 1.0, noise)
         output = wrong_on_purpose(plan, torch.full((B,), step), RETURNS, None)
         theirs = scheduler.step(output, step, plan, generator=torch.Generator().manual_seed(step))
         torch.testing.assert_close(clean, theirs.pred_original_sample, rtol=1e-4, atol=1e-4)
@@ -58,9 +75,8 @@ def test_strided_steps_are_those_of_diffusers_with_the_same_noise(prediction, et
     scheduler.set_timesteps(calls)
     diffusion, plan, steps = chain(prediction=prediction), some_plan(), whole_chain(K, calls)
     for step, next_step in zip(steps, [*steps[1:], -1], strict=True):
-        clean = diffusion.predict_clean(plan, step, RETURNS, 1.0)
         noise = some_plan(step)
-        ours = diffusion.reverse_step(plan, clean, step, next_step, eta, noise)
+        _, ours = one_step(diffusion, plan, step, next_step, eta, noise)
         output = wrong_on_purpose(plan, torch.full((B,), step), RETURNS, None)
         theirs = scheduler.step(
             output, step, plan, eta=eta, use_clipped_model_output=True, variance_noise=noise
@@ -70,14 +86,14 @@ def test_strided_steps_are_those_of_diffusers_with_the_same_noise(prediction, et
 
 
 def test_clipping_was_at_work_in_these_comparisons():
-    clean = chain().predict_clean(some_plan(), K - 1, RETURNS, 1.0)
+    clean, _ = one_step(chain(), some_plan(), K - 1, K - 2, 1.0, 0.0)
     assert (clean.abs() == 1.5).any()
 
 
 def test_each_dimension_is_clipped_to_its_own_bounds():
     diffusion = chain(lambda plan, *_: 1e4 * torch.sign(plan))
     diffusion.minimum, diffusion.maximum = torch.tensor([-1.0, -2.0]), torch.tensor([3.0, 4.0])
-    clean = diffusion.predict_clean(some_plan(), 50, RETURNS, 1.0)
+    clean, _ = one_step(diffusion, some_plan(), 50, 49, 1.0, 0.0)
     assert sorted(set(clean[..., 0].flatten().tolist())) == [-1.0, 3.0]
     assert sorted(set(clean[..., 1].flatten().tolist())) == [-2.0, 4.0]
 
@@ -136,7 +152,7 @@ def test_normal_data_come_back_with_their_mean_and_deviation(prediction, schedul
     diffusion = chain(gaussian(mean, std, prediction, signal), **options)
     generator, steps = torch.Generator().manual_seed(0), whole_chain(K, calls)
     noise = torch.randn(batch, H, STATE, generator=generator)
-    plans = diffusion.denoise(noise, steps, torch.ones(batch), 1.0, sampler, 1.0, generator)[:, 1:]
+    plans = denoise(diffusion, noise, steps, 1.0, sampler, 1.0, generator)[:, 1:]
     assert float(plans.mean()) == pytest.approx(mean, abs=0.02)
     expected = deviation_after(std, [*signal[steps].tolist(), 1.0], sampler)
     assert float(plans.std()) == pytest.approx(expected, rel=0.02)
@@ -151,26 +167,26 @@ def test_a_single_true_plan_is_found_from_anywhere(prediction, sampler, steps):
     truth = some_plan(5)[:1]
     diffusion = chain(prediction=prediction, bound=10)
     diffusion = chain(gaussian(truth, 0.0, prediction, diffusion.alpha_bar), prediction=prediction, bound=10)
-    plan = diffusion.denoise(some_plan(), steps, RETURNS, 1.0, sampler, 1.0)
+    plan = denoise(diffusion, some_plan(), steps, 1.0, sampler, 1.0)
     torch.testing.assert_close(plan[:, 1:], truth[:, 1:].expand(B, -1, -1), atol=1e-3, rtol=0)
 
 
 def test_no_steps_return_the_plan_as_it_is():
     plan = some_plan()
-    assert torch.equal(chain().denoise(plan, [], RETURNS, 1.2, "ddpm", 1.0), plan)
+    assert torch.equal(denoise(chain(), plan, [], 1.2, "ddpm", 1.0), plan)
 
 
 def test_all_steps_from_noise_are_ordinary_ancestral_sampling():
     diffusion = chain()
-    ours = diffusion.denoise(
-        some_plan(), end_of_chain(K), RETURNS, 1.2, "ddpm", 0.5, torch.Generator().manual_seed(3)
+    ours = denoise(
+        diffusion, some_plan(), end_of_chain(K), 1.2, "ddpm", 0.5, torch.Generator().manual_seed(3)
     )
     generator, plan, present = torch.Generator().manual_seed(3), some_plan(), some_plan()[:, 0]
     for step in range(K - 1, -1, -1):
         signal = diffusion.alpha_bar[step]
         previous = diffusion.alpha_bar[step - 1] if step else torch.tensor(1.0)
         beta = 1 - signal / previous
-        clean = diffusion.predict_clean(plan, step, RETURNS, 1.2)
+        clean, _ = one_step(diffusion, plan, step, step - 1, 1.0, 0.0, guidance=1.2)
         # The posterior q(x_{t-1} | x_t, x_0), Ho et al. 2020, equations 6 and 7.
         mean = previous.sqrt() * beta / (1 - signal) * clean
         mean = mean + (1 - beta).sqrt() * (1 - previous) / (1 - signal) * plan
@@ -190,7 +206,7 @@ def test_the_network_sees_the_present_state_at_every_step_and_the_plan_keeps_it(
         return 10 * torch.ones_like(plan)
 
     start = some_plan()
-    plan = chain(network).denoise(start.clone(), [30, 20, 10], RETURNS, guidance, sampler, 1.0)
+    plan = denoise(chain(network), start.clone(), [30, 20, 10], guidance, sampler, 1.0)
     assert [step for step, _ in seen] == [30, 20, 10]
     for _, present in seen:
         assert torch.equal(present, start[:, 0].repeat(len(present) // B, 1))
@@ -200,13 +216,13 @@ def test_the_network_sees_the_present_state_at_every_step_and_the_plan_keeps_it(
 
 def test_the_plan_that_was_passed_in_is_left_alone():
     start = some_plan()
-    chain().denoise(start, [3, 2, 1, 0], RETURNS, 1.0, "ddpm", 1.0)
+    denoise(chain(), start, [3, 2, 1, 0], 1.0, "ddpm", 1.0)
     assert torch.equal(start, some_plan())
 
 
 def refine(sampler, temperature, seed):
     generator = torch.Generator().manual_seed(seed)
-    return chain().denoise(some_plan(), end_of_chain(10), RETURNS, 1.0, sampler, temperature, generator)
+    return denoise(chain(), some_plan(), end_of_chain(10), 1.0, sampler, temperature, generator)
 
 
 def test_ddim_draws_nothing_and_ddpm_without_temperature_neither():
@@ -218,8 +234,8 @@ def test_ddim_draws_nothing_and_ddpm_without_temperature_neither():
 
 def test_the_last_step_adds_no_noise():
     diffusion, plan = chain(), some_plan()
-    clean = diffusion.predict_clean(plan, 0, RETURNS, 1.0)
-    torch.testing.assert_close(diffusion.reverse_step(plan, clean, 0, -1, 1.0, some_plan(1)), clean)
+    clean, last = one_step(diffusion, plan, 0, -1, 1.0, some_plan(1))
+    torch.testing.assert_close(last, clean)
 
 
 class Recorder:

@@ -50,8 +50,8 @@ def test_all_steps_from_noise_are_ordinary_sampling(guidance):
     generator = torch.Generator().manual_seed(7)
     noise = torch.randn(2, HORIZON, STATE, generator=generator)
     noise[:, 0] = states[:, -1]
-    steps = list(range(DIFFUSION_STEPS - 1, -1, -1))
-    expected = models.diffusion.denoise(noise, steps, returns[:, -1], guidance, "ddpm", 1.0, generator)
+    chain = models.diffusion.chain(list(range(DIFFUSION_STEPS - 1, -1, -1)), "ddpm")
+    expected = models.diffusion.denoise(noise, chain, returns[:, -1], guidance, 1.0, generator)
     assert torch.equal(plan.states, expected)
     assert plan.draft is None
 

@@ -13,7 +13,7 @@ def test_the_transformers_loss_is_over_known_successors_of_what_it_has_read():
 
     def predict(states, returns_to_go):
         read["states"], read["returns"] = states, returns_to_go
-        return 2 * states, returns_to_go + 1, None
+        return 2 * states, returns_to_go + 1
 
     loss = transformer_loss(as_module(predict).eval(), states, returns, mask, state_noise=1.0)
     assert torch.equal(read["states"], states[:, :-1])
@@ -34,7 +34,7 @@ def test_the_transformer_reads_noisy_states_in_training_only_and_is_held_to_the_
 
     def predict(states, returns_to_go):
         read["states"] = states
-        return torch.zeros_like(states), returns_to_go, None
+        return torch.zeros_like(states), returns_to_go
 
     model = as_module(predict)
     mask = torch.ones(400, 6, dtype=torch.bool)
@@ -49,7 +49,7 @@ def test_the_transformer_reads_noisy_states_in_training_only_and_is_held_to_the_
 def test_what_lies_past_an_episodes_end_does_not_matter():
     states, returns = torch.randn(1, 4, 3), torch.randn(1, 4)
     mask = torch.tensor([[True, True, False, False]])
-    model = as_module(lambda states, returns_to_go: (states, returns_to_go, None)).eval()
+    model = as_module(lambda states, returns_to_go: (states, returns_to_go)).eval()
     before = transformer_loss(model, states, returns, mask, state_noise=0.0)
     states[:, 2:], returns[:, 2:] = 100.0, 100.0
     assert torch.equal(transformer_loss(model, states, returns, mask, state_noise=0.0), before)

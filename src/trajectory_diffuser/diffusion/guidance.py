@@ -1,36 +1,50 @@
-"""Classifier-free guidance on the return-to-go (Ho and Salimans 2022; Decision Diffuser, equation 8)."""
+"""Classifier-free guidance on the return-to-go (Ho and Salimans 2022; Decision Diffuser, equation 8).
 
-from collections.abc import Callable
+A weight of 0 or 1 needs one of the two branches only, and costs one; otherwise both go through the network in
+one call, the conditional plans first.
+"""
 
 import torch
-from torch import Tensor
-
-Network = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+from torch import Tensor, nn
 
 
-def classifier_free_guidance(
-    network: Network, plan: Tensor, step: int, return_to_go: Tensor, weight: float
-) -> Tensor:
-    """Unconditional + weight * (conditional - unconditional), both branches in one network call.
-
-    A weight of 0 or 1 needs one branch only and costs one.
+def guidance_conditions(network: nn.Module, steps: Tensor, return_to_go: Tensor, weight: float) -> Tensor:
+    """What the network is told at each of a chain's steps, for the branches that the weight needs.
 
     Args:
-        network: maps (plan [B, H, state], step [B], return_to_go [B], conditional [B] bool) to [B, H, state].
-        plan: noisy normalised plans [B, H, state].
-        step: diffusion step, the same for all.
+        network: has `condition(step, return_to_go, conditional)`, see `TemporalUNet`.
+        steps: diffusion steps [S].
         return_to_go: scaled returns-to-go asked for [B].
+        weight: guidance weight.
+
+    Returns:
+        [S, B or 2 B, condition].
+    """
+    if weight in (0, 1):
+        conditional = torch.full_like(return_to_go, weight == 1, dtype=torch.bool)  # [B]
+    else:
+        everyone = torch.ones_like(return_to_go, dtype=torch.bool)
+        conditional = torch.cat([everyone, ~everyone])  # [2 B]
+        return_to_go = torch.cat([return_to_go, return_to_go])
+    shape = (len(steps), len(return_to_go))
+    return network.condition(
+        steps[:, None].expand(shape), return_to_go.expand(shape), conditional.expand(shape)
+    )
+
+
+def classifier_free_guidance(network: nn.Module, plan: Tensor, condition: Tensor, weight: float) -> Tensor:
+    """Unconditional + weight * (conditional - unconditional), in one network call.
+
+    Args:
+        network: maps plans [N, H, state] and their conditions [N, condition] to [N, H, state].
+        plan: noisy normalised plans [B, H, state].
+        condition: of one step, from `guidance_conditions` with the same weight [B or 2 B, condition].
         weight: guidance weight.
 
     Returns:
         The guided prediction [B, H, state].
     """
-    batch = plan.shape[0]
     if weight in (0, 1):
-        steps = torch.full((batch,), step, device=plan.device)
-        return network(plan, steps, return_to_go, torch.full((batch,), weight == 1, device=plan.device))
-    steps = torch.full((2 * batch,), step, device=plan.device)
-    conditional = torch.arange(2 * batch, device=plan.device) < batch
-    both = network(torch.cat([plan, plan]), steps, torch.cat([return_to_go, return_to_go]), conditional)
-    with_return, without_return = both.chunk(2)  # each [B, H, state]
-    return without_return + weight * (with_return - without_return)
+        return network(plan, condition)
+    with_return, without_return = network(torch.cat([plan, plan]), condition).chunk(2)  # each [B, H, state]
+    return torch.lerp(without_return, with_return, weight)

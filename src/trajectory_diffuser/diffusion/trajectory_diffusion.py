@@ -1,12 +1,11 @@
 """Diffusion over plans: the training loss, and the reverse chain, whole or truncated."""
 
-from itertools import pairwise
-
 import torch
 from torch import Tensor, nn
 
 from trajectory_diffuser.datasets.normaliser import Normaliser
-from trajectory_diffuser.diffusion.guidance import classifier_free_guidance
+from trajectory_diffuser.diffusion.guidance import classifier_free_guidance, guidance_conditions
+from trajectory_diffuser.diffusion.reverse_chain import ReverseChain, ReverseStep, reverse_chain
 from trajectory_diffuser.diffusion.schedule import alpha_bar
 
 SAMPLER_ETA = {"ddpm": 1.0, "ddim": 0.0}
@@ -65,74 +64,54 @@ class TrajectoryDiffusion(nn.Module):
         noise = torch.randn_like(plan)
         noisy = self.add_noise(plan, step, noise)
         noisy[:, 0] = plan[:, 0]
-        predicted = self.network(noisy, step, return_to_go, conditional)  # [B, H, state]
+        condition = self.network.condition(step, return_to_go, conditional)
+        predicted = self.network(noisy, condition)  # [B, H, state]
         signal = self.alpha_bar[step].view(-1, 1, 1)
         velocity = signal.sqrt() * noise - (1 - signal).sqrt() * plan
         target = noise if self.prediction == "epsilon" else velocity
         return (predicted - target)[:, 1:].square().mean()
 
-    def predict_clean(self, plan: Tensor, step: int, return_to_go: Tensor, weight: float) -> Tensor:
+    def chain(self, steps: list[int], sampler: str) -> ReverseChain:
+        """What `denoise` does at `steps`, falling diffusion steps; sampler is `ddpm` or `ddim`."""
+        return reverse_chain(self.alpha_bar, steps, self.prediction, SAMPLER_ETA[sampler])
+
+    def predict_clean(self, plan: Tensor, step: ReverseStep, condition: Tensor, guidance: float) -> Tensor:
         """The guided estimate of x_0 from noisy plans [B, H, state], clipped to the bounds of the data."""
-        predicted = classifier_free_guidance(self.network, plan, step, return_to_go, weight)
-        signal = self.alpha_bar[step]
-        if self.prediction == "epsilon":
-            clean = (plan - (1 - signal).sqrt() * predicted) / signal.sqrt()
-        else:
-            clean = signal.sqrt() * plan - (1 - signal).sqrt() * predicted
-        return clean.clamp(self.minimum, self.maximum)
-
-    def reverse_step(
-        self, plan: Tensor, clean: Tensor, step: int, next_step: int, eta: float, noise: Tensor
-    ) -> Tensor:
-        """One step of the reverse chain (Song et al. 2021, equations 12 and 16).
-
-        Args:
-            plan: x_t [B, H, state].
-            clean: estimate of x_0 [B, H, state].
-            step: t.
-            next_step: the step to go to; -1 for the clean plan.
-            eta: 0 is DDIM; 1, between neighbouring steps, is ancestral DDPM sampling.
-            noise: standard normal (or scaled by a temperature), like plan.
-
-        Returns:
-            x at `next_step` [B, H, state].
-        """
-        signal = self.alpha_bar[step]
-        next_signal = self.alpha_bar[next_step] if next_step >= 0 else torch.ones_like(signal)
-        # The noise that is in x_t according to the clipped estimate, not according to the network.
-        epsilon = (plan - signal.sqrt() * clean) / (1 - signal).sqrt()
-        sigma = eta * ((1 - next_signal) / (1 - signal) * (1 - signal / next_signal)).sqrt()
-        direction = (1 - next_signal - sigma.square()).clamp(min=0).sqrt()
-        return next_signal.sqrt() * clean + direction * epsilon + sigma * noise
+        predicted = classifier_free_guidance(self.network, plan, condition, guidance)
+        clean = (step.clean_from_plan * plan).add_(predicted, alpha=step.clean_from_prediction)
+        return clean.clamp_(self.minimum, self.maximum)
 
     def denoise(
         self,
         plan: Tensor,
-        steps: list[int],
+        chain: ReverseChain,
         return_to_go: Tensor,
         guidance: float,
-        sampler: str,
         temperature: float,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Take plans through `steps` of the reverse chain to clean plans; no steps return them as they are.
+        """Take plans through the reverse chain to clean plans; an empty chain returns them as they are.
 
         Args:
-            plan: plans at the noise level of `steps[0]` [B, H, state]; the first state (now) stays.
-            steps: falling diffusion steps at which the network is called.
+            plan: plans at the noise level of the chain's first step [B, H, state]; the first state (now) stays.
+            chain: from `chain`.
             return_to_go: scaled returns-to-go asked for [B].
             guidance: classifier-free guidance weight.
-            sampler: `ddpm` or `ddim`.
             temperature: scale of the noise that is drawn.
             generator: source of that noise, on the plan's device.
 
         Returns:
             Refined plans [B, H, state].
         """
+        if not chain.steps:
+            return plan
         present = plan[:, 0]  # [B, state]
-        for step, next_step in pairwise([*steps, -1]):
-            clean = self.predict_clean(plan, step, return_to_go, guidance)
-            noise = temperature * torch.randn(plan.shape, generator=generator, device=plan.device)
-            plan = self.reverse_step(plan, clean, step, next_step, SAMPLER_ETA[sampler], noise)
+        conditions = guidance_conditions(self.network, chain.diffusion_steps, return_to_go, guidance)
+        for step, condition in zip(chain.steps, conditions.unbind(), strict=True):
+            clean = self.predict_clean(plan, step, condition, guidance)
+            plan = clean.mul_(step.next_from_clean).add_(plan, alpha=step.next_from_plan)
+            if step.next_from_noise and temperature:
+                noise = torch.randn(plan.shape, generator=generator, device=plan.device)
+                plan.add_(noise, alpha=temperature * step.next_from_noise)
             plan[:, 0] = present
         return plan

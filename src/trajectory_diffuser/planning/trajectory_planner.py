@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from trajectory_diffuser.diffusion.reverse_chain import ReverseChain
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.settings import PlannerSettings
 
@@ -37,6 +38,10 @@ class TrajectoryPlanner:
         self.models = models
         self.settings = settings
         self.generator = generator
+        self.chain, self.first_chain = (
+            models.diffusion.chain(steps, settings.sampler)
+            for steps in (settings.steps, settings.first_plan_steps)
+        )
 
     @torch.inference_mode()
     def plan(self, states: Tensor, returns_to_go: Tensor, previous: Tensor | None = None) -> Plan:
@@ -47,22 +52,17 @@ class TrajectoryPlanner:
             returns_to_go: scaled returns-to-go [B, T].
             previous: states of the plan made one step ago [B, H, state]; read by `start: previous_plan` only.
         """
+        settings = self.settings
         draft = self._draft(states, returns_to_go, previous)  # [B, H, state] or None
-        steps = self.settings.steps if draft is not None else self.settings.first_plan_steps
-        candidates = self.settings.candidates
-        present = states[:, -1].repeat_interleave(
-            candidates, dim=0
-        )  # [B C, state], C candidates side by side
-        target = returns_to_go[:, -1].repeat_interleave(candidates, dim=0)  # [B C]
-        plan = self._enter_chain(draft, present, steps)  # [B C, H, state]
+        chain = self.first_chain if draft is None else self.chain
+        candidates = settings.candidates
+        present, target = states[:, -1], returns_to_go[:, -1]
+        if candidates > 1:  # side by side, all from the one draft
+            present = present.repeat_interleave(candidates, dim=0)  # [B C, state]
+            target = target.repeat_interleave(candidates, dim=0)  # [B C]
+        plan = self._enter_chain(draft, present, chain)  # [B C, H, state]
         plan = self.models.diffusion.denoise(
-            plan,
-            steps,
-            target,
-            self.settings.guidance,
-            self.settings.sampler,
-            self.settings.temperature,
-            self.generator,
+            plan, chain, target, settings.guidance, settings.temperature, self.generator
         )
         action = self.models.inverse_dynamics(plan[:, 0], plan[:, 1])  # [B C, action]
         if candidates > 1:
@@ -82,19 +82,23 @@ class TrajectoryPlanner:
             return torch.cat([present, previous[:, 2:], previous[:, -1:]], dim=1)
         return None
 
-    def _enter_chain(self, draft: Tensor | None, present: Tensor, steps: list[int]) -> Tensor:
-        """Bring the start to the noise level of the first of `steps` [B C, H, state]."""
-        shape = (len(present), self.models.horizon, present.shape[1])
-        if draft is not None:
-            draft = draft.repeat_interleave(self.settings.candidates, dim=0)
-            if not steps:
-                return draft
-        if draft is None or self.settings.forward_noise:
-            noise: Tensor | float = self.settings.temperature * torch.randn(
-                shape, generator=self.generator, device=present.device
-            )
+    def _enter_chain(self, draft: Tensor | None, present: Tensor, chain: ReverseChain) -> Tensor:
+        """Bring the start to the noise level at which the chain begins [B C, H, state]."""
+        settings = self.settings
+        if draft is None:
+            plan = settings.temperature * self._noise(present)
         else:
-            noise = 0.0
-        plan = noise if draft is None else self.models.diffusion.add_noise(draft, steps[0], noise)
+            plan = draft
+            if settings.candidates > 1:
+                plan = plan.repeat_interleave(settings.candidates, dim=0)
+            if not chain.steps:
+                return plan
+            plan = chain.signal * plan
+            if settings.forward_noise:
+                plan.add_(self._noise(present), alpha=settings.temperature * chain.noise)
         plan[:, 0] = present
         return plan
+
+    def _noise(self, present: Tensor) -> Tensor:
+        shape = (len(present), self.models.horizon, present.shape[1])
+        return torch.randn(shape, generator=self.generator, device=present.device)

@@ -23,7 +23,7 @@ def transformer_loss(
     inputs = states[:, :-1]
     if model.training:
         inputs = inputs + state_noise * torch.randn_like(inputs)
-    next_states, next_returns, _ = model(inputs, returns_to_go[:, :-1])
+    next_states, next_returns = model(inputs, returns_to_go[:, :-1])
     state_error = (next_states - states[:, 1:]).square().mean(-1)  # [B, T]
     return_error = (next_returns - returns_to_go[:, 1:]).square()  # [B, T]
     known = mask[:, 1:]
