@@ -93,7 +93,7 @@ class TrajectoryDiffusion(nn.Module):
         """Take plans through the reverse chain to clean plans; an empty chain returns them as they are.
 
         Args:
-            plan: plans at the noise level of the chain's first step [B, H, state]; the first state (now) stays.
+            plan: plans at the noise level of the chain's first step [B, H, state]; the first state stays.
             chain: from `chain`.
             return_to_go: scaled returns-to-go asked for [B].
             guidance: classifier-free guidance weight.

@@ -50,6 +50,34 @@ class ResidualBlock(nn.Module):
         return F.silu(self.norm_out(self.convolution_out(hidden))) + self.skip(x)
 
 
+class Condition(nn.Module):
+    """What a denoiser's blocks are told of diffusion step and return-to-go, for all blocks at once."""
+
+    def __init__(self, width: int, outputs: int) -> None:
+        super().__init__()
+        self.width = width
+        self.step_embedding = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.SiLU(), nn.Linear(4 * width, width)
+        )
+        self.return_embedding = nn.Sequential(nn.Linear(1, 4 * width), nn.SiLU(), nn.Linear(4 * width, width))
+        self.projection = nn.Linear(2 * width, outputs)
+
+    def forward(self, step: Tensor, return_to_go: Tensor, conditional: Tensor) -> Tensor:
+        """Embed and project.
+
+        Args:
+            step: diffusion steps [...], whole numbers from 0 (least noise).
+            return_to_go: scaled returns-to-go [...].
+            conditional: [...] bool; False hides the return-to-go (the unconditional branch).
+
+        Returns:
+            [..., outputs].
+        """
+        step_part = self.step_embedding(sinusoidal_embedding(step, self.width))  # [..., width]
+        return_part = self.return_embedding(return_to_go[..., None]) * conditional[..., None]  # [..., width]
+        return self.projection(F.silu(torch.cat([step_part, return_part], dim=-1)))
+
+
 class TemporalUNet(nn.Module):
     """Predicts the noise (or velocity) in noisy plans.
 
@@ -65,14 +93,7 @@ class TemporalUNet(nn.Module):
 
     def __init__(self, state_size: int, base_width: int, channel_multipliers: list[int]) -> None:
         super().__init__()
-        self.base_width = base_width
         widths = [base_width * multiplier for multiplier in channel_multipliers]
-        self.step_embedding = nn.Sequential(
-            nn.Linear(base_width, 4 * base_width), nn.SiLU(), nn.Linear(4 * base_width, base_width)
-        )
-        self.return_embedding = nn.Sequential(
-            nn.Linear(1, 4 * base_width), nn.SiLU(), nn.Linear(4 * base_width, base_width)
-        )
         inputs = [state_size, *widths[:-1]]
         self.down = nn.ModuleList(
             nn.ModuleList([ResidualBlock(a, b), ResidualBlock(b, b)])
@@ -89,24 +110,9 @@ class TemporalUNet(nn.Module):
         self.output = nn.Linear(widths[0], state_size)
         # Channels of every block's condition, in the order in which the blocks are called.
         self.condition_sizes = [
-            width for width in [*widths, widths[-1], *reversed(widths[:-1])] for _ in "ab"
+            width for width in [*widths, widths[-1], *reversed(widths[:-1])] for _ in range(2)
         ]
-        self.projection = nn.Linear(2 * base_width, sum(self.condition_sizes))
-
-    def condition(self, step: Tensor, return_to_go: Tensor, conditional: Tensor) -> Tensor:
-        """What the blocks are told of diffusion step and return-to-go, for all of them at once.
-
-        Args:
-            step: diffusion steps [...], whole numbers from 0 (least noise).
-            return_to_go: scaled returns-to-go [...].
-            conditional: [...] bool; False hides the return-to-go (the unconditional branch).
-
-        Returns:
-            [..., condition].
-        """
-        step_part = self.step_embedding(sinusoidal_embedding(step, self.base_width))  # [..., width]
-        return_part = self.return_embedding(return_to_go[..., None]) * conditional[..., None]  # [..., width]
-        return self.projection(F.silu(torch.cat([step_part, return_part], dim=-1)))
+        self.condition = Condition(base_width, sum(self.condition_sizes))
 
     def forward(self, plan: Tensor, condition: Tensor) -> Tensor:
         """Predict what was added to the plan.
