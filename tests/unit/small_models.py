@@ -28,6 +28,8 @@ ROW = {
     "guidance": 1.0,
     "candidates": 1,
     "temperature": 1.0,
+    "redraft_every": 1,
+    "actions_per_plan": 1,
 }
 
 
@@ -178,4 +180,8 @@ def stub_planner(
     models = SimpleNamespace(
         normaliser=identity_normaliser(state_size), return_scale=10.0, history=history_length, horizon=horizon
     )
-    return SimpleNamespace(models=models, plan=act)
+    return SimpleNamespace(
+        models=models,
+        settings=SimpleNamespace(actions_per_plan=1),
+        plan=lambda states, returns_to_go, previous, moved: act(states, returns_to_go, previous),
+    )

@@ -25,6 +25,8 @@ ROW = {
     "guidance": "task",
     "candidates": 1,
     "temperature": 0.5,
+    "redraft_every": 1,
+    "actions_per_plan": 1,
 }
 PLANNER = "planners.x"
 
@@ -103,6 +105,26 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         {"run.planners": ["drift"]},
         "run.planners",
         ["'drift' has no entry", "did you mean 'draft'?"],
+    ),
+    "carried draft without a draft": (
+        {PLANNER: ROW | {"start": "previous_plan", "redraft_every": 4}},
+        f"{PLANNER}.redraft_every",
+        ["no draft with start: previous_plan", "use 1"],
+    ),
+    "more actions than a plan has": (
+        {PLANNER: ROW | {"actions_per_plan": 16}},
+        f"{PLANNER}.actions_per_plan",
+        ["16 actions", "tasks.hopper-medium-expert.horizon (16)"],
+    ),
+    "last steps of a start from noise": (
+        {PLANNER: ROW | {"start": "noise", "sampler": "ddim", "last_steps": 5}},
+        f"{PLANNER}.last_steps",
+        ["goes through the whole chain", "remove it"],
+    ),
+    "fewer last steps than calls": (
+        {PLANNER: ROW | {"last_steps": 2}},
+        f"{PLANNER}.last_steps",
+        ["2 must lie between refine_steps (3)", "(100)"],
     ),
     "repeated task": ({"run.tasks": [TASK, TASK]}, "run.tasks", [TASK, "repeats", "list each once"]),
     "repeated seed": ({"run.seeds": [0, 1, 0]}, "run.seeds", ["[0, 1, 0]", "repeats", "list each once"]),

@@ -8,7 +8,7 @@ from diffusers import DDIMScheduler, DDPMScheduler
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trajectory_diffuser.diffusion.schedule import alpha_bar, end_of_chain, whole_chain
+from trajectory_diffuser.diffusion.schedule import alpha_bar, end_of_chain
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear"])
@@ -62,13 +62,13 @@ def test_an_unknown_schedule_is_refused_with_the_known_ones():
 def test_the_whole_chain_is_spaced_like_the_trailing_steps_of_diffusers(calls):
     scheduler = DDIMScheduler(100, timestep_spacing="trailing")
     scheduler.set_timesteps(calls)
-    assert whole_chain(100, calls) == scheduler.timesteps.tolist()
+    assert end_of_chain(100, calls) == scheduler.timesteps.tolist()
 
 
 @given(st.integers(1, 300).flatmap(lambda steps: st.tuples(st.just(steps), st.integers(1, steps))))
 def test_the_whole_chain_falls_from_the_last_step_and_has_as_many_as_asked_for(case):
     steps, calls = case
-    chain = whole_chain(steps, calls)
+    chain = end_of_chain(steps, calls)
     assert len(chain) == calls
     assert chain[0] == steps - 1
     assert chain[-1] >= 0
@@ -76,6 +76,7 @@ def test_the_whole_chain_falls_from_the_last_step_and_has_as_many_as_asked_for(c
 
 
 def test_the_end_of_the_chain_is_its_last_steps():
-    assert end_of_chain(3) == [2, 1, 0]
-    assert end_of_chain(0) == []
-    assert end_of_chain(100) == whole_chain(100, 100)
+    assert end_of_chain(3, 3) == [2, 1, 0]
+    assert end_of_chain(0, 0) == []
+    assert end_of_chain(5, 1) == [4]
+    assert end_of_chain(6, 2) == [5, 2]

@@ -7,7 +7,7 @@ from small_models import make_diffusion
 
 from trajectory_diffuser.diffusion.guidance import guidance_conditions
 from trajectory_diffuser.diffusion.reverse_chain import reverse_chain
-from trajectory_diffuser.diffusion.schedule import end_of_chain, whole_chain
+from trajectory_diffuser.diffusion.schedule import end_of_chain
 
 B, H, STATE, K = 3, 6, 2, 100
 RETURNS = torch.ones(B)
@@ -57,7 +57,7 @@ def diffusers_options(prediction):
 def test_ddpm_steps_are_those_of_diffusers_with_the_same_noise(prediction):
     scheduler = DDPMScheduler(variance_type="fixed_small", **diffusers_options(prediction))
     diffusion, plan = chain(prediction=prediction), some_plan()
-    for step in end_of_chain(K):
+    for step in end_of_chain(K, K):
         noise = torch.randn(plan.shape, generator=torch.Generator().manual_seed(step))
         clean, ours = one_step(diffusion, plan, step, step - 1, 1.0, noise)
         output = wrong_on_purpose(plan, torch.full((B,), step), RETURNS, None)
@@ -73,7 +73,7 @@ def test_ddpm_steps_are_those_of_diffusers_with_the_same_noise(prediction):
 def test_strided_steps_are_those_of_diffusers_with_the_same_noise(prediction, eta, calls):
     scheduler = DDIMScheduler(set_alpha_to_one=True, **diffusers_options(prediction))
     scheduler.set_timesteps(calls)
-    diffusion, plan, steps = chain(prediction=prediction), some_plan(), whole_chain(K, calls)
+    diffusion, plan, steps = chain(prediction=prediction), some_plan(), end_of_chain(K, calls)
     for step, next_step in zip(steps, [*steps[1:], -1], strict=True):
         noise = some_plan(step)
         _, ours = one_step(diffusion, plan, step, next_step, eta, noise)
@@ -150,7 +150,7 @@ def test_normal_data_come_back_with_their_mean_and_deviation(prediction, schedul
     options = {"prediction": prediction, "schedule": schedule, "bound": 1e6}
     signal = chain(**options).alpha_bar
     diffusion = chain(gaussian(mean, std, prediction, signal), **options)
-    generator, steps = torch.Generator().manual_seed(0), whole_chain(K, calls)
+    generator, steps = torch.Generator().manual_seed(0), end_of_chain(K, calls)
     noise = torch.randn(batch, H, STATE, generator=generator)
     plans = denoise(diffusion, noise, steps, 1.0, sampler, 1.0, generator)[:, 1:]
     assert float(plans.mean()) == pytest.approx(mean, abs=0.02)
@@ -162,7 +162,7 @@ def test_normal_data_come_back_with_their_mean_and_deviation(prediction, schedul
 
 @pytest.mark.parametrize("prediction", ["epsilon", "velocity"])
 @pytest.mark.parametrize("sampler", ["ddpm", "ddim"])
-@pytest.mark.parametrize("steps", [whole_chain(K, K), whole_chain(K, 3), end_of_chain(4)])
+@pytest.mark.parametrize("steps", [end_of_chain(K, K), end_of_chain(K, 3), end_of_chain(4, 4)])
 def test_a_single_true_plan_is_found_from_anywhere(prediction, sampler, steps):
     truth = some_plan(5)[:1]
     diffusion = chain(prediction=prediction, bound=10)
@@ -179,7 +179,7 @@ def test_no_steps_return_the_plan_as_it_is():
 def test_all_steps_from_noise_are_ordinary_ancestral_sampling():
     diffusion = chain()
     ours = denoise(
-        diffusion, some_plan(), end_of_chain(K), 1.2, "ddpm", 0.5, torch.Generator().manual_seed(3)
+        diffusion, some_plan(), end_of_chain(K, K), 1.2, "ddpm", 0.5, torch.Generator().manual_seed(3)
     )
     generator, plan, present = torch.Generator().manual_seed(3), some_plan(), some_plan()[:, 0]
     for step in range(K - 1, -1, -1):
@@ -222,7 +222,7 @@ def test_the_plan_that_was_passed_in_is_left_alone():
 
 def refine(sampler, temperature, seed):
     generator = torch.Generator().manual_seed(seed)
-    return denoise(chain(), some_plan(), end_of_chain(10), 1.0, sampler, temperature, generator)
+    return denoise(chain(), some_plan(), end_of_chain(10, 10), 1.0, sampler, temperature, generator)
 
 
 def test_ddim_draws_nothing_and_ddpm_without_temperature_neither():

@@ -52,7 +52,7 @@ def test_history_and_return_to_go_are_those_of_each_episode_on_its_own():
             np.testing.assert_allclose(returns_to_go[row] * SCALE, asked[episode][-HISTORY:], rtol=1e-4)
             assert (previous is None) == (plans[episode] is None)
             if previous is not None:
-                assert torch.equal(previous[row], plans[episode])
+                assert torch.equal(previous.states[row], plans[episode])
             plans[episode] = recorder.answered[-1].states[row]
             np.testing.assert_array_equal(actions[row], recorder.answered[-1].action[row])
         rewards = random.normal(size=len(running))
@@ -96,6 +96,25 @@ def test_without_a_reward_the_return_to_go_stays():
     for _ in range(2):
         agent.act(np.ones(STATE))
     assert recorder.asked[-1][1].tolist() == [[TARGET / SCALE] * 2]
+
+
+def test_several_actions_of_a_plan_lead_to_its_states_one_after_the_other():
+    models, asked = make_models(), []
+    inner = make_planner(models, actions_per_plan=3, start="noise", refine_steps="all")
+    plan = inner.plan
+    inner.plan = lambda *inputs: asked.append(inputs) or plan(*inputs)
+    agent = Planner(inner, TARGET, torch.device("cpu"))
+    random = np.random.default_rng(0)
+    for step in range(7):
+        observations = random.normal(size=(2, STATE)).astype(np.float32)
+        action = agent.act(observations, None if step == 0 else 1.0)
+        following = agent.last_plan.states[:, step % 3 + 1]
+        expected = models.inverse_dynamics(torch.from_numpy(observations), following)
+        np.testing.assert_allclose(action, expected, atol=1e-6)
+    assert [moved for *_, moved in asked] == [0, 3, 3]
+    states, returns_to_go, _, _ = asked[2]  # steps without a plan are remembered all the same
+    assert states.shape == (2, HISTORY, STATE)
+    np.testing.assert_allclose(returns_to_go[0] * SCALE, [TARGET - step for step in range(3, 7)], rtol=1e-5)
 
 
 @pytest.fixture

@@ -13,6 +13,11 @@ def test_a_draft_goes_through_the_last_steps_of_the_chain():
     assert settings(start="draft", refine_steps=0).steps == []
 
 
+def test_fewer_calls_are_spread_over_the_last_steps():
+    assert settings(start="draft", refine_steps=1, last_steps=5).steps == [4]
+    assert settings(start="previous_plan", refine_steps=2, last_steps=10).steps == [9, 4]
+
+
 def test_noise_goes_through_the_whole_chain_in_as_many_calls_as_asked_for():
     assert settings(start="noise", refine_steps=5, sampler="ddim").steps == [99, 79, 59, 39, 19]
 

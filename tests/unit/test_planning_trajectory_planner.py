@@ -13,6 +13,7 @@ from small_models import (
 )
 
 from trajectory_diffuser.models.mlp import InverseDynamics
+from trajectory_diffuser.planning.trajectory_planner import Plan
 
 
 class Chain:
@@ -30,6 +31,10 @@ def drafted(models, states, returns_to_go):
     """The draft with the present state in front [B, H, state]."""
     future, _ = models.transformer.draft(states, returns_to_go, HORIZON - 1)
     return torch.cat([states[:, -1:], future], dim=1)
+
+
+def some_plan(batch):
+    return Plan(torch.randn(batch, HORIZON, STATE), None, torch.zeros(batch, ACTION))
 
 
 @pytest.mark.parametrize("forward_noise", [False, True])
@@ -86,15 +91,54 @@ def test_a_previous_plan_is_moved_on_by_one_step():
     network = Chain()
     models = make_models(diffusion=make_diffusion(network))
     states, returns = history()
-    previous = torch.randn(2, HORIZON, STATE)
+    previous = some_plan(2)
     plan = make_planner(models, start="previous_plan", refine_steps=3).plan(states, returns, previous)
-    for row in range(2):
-        expected = [states[row, -1], *previous[row, 2:], previous[row, -1]]
-        assert torch.equal(plan.draft[row], torch.stack(expected))
+    for row, before in enumerate(previous.states):
+        assert torch.equal(plan.draft[row], torch.stack([states[row, -1], *before[2:], before[-1]]))
     assert [call[1] for call in network.calls] == [2, 1, 0]
     torch.testing.assert_close(
         network.calls[0][0][:, 1:], models.diffusion.alpha_bar[2].sqrt() * plan.draft[:, 1:]
     )
+
+
+def test_a_previous_plan_is_moved_on_by_as_many_steps_as_were_taken():
+    states, returns = history()
+    previous = some_plan(2)
+    plan = make_planner(start="previous_plan", refine_steps=3).plan(states, returns, previous, 3)
+    for row, before in enumerate(previous.states):
+        expected = [states[row, -1], *before[4:], before[-1], before[-1], before[-1]]
+        assert torch.equal(plan.draft[row], torch.stack(expected))
+
+
+@pytest.mark.parametrize("moved", [1, 3])
+def test_a_draft_that_is_carried_over_keeps_its_later_states_and_drafts_what_is_missing(moved):
+    models = make_models()
+    planner = make_planner(models, redraft_every=3)
+    first = planner.plan(*history())
+    states, returns = history(seed=1)
+    second = planner.plan(states, returns, first, moved)
+    kept = HORIZON - 1 - moved
+    assert torch.equal(second.draft[:, 0], states[:, -1])
+    assert torch.equal(second.draft[:, 1 : 1 + kept], first.draft[:, 1 + moved :])
+    # The transformer reads history and carried draft, all of it anew and without a cache, for each new state.
+    states = torch.cat([states, first.draft[:, 1 + moved :]], dim=1)
+    returns = torch.cat([returns, first.draft_returns[:, 1 + moved :]], dim=1)
+    for index in range(moved):
+        next_states, next_returns = models.transformer(states, returns)
+        torch.testing.assert_close(second.draft[:, 1 + kept + index], next_states[:, -1])
+        torch.testing.assert_close(second.draft_returns[:, 1 + kept + index], next_returns[:, -1])
+        states = torch.cat([states, next_states[:, -1:]], dim=1)
+        returns = torch.cat([returns, next_returns[:, -1:]], dim=1)
+
+
+def test_every_so_many_plans_are_drafted_from_scratch():
+    models = make_models()
+    planner, previous, scratch = make_planner(models, redraft_every=3), None, []
+    for step in range(7):
+        inputs = history(seed=step)
+        previous = planner.plan(*inputs, previous)
+        scratch.append(torch.equal(previous.draft, drafted(models, *inputs)))
+    assert scratch == [True, False, False, True, False, False, True]
 
 
 def test_without_a_previous_plan_the_first_plan_goes_from_noise_through_the_whole_chain():
@@ -110,7 +154,7 @@ def test_without_a_previous_plan_the_first_plan_goes_from_noise_through_the_whol
 def test_the_plan_begins_with_the_present_state_and_has_one_row_per_environment(start, candidates):
     states, returns = history(batch=4)
     row = {"start": start, "refine_steps": "all", "candidates": candidates}
-    plan = make_planner(**row).plan(states, returns, torch.randn(4, HORIZON, STATE))
+    plan = make_planner(**row).plan(states, returns, some_plan(4))
     assert plan.states.shape == (4, HORIZON, STATE)
     assert plan.action.shape == (4, ACTION)
     assert torch.equal(plan.states[:, 0], states[:, -1])

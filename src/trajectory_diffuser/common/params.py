@@ -94,6 +94,16 @@ def _check_references(params: dict[str, Any], path: str) -> None:
                 f"{key}.refine_steps: ddpm from noise takes every step; "
                 f"use all, or sampler: ddim to take fewer"
             )
+        if "last_steps" in row:
+            _check_last_steps(key, row, steps)
+        if row["start"] != "draft" and row["redraft_every"] > 1:
+            raise UserError(f"{key}.redraft_every: there is no draft with start: {row['start']}; use 1")
+        for task in params["run"]["tasks"]:
+            if row["actions_per_plan"] >= params["tasks"][task]["horizon"]:
+                raise UserError(
+                    f"{key}.actions_per_plan: {row['actions_per_plan']} actions are more than a plan of "
+                    f"tasks.{task}.horizon ({params['tasks'][task]['horizon']}) states has"
+                )
         if row["start"] == "noise" and row["forward_noise"]:
             raise UserError(f"{key}.forward_noise: a start from noise has nothing to add noise to; use false")
     width, heads = params["train_transformer"]["width"], params["train_transformer"]["heads"]
@@ -112,3 +122,14 @@ def _check_references(params: dict[str, Any], path: str) -> None:
         scores = task["reference_scores"]
         if scores != "measured" and scores["maximum"] <= scores["minimum"]:
             raise UserError(f"{path}: tasks.{name}.reference_scores: maximum must be above minimum")
+
+
+def _check_last_steps(key: str, row: dict[str, Any], diffusion_steps: int) -> None:
+    last, calls = row["last_steps"], row["refine_steps"]
+    if row["start"] == "noise":
+        raise UserError(f"{key}.last_steps: a start from noise goes through the whole chain; remove it")
+    if calls == "all" or not calls <= last <= diffusion_steps:
+        raise UserError(
+            f"{key}.last_steps: {last} must lie between refine_steps ({calls}) and "
+            f"train_diffusion.diffusion_steps ({diffusion_steps})"
+        )

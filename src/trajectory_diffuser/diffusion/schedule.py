@@ -38,16 +38,12 @@ def alpha_bar(schedule: str, diffusion_steps: int) -> Tensor:
     return torch.cumprod(1 - beta.clamp(max=MAXIMUM_BETA), dim=0)
 
 
-def whole_chain(diffusion_steps: int, network_calls: int) -> list[int]:
-    """Steps from K - 1 down, `network_calls` of them spread evenly over the whole chain.
+def end_of_chain(length: int, network_calls: int) -> list[int]:
+    """`network_calls` steps, falling and evenly spread over the last `length` steps of the chain.
 
-    The spacing is "trailing" (Lin et al. 2023, arXiv 2305.08891, section 3.3): it starts at the last step,
-    where there is nothing but noise, and takes a full-sized step at the end too.
+    All K steps are the whole chain; fewer are the truncated diffusion. The spacing is "trailing" (Lin et al.
+    2023, arXiv 2305.08891, section 3.3): it starts at the noisiest of the steps, and takes a full-sized step
+    at the end too.
     """
-    stride = diffusion_steps / network_calls
-    return [round(diffusion_steps - index * stride) - 1 for index in range(network_calls)]
-
-
-def end_of_chain(network_calls: int) -> list[int]:
-    """The last `network_calls` steps of the chain, every one of them: the truncated diffusion."""
-    return list(range(network_calls - 1, -1, -1))
+    stride = length / max(network_calls, 1)
+    return [round(length - index * stride) - 1 for index in range(network_calls)]

@@ -70,11 +70,12 @@ class Planner:
         self.states: Tensor | None = None  # [N, T, state], normalised
         self.returns_to_go: Tensor | None = None  # [N, T], scaled
         self.last_plan: Plan | None = None  # normalised
+        self.executed = 0  # steps taken since it was made
         if seed is not None:
             self.planner.generator.manual_seed(seed)
 
     def act(self, observation: np.ndarray, reward: np.ndarray | float | None = None) -> np.ndarray:
-        """Plan anew and return the plan's first action.
+        """The next action: a new plan's first one, or a later one of a plan of several actions.
 
         Args:
             observation: what one environment returned [obs], or N of them [N, obs].
@@ -84,26 +85,28 @@ class Planner:
         Returns:
             The action [act], or N actions [N, act]; not clipped to the environment's bounds.
         """
-        action = self._plan(np.atleast_2d(observation), reward).action.cpu().numpy()
-        return action[0] if np.ndim(observation) == 1 else action
+        self._remember(np.atleast_2d(observation), reward)
+        if self.last_plan is None or self.executed >= self.planner.settings.actions_per_plan:
+            action = self._plan().action
+        else:
+            action = self._later_action()
+        return _unbatched(action.cpu().numpy(), observation)
 
     def plan(self, observation: np.ndarray, reward: np.ndarray | float | None = None) -> np.ndarray:
-        """As `act`, but return the whole plan: states [H, obs] or [N, H, obs], the present first."""
-        normalised = self._plan(np.atleast_2d(observation), reward).states
-        states = self.planner.models.normaliser.unnormalise(normalised).cpu().numpy()
-        return states[0] if np.ndim(observation) == 1 else states
+        """Plan anew and return the whole plan: states [H, obs] or [N, H, obs], the present first."""
+        self._remember(np.atleast_2d(observation), reward)
+        states = self.planner.models.normaliser.unnormalise(self._plan().states)
+        return _unbatched(states.cpu().numpy(), observation)
 
     def keep(self, running: np.ndarray) -> None:
         """Forget the environments for which `running` [N] is False: their episodes are over."""
         kept = torch.as_tensor(running, device=self.device)
         assert self.states is not None and self.returns_to_go is not None and self.last_plan is not None
         self.states, self.returns_to_go = self.states[kept], self.returns_to_go[kept]
-        plan = self.last_plan
-        draft = None if plan.draft is None else plan.draft[kept]
-        self.last_plan = Plan(plan.states[kept], draft, plan.action[kept])
+        self.last_plan = self.last_plan.keep(kept)
 
-    def _plan(self, observations: np.ndarray, rewards: np.ndarray | float | None) -> Plan:
-        """Remember observations [N, obs] and rewards [N], and plan from all that is remembered."""
+    def _remember(self, observations: np.ndarray, rewards: np.ndarray | float | None) -> None:
+        """Add observations [N, obs] and rewards [N] to the history."""
         models = self.planner.models
         observed = torch.as_tensor(observations, dtype=torch.float32, device=self.device)
         state = models.normaliser.normalise(observed)[:, None]  # [N, 1, state]
@@ -118,6 +121,22 @@ class Planner:
             left = self.returns_to_go[:, -1:] - received.reshape(-1, 1) / models.return_scale  # [N, 1]
             self.states = torch.cat([self.states, state], dim=1)[:, -models.history :]
             self.returns_to_go = torch.cat([self.returns_to_go, left], dim=1)[:, -models.history :]
-        previous = None if self.last_plan is None else self.last_plan.states
-        self.last_plan = self.planner.plan(self.states, self.returns_to_go, previous)
+
+    def _plan(self) -> Plan:
+        """Plan from all that is remembered."""
+        assert self.states is not None and self.returns_to_go is not None
+        self.last_plan = self.planner.plan(self.states, self.returns_to_go, self.last_plan, self.executed)
+        self.executed = 1
         return self.last_plan
+
+    @torch.inference_mode()
+    def _later_action(self) -> Tensor:
+        """What leads from where the environments are now to the plan's next state [N, action]."""
+        assert self.states is not None and self.last_plan is not None
+        self.executed += 1
+        following = self.last_plan.states[:, self.executed]
+        return self.planner.models.inverse_dynamics(self.states[:, -1], following)
+
+
+def _unbatched(values: np.ndarray, observation: np.ndarray) -> np.ndarray:
+    return values[0] if np.ndim(observation) == 1 else values

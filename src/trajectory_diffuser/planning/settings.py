@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from trajectory_diffuser.diffusion.schedule import end_of_chain, whole_chain
+from trajectory_diffuser.diffusion.schedule import end_of_chain
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,16 @@ class PlannerSettings:
     guidance: float
     candidates: int
     temperature: float
+    redraft_every: int
+    actions_per_plan: int
 
     @classmethod
     def from_row(cls, row: dict[str, Any], task_guidance: float, diffusion_steps: int) -> "PlannerSettings":
         """Resolve `guidance: task` and `refine_steps: all`, and choose the steps of the chain."""
         calls = diffusion_steps if row["refine_steps"] == "all" else row["refine_steps"]
-        everything = whole_chain(diffusion_steps, diffusion_steps)
-        steps = whole_chain(diffusion_steps, calls) if row["start"] == "noise" else end_of_chain(calls)
+        length = diffusion_steps if row["start"] == "noise" else row.get("last_steps", calls)
+        steps = end_of_chain(length, calls)
+        everything = end_of_chain(diffusion_steps, diffusion_steps)
         return cls(
             start=row["start"],
             steps=steps,
@@ -38,4 +41,6 @@ class PlannerSettings:
             guidance=task_guidance if row["guidance"] == "task" else row["guidance"],
             candidates=row["candidates"],
             temperature=row["temperature"],
+            redraft_every=row["redraft_every"],
+            actions_per_plan=row["actions_per_plan"],
         )

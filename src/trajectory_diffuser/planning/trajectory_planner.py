@@ -18,11 +18,21 @@ class Plan:
         states: refined states [B, H, state], the present one first.
         draft: what refinement started from [B, H, state], or None where it started from noise.
         action: action that leads to each plan's second state [B, action].
+        draft_returns: scaled returns-to-go that were drafted beside the states [B, H], or None.
+        age: plans made since the draft was made from scratch.
     """
 
     states: Tensor
     draft: Tensor | None
     action: Tensor
+    draft_returns: Tensor | None = None
+    age: int = 0
+
+    def keep(self, rows: Tensor) -> "Plan":
+        """The plans of some of the environments, `rows` [B] bool."""
+        draft = None if self.draft is None else self.draft[rows]
+        returns = None if self.draft_returns is None else self.draft_returns[rows]
+        return Plan(self.states[rows], draft, self.action[rows], returns, self.age)
 
 
 class TrajectoryPlanner:
@@ -44,16 +54,20 @@ class TrajectoryPlanner:
         )
 
     @torch.inference_mode()
-    def plan(self, states: Tensor, returns_to_go: Tensor, previous: Tensor | None = None) -> Plan:
+    def plan(
+        self, states: Tensor, returns_to_go: Tensor, previous: Plan | None = None, moved: int = 1
+    ) -> Plan:
         """Plan the next `horizon` states.
 
         Args:
             states: normalised history [B, T, state], the present state last, T at most `history`.
             returns_to_go: scaled returns-to-go [B, T].
-            previous: states of the plan made one step ago [B, H, state]; read by `start: previous_plan` only.
+            previous: the plan made `moved` steps ago; read by `start: previous_plan` and where a draft is
+                carried over.
+            moved: steps taken since `previous`, less than the horizon.
         """
         settings = self.settings
-        draft = self._draft(states, returns_to_go, previous)  # [B, H, state] or None
+        draft, draft_returns, age = self._draft(states, returns_to_go, previous, moved)
         chain = self.first_chain if draft is None else self.chain
         candidates = settings.candidates
         present, target = states[:, -1], returns_to_go[:, -1]
@@ -69,18 +83,31 @@ class TrajectoryPlanner:
             value = self.models.value(plan[:, 0], action).view(-1, candidates)  # [B, C]
             best = value.argmax(dim=1) + candidates * torch.arange(len(value), device=value.device)  # [B]
             plan, action = plan[best], action[best]
-        return Plan(plan, draft, action)
+        return Plan(plan, draft, action, draft_returns, age)
 
-    def _draft(self, states: Tensor, returns_to_go: Tensor, previous: Tensor | None) -> Tensor | None:
-        """Where refinement starts from [B, H, state], the present state first; None for noise."""
-        present = states[:, -1:]  # [B, 1, state]
-        if self.settings.start == "draft":
-            drafted, _ = self.models.transformer.draft(states, returns_to_go, self.models.horizon - 1)
-            return torch.cat([present, drafted], dim=1)
+    def _draft(
+        self, states: Tensor, returns_to_go: Tensor, previous: Plan | None, moved: int
+    ) -> tuple[Tensor | None, Tensor | None, int]:
+        """Where refinement starts from [B, H, state], the present state first, None for noise; see `Plan`."""
+        present, horizon = states[:, -1:], self.models.horizon
         if self.settings.start == "previous_plan" and previous is not None:
-            # One step on: the plan's second state has become the present one; its last state is held.
-            return torch.cat([present, previous[:, 2:], previous[:, -1:]], dim=1)
-        return None
+            # The plan's later states have become the nearer ones; its last state is held.
+            held = previous.states[:, -1:].expand(-1, moved, -1)
+            return torch.cat([present, previous.states[:, moved + 1 :], held], dim=1), None, 0
+        if self.settings.start != "draft":
+            return None, None, 0
+        draft, draft_returns, age = present, returns_to_go[:, -1:], 0
+        if previous is not None and previous.age + 1 < self.settings.redraft_every:
+            # The draft is carried over: its later states are read as if they had happened already.
+            carried, carried_returns = previous.draft[:, moved + 1 :], previous.draft_returns[:, moved + 1 :]
+            states = torch.cat([states, carried], dim=1)  # [B, T + H - 1 - moved, state]
+            returns_to_go = torch.cat([returns_to_go, carried_returns], dim=1)
+            draft = torch.cat([draft, carried], dim=1)  # [B, H - moved, state]
+            draft_returns = torch.cat([draft_returns, carried_returns], dim=1)
+            age = previous.age + 1
+        missing = horizon - draft.shape[1]
+        drafted, drafted_returns = self.models.transformer.draft(states, returns_to_go, missing)
+        return torch.cat([draft, drafted], dim=1), torch.cat([draft_returns, drafted_returns], dim=1), age
 
     def _enter_chain(self, draft: Tensor | None, present: Tensor, chain: ReverseChain) -> Tensor:
         """Bring the start to the noise level at which the chain begins [B C, H, state]."""
