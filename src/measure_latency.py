@@ -1,4 +1,4 @@
-"""Measure how long each planner takes for a plan, alone on the machine."""
+"""Measure how long each planner takes to decide, alone on the machine, and how that grows."""
 
 from typing import Any
 
@@ -6,46 +6,51 @@ import numpy as np
 import pandas as pd
 import torch
 
-from trajectory_diffuser.common.device import computing_device, device_name
+from trajectory_diffuser.common.device import computing_device, device_name, device_type
 from trajectory_diffuser.common.files import atomic_directory, write_json
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation.cell import load_models, make_planner
-from trajectory_diffuser.evaluation.latency import network_calls, steady_state_inputs, time_plans
+from trajectory_diffuser.evaluation.cost_model import fit_cost_model, predict_seconds
+from trajectory_diffuser.evaluation.latency import SteadyState, measure
+from trajectory_diffuser.evaluation.sweep import sweep
+from trajectory_diffuser.planning.acceleration import accelerate, check_acceleration
+from trajectory_diffuser.planning.planner import Planner
 
 
 def main(params: dict[str, Any], task: str) -> None:
     """Write results/runs/{task}/latency/ with the models of the first seed."""
     settings, seed = params["measure_latency"], params["run"]["seeds"][0]
+    check_acceleration(params["planning"], device_type(params["run"]["device"]))
     dataset = PreparedDataset.load(f"data/processed/{task}")
+    target = params["tasks"][task]["target_return"]
     rows = []
     with computing_device(params["run"]["device"], settings["threads"]) as device:
         models = load_models(task, seed, device)
-        planners = {
-            name: make_planner(params, task, seed, name, models, device) for name in params["run"]["planners"]
-        }
-        needed = max(settings["batches"]) + models.history + models.horizon
-        states = torch.tensor(
-            np.resize(dataset.observations, (needed, dataset.observation_size)), device=device
-        )
-        states = dataset.normaliser.normalise(states)
-        target = params["tasks"][task]["target_return"] / models.return_scale
+        accelerate(models, params["planning"], device)
+        longest = max(settings["batches"] + settings["sweep"]["batches"]) + models.history
+        observations = np.array(np.resize(dataset.observations, (longest, dataset.observation_size)))
+        where = {"device": device.type, "threads": torch.get_num_threads()}
         for batch in settings["batches"]:
-            for name, planner in planners.items():
-                inputs = steady_state_inputs(planner, states, target, batch)
-                seconds = time_plans(planner, inputs, settings["warmup"], settings["repetitions"])
-                p50, p95 = np.quantile(seconds, [0.5, 0.95])
-                row = {"task": task, "planner": name, "batch": batch, "device": device.type}
-                row |= {"threads": torch.get_num_threads(), "p50_seconds": p50, "p95_seconds": p95}
-                row |= {"network_calls": network_calls(planner), "repetitions": settings["repetitions"]}
-                rows.append(row)
-        machine = {"device_name": device_name(device), "threads": torch.get_num_threads()}
+            agents = {}
+            for name in params["run"]["planners"]:
+                planner = make_planner(params, task, seed, name, models, device)
+                agents[name] = SteadyState(Planner(planner, target, device), observations, batch)
+            measured = measure(agents, settings["warmup"], settings["repetitions"], device)
+            for name, row in measured.items():
+                first = {"task": task, "planner": name, "batch": batch, **where}
+                rows.append(first | row | {"repetitions": settings["repetitions"]})
+        actions = dataset.actions.shape[1]
+        scaling = sweep(params, task, dataset.normaliser, observations, actions, device)
+        model = fit_cost_model(scaling)
+        machine = {"device_name": device_name(device), **where, "cost_model": model}
     with atomic_directory(f"results/runs/{task}/latency") as directory:
         pd.DataFrame(rows).to_csv(directory / "latency.csv", index=False)
-        write_json(
-            directory / "latency.json", machine | {"versions": library_versions(), "commit": code_commit()}
-        )
+        scaling = scaling.assign(predicted_seconds=predict_seconds(model, scaling))
+        scaling.to_csv(directory / "scaling.csv", index=False)
+        record = machine | params["planning"] | {"versions": library_versions(), "commit": code_commit()}
+        write_json(directory / "latency.json", record)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,20 @@
+import numpy as np
+import pandas as pd
 import pytest
 import torch
-from small_models import DIFFUSION_STEPS, HISTORY, HORIZON, STATE, make_models, make_planner
+from small_models import ACTION, DIFFUSION_STEPS, HISTORY, HORIZON, STATE, make_models, make_planner
 
-from trajectory_diffuser.evaluation.latency import network_calls, steady_state_inputs, time_plans
+from trajectory_diffuser.evaluation.cost_model import FEATURES, fit_cost_model, predict_seconds
+from trajectory_diffuser.evaluation.latency import SteadyState, measure, peak_bytes
+from trajectory_diffuser.evaluation.network_cost import network_cost, record_calls, repeat_calls
+from trajectory_diffuser.planning.planner import Planner
 
-DATA = torch.arange(40.0)[:, None].expand(-1, STATE)
+DATA = np.arange(40.0)[:, None].repeat(STATE, axis=1)
+CPU = torch.device("cpu")
+
+
+def steady(batch=2, models=None, **row):
+    return SteadyState(Planner(make_planner(models, **row), 10.0, CPU), DATA, batch)
 
 
 @pytest.mark.parametrize(
@@ -14,36 +24,100 @@ DATA = torch.arange(40.0)[:, None].expand(-1, STATE)
         ({"start": "draft", "refine_steps": 3}, HORIZON - 1 + 3 + 1),
         ({"start": "draft", "refine_steps": 3, "candidates": 4}, HORIZON - 1 + 3 + 1 + 1),
         ({"start": "draft", "refine_steps": 3, "guidance": 1.5}, HORIZON - 1 + 3 + 1),
+        ({"start": "draft", "refine_steps": 1, "last_steps": 3}, HORIZON - 1 + 1 + 1),
+        ({"start": "draft", "redraft_every": 3}, (HORIZON - 1 + 1 + 1) / 3 + 3 + 1),
+        ({"start": "draft", "actions_per_plan": 3}, HORIZON - 1 + 3 + 3),
         ({"start": "noise", "refine_steps": "all"}, DIFFUSION_STEPS + 1),
         ({"start": "noise", "refine_steps": 2, "sampler": "ddim"}, 2 + 1),
         ({"start": "previous_plan", "refine_steps": 3}, 3 + 1),
     ],
 )
-def test_network_calls_are_the_forward_passes_of_a_plan_in_mid_episode(row, calls):
-    models, counted = make_models(), []
-    for network in (models.transformer, models.diffusion.network, models.inverse_dynamics, models.value):
-        network.register_forward_hook(lambda *_: counted.append(1))
-    planner = make_planner(models, **row)
-    planner.plan(*steady_state_inputs(planner, DATA, 1.0, batch=2))
-    assert len(counted) == calls
-    assert network_calls(planner) == calls
+def test_network_calls_are_the_forward_passes_per_plan_in_mid_episode(row, calls):
+    assert measure({"x": steady(**row)}, 0, 1, CPU)["x"]["network_calls"] == pytest.approx(calls)
+
+
+def matrix_product(rows, inputs, outputs):
+    return 2 * rows * inputs * outputs
+
+
+def test_operations_are_those_of_the_matrix_products_and_of_attention():
+    models, width, heads = make_models(), 16, 2
+    cost = network_cost(record_calls(models, steady(1, models, refine_steps=0).whole_cycle), models)
+    expected = 0
+    for index in range(HORIZON - 1):
+        tokens, keys = (HISTORY, HISTORY) if index == 0 else (1, HISTORY + index)
+        expected += matrix_product(tokens, STATE, width // 2) + matrix_product(tokens, 1, width // 2)
+        for _ in models.transformer.blocks:
+            expected += matrix_product(tokens, width, 3 * width) + matrix_product(tokens, width, width)
+            expected += 2 * matrix_product(tokens, width, 2 * width)
+            expected += heads * 2 * matrix_product(tokens, width // heads, keys)
+        expected += matrix_product(tokens, width, STATE + 1)
+    assert cost.flops["transformer"] == expected
+    assert cost.calls == {"transformer": HORIZON - 1, "inverse_dynamics": 1}
+    inverse = matrix_product(1, 2 * STATE, 8) + matrix_product(1, 8, ACTION)
+    assert cost.flops["inverse_dynamics"] == inverse
+
+
+def test_a_second_guidance_branch_doubles_the_denoisers_operations():
+    costs = {}
+    for guidance in (0.0, 1.0, 1.5):
+        models = make_models()
+        state = steady(1, models, guidance=guidance)
+        costs[guidance] = network_cost(record_calls(models, state.whole_cycle), models).flops["denoiser"]
+    assert costs[0.0] == costs[1.0]
+    assert costs[1.5] == 2 * costs[1.0]
+
+
+def test_repeated_calls_are_the_same_calls_and_leave_no_hook_behind():
+    models = make_models()
+    state = steady(models=models, guidance=1.5, redraft_every=2)
+    calls = record_calls(models, state.whole_cycle)
+    again = record_calls(models, lambda: repeat_calls(calls, models))
+    assert [(call.name, call.past) for call in again] == [(call.name, call.past) for call in calls]
+    for network in (models.transformer, models.diffusion.network, models.inverse_dynamics):
+        assert not network._forward_pre_hooks
 
 
 def test_a_planner_is_timed_with_a_full_history_and_a_previous_plan():
-    states, returns, previous = steady_state_inputs(make_planner(), DATA, 3.0, batch=5)
-    for row in range(5):
-        assert states[row, :, 0].tolist() == list(range(row, row + HISTORY))
-        assert len(previous[row]) == HORIZON
-        assert (previous[row, 1:, 0] - previous[row, :-1, 0]).tolist() == [1] * (HORIZON - 1)
-    assert previous.shape == (5, HORIZON, STATE)
-    assert returns.tolist() == [[3.0] * HISTORY] * 5
+    state = steady(batch=5, start="previous_plan", actions_per_plan=3)
+    before = state.agent.states[:, :, 0]
+    assert before.shape == (5, HISTORY)
+    assert (before[:, 1:] - before[:, :-1] == 1).all()
+    assert (before[1:] - before[:-1] == 1).all()
+    assert state.agent.last_plan is not None
+    assert [state.decide() for _ in range(6)] == [True, False, False] * 2
 
 
-def test_only_the_plans_after_the_warm_up_are_timed():
-    planner, made = make_planner(), []
-    plan = planner.plan
-    planner.plan = lambda *inputs: made.append(plan(*inputs))
-    seconds = time_plans(planner, steady_state_inputs(planner, DATA, 1.0, batch=1), warmup=2, repetitions=3)
-    assert len(seconds) == 3
-    assert len(made) == 5
-    assert all(0 < value < 10 for value in seconds)
+def test_rates_and_times_fit_each_other():
+    state = steady(batch=4, actions_per_plan=2, redraft_every=2)
+    row = measure({"x": state}, 1, 5, CPU)["x"]
+    assert row["decisions_per_second"] == pytest.approx(2 * row["plans_per_second"] / 4)
+    assert 0 < row["network_seconds"] < row["p95_seconds"]
+    assert row["p50_seconds"] <= row["p95_seconds"] < 10
+    assert row["transformer_calls"] == (HORIZON - 1 + 2) / 2
+    assert row["denoiser_calls"] == 3
+
+
+def test_peak_memory_counts_what_is_held_at_a_time():
+    def work():
+        first = torch.ones(1000)
+        second = torch.ones(3000)
+        del first
+        return second.sum() + torch.ones(500).sum()
+
+    assert 4 * 4000 <= peak_bytes(work, CPU) < 4 * 4400
+
+
+def test_the_cost_model_finds_the_costs_that_made_the_times():
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "transformer_calls": random.integers(0, 40, 50),
+            "denoiser_calls": random.integers(0, 100, 50),
+            "transformer_flops": random.uniform(0, 1e8, 50),
+            "denoiser_flops": random.uniform(0, 1e9, 50),
+        }
+    )
+    truth = {"constant": 2e-4, **dict(zip(FEATURES, (3e-4, 1e-3, 2e-11, 1e-11), strict=True))}
+    table["p50_seconds"] = predict_seconds(truth, table)
+    assert fit_cost_model(table) == pytest.approx(truth, rel=1e-3)

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,6 +22,16 @@ def device_type(requested: str) -> str:
     if requested == "cuda" and not torch.cuda.is_available():
         raise UserError("params.yaml: run.device: cuda, but torch sees no GPU; use auto or cpu")
     return requested
+
+
+def require_compiler(key: str, device: str) -> None:
+    """Raise `UserError` about `key` where torch.compile is asked for on a CPU without a C++ compiler."""
+    compiler = os.environ.get("CXX", "g++")
+    if device == "cpu" and shutil.which(compiler) is None:
+        raise UserError(
+            f"{key}: true needs a C++ compiler, but there is no {compiler}; "
+            "install g++, name another in CXX, or use false"
+        )
 
 
 def available_cores() -> int:

@@ -77,7 +77,19 @@ def _check_references(params: dict[str, Any], path: str) -> None:
             if name not in params[kind]:
                 hint = suggestion(name, list(params[kind]))
                 raise UserError(f"{path}: run.{kind}: {name!r} has no entry under {kind}; {hint}")
+    sweep = params["measure_latency"]["sweep"]
+    for name in sweep["planners"]:
+        if name not in params["planners"]:
+            hint = suggestion(name, list(params["planners"]))
+            raise UserError(
+                f"{path}: measure_latency.sweep.planners: {name!r} has no entry under planners; {hint}"
+            )
     steps = params["train_diffusion"]["diffusion_steps"]
+    if max(sweep["refine_steps"]) > steps:
+        raise UserError(
+            f"{path}: measure_latency.sweep.refine_steps: {max(sweep['refine_steps'])} is more than "
+            f"train_diffusion.diffusion_steps ({steps}); use at most {steps}"
+        )
     for name, row in params["planners"].items():
         key = f"{path}: planners.{name}"
         if row["refine_steps"] != "all" and row["refine_steps"] > steps:
@@ -112,13 +124,17 @@ def _check_references(params: dict[str, Any], path: str) -> None:
             f"{path}: train_transformer.width: {width} must be a multiple of 2 * heads ({2 * heads})"
         )
     multipliers = params["train_diffusion"]["channel_multipliers"]
+    factor = 2 ** (len(multipliers) - 1)
+    horizons = {f"tasks.{name}.horizon": [task["horizon"]] for name, task in params["tasks"].items()}
+    horizons["measure_latency.sweep.horizons"] = sweep["horizons"]
+    for key, values in horizons.items():
+        for horizon in values:
+            if horizon % factor:
+                raise UserError(
+                    f"{path}: {key}: {horizon} must be a multiple of {factor}, because the denoiser "
+                    f"halves it {len(multipliers) - 1} times (train_diffusion.channel_multipliers)"
+                )
     for name, task in params["tasks"].items():
-        factor = 2 ** (len(multipliers) - 1)
-        if task["horizon"] % factor:
-            raise UserError(
-                f"{path}: tasks.{name}.horizon: {task['horizon']} must be a multiple of {factor}, because "
-                f"the denoiser halves it {len(multipliers) - 1} times (train_diffusion.channel_multipliers)"
-            )
         scores = task["reference_scores"]
         if scores != "measured" and scores["maximum"] <= scores["minimum"]:
             raise UserError(f"{path}: tasks.{name}.reference_scores: maximum must be above minimum")

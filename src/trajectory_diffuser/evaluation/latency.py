@@ -1,57 +1,131 @@
-"""How long a plan takes, measured alone on the machine."""
+"""How long decisions and plans take: planners side by side, interleaved, in the middle of an episode."""
 
 import time
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
-from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner
+from trajectory_diffuser.evaluation.network_cost import network_cost, record_calls, repeat_calls
+from trajectory_diffuser.planning.planner import Planner
 
 
-def steady_state_inputs(
-    planner: TrajectoryPlanner, dataset_states: Tensor, target_return: float, batch: int
-) -> tuple[Tensor, ...]:
-    """What a planner sees in the middle of an episode: a full history and a previous plan.
+class SteadyState:
+    """A planner in the middle of episodes: the history is full, and there is a previous plan.
 
     Args:
-        planner: the planner.
-        dataset_states: consecutive normalised states of the data [N, state], N >= batch + history + horizon.
-        target_return: scaled return-to-go to ask for.
-        batch: plans to make at once, B.
+        agent: fresh planner.
+        observations: consecutive observations of the data [N, obs]; environment b begins at the b-th.
+        batch: environments to plan for at once.
+    """
+
+    def __init__(self, agent: Planner, observations: np.ndarray, batch: int) -> None:
+        self.agent = agent
+        settings = agent.planner.settings
+        # Decisions after which everything comes again: plans, and drafts from scratch.
+        self.cycle = settings.actions_per_plan * settings.redraft_every
+        rows = np.arange(batch)
+        self.observations = [
+            observations[(rows + step) % len(observations)] for step in range(len(observations))
+        ]
+        self.step = 0
+        self.batch = batch
+        for _ in range(self.cycle * (agent.planner.models.history // self.cycle + 1)):
+            self.decide()
+
+    def decide(self) -> bool:
+        """Take one decision for every environment; whether it took a new plan."""
+        reward = None if self.step == 0 else 0.0
+        self.agent.act(self.observations[self.step % len(self.observations)], reward)
+        self.step += 1
+        return self.agent.executed == 1
+
+    def whole_cycle(self) -> None:
+        """Take as many decisions as there are in a cycle."""
+        for _ in range(self.cycle):
+            self.decide()
+
+
+def measure(
+    agents: dict[str, SteadyState], warmup: int, repetitions: int, device: torch.device
+) -> dict[str, dict[str, Any]]:
+    """Time planners against each other and against their own bare network calls.
+
+    Args:
+        agents: what to measure.
+        warmup: unmeasured rounds before the clock starts.
+        repetitions: timed rounds; in each, every planner goes through one cycle of decisions and then makes
+            the same network calls again without anything else.
+        device: of the networks.
 
     Returns:
-        States [B, history, state], returns-to-go [B, history] and previous plans [B, H, state].
+        Per planner: `p50_seconds` and `p95_seconds` per plan (of all environments at once, with everything
+        from an observation to an action), `plans_per_second`, `decisions_per_second` (of each environment),
+        `network_calls`, `flops` and `network_seconds` per plan, `overhead` (time over that of the bare
+        calls), `peak_bytes`, `transformer_` and `denoiser_` `calls` and `flops` per plan.
     """
-    history, horizon = planner.models.history, planner.models.horizon
-    windows = dataset_states.unfold(0, history + horizon, 1)[:batch].transpose(
-        1, 2
-    )  # [B, history + H, state]
-    returns_to_go = torch.full((batch, history), target_return, device=dataset_states.device)
-    return windows[:, :history].contiguous(), returns_to_go, windows[:, history - 1 : -1].contiguous()
+    calls = {
+        name: record_calls(state.agent.planner.models, state.whole_cycle) for name, state in agents.items()
+    }
+    plans: dict[str, list[float]] = {name: [] for name in agents}
+    cycles: dict[str, list[float]] = {name: [] for name in agents}
+    bare: dict[str, list[float]] = {name: [] for name in agents}
+    for round_ in range(warmup + repetitions):
+        for name, state in agents.items():
+            decisions = [_seconds(state.decide, device) for _ in range(state.cycle)]
+            models = state.agent.planner.models
+            again, _ = _seconds(lambda name=name, models=models: repeat_calls(calls[name], models), device)
+            if round_ >= warmup:
+                plans[name] += [seconds for seconds, planned in decisions if planned]
+                cycles[name].append(sum(seconds for seconds, _ in decisions))
+                bare[name].append(again)
+    rows = {}
+    for name, state in agents.items():
+        per_cycle = state.agent.planner.settings.redraft_every  # plans
+        p50, p95 = np.quantile(plans[name], [0.5, 0.95])
+        cycle = float(np.median(cycles[name]))
+        cost = network_cost(calls[name], state.agent.planner.models)
+        rows[name] = {
+            "p50_seconds": p50,
+            "p95_seconds": p95,
+            "plans_per_second": state.batch * per_cycle / cycle,
+            "decisions_per_second": state.cycle / cycle,
+            "network_calls": sum(cost.calls.values()) / per_cycle,
+            "flops": sum(cost.flops.values()) / per_cycle,
+            "network_seconds": float(np.median(bare[name])) / per_cycle,
+            "overhead": float(np.median(np.divide(cycles[name], bare[name]))),
+            "peak_bytes": peak_bytes(state.whole_cycle, device),
+        }
+        for network in ("transformer", "denoiser"):
+            rows[name][f"{network}_calls"] = cost.calls.get(network, 0) / per_cycle
+            rows[name][f"{network}_flops"] = cost.flops.get(network, 0) / per_cycle
+    return rows
 
 
-def time_plans(
-    planner: TrajectoryPlanner, inputs: tuple[Tensor, ...], warmup: int, repetitions: int
-) -> list[float]:
-    """Seconds of each of `repetitions` plans after `warmup` unmeasured ones."""
-    seconds = []
-    for index in range(warmup + repetitions):
-        _synchronise(inputs[0])
-        started = time.perf_counter()
-        planner.plan(*inputs)
-        _synchronise(inputs[0])
-        if index >= warmup:
-            seconds.append(time.perf_counter() - started)
-    return seconds
+def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
+    """The most memory that tensors made in `work` hold at a time."""
+    if device.type == "cuda":
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        work()
+        return torch.cuda.max_memory_allocated(device) - before
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        work()
+    events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
+    changes = [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
+    return int(np.cumsum([0, *changes]).max())
 
 
-def network_calls(planner: TrajectoryPlanner) -> int:
-    """Forward passes of a plan in mid-episode: drafted tokens, denoising steps, inverse dynamics, value."""
-    settings = planner.settings
-    drafted = planner.models.horizon - 1 if settings.start == "draft" else 0
-    return drafted + len(settings.steps) + 1 + (settings.candidates > 1)
+def _seconds(work: Callable[[], Any], device: torch.device) -> tuple[float, Any]:
+    _synchronise(device)
+    started = time.perf_counter()
+    result = work()
+    _synchronise(device)
+    return time.perf_counter() - started, result
 
 
-def _synchronise(tensor: Tensor) -> None:
-    if tensor.is_cuda:
-        torch.cuda.synchronize(tensor.device)
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,34 @@
+"""Two optional ways to run the same networks faster: compiled, and in bfloat16."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from trajectory_diffuser.common.device import require_compiler
+from trajectory_diffuser.planning.models import PlanningModels
+
+
+def check_acceleration(settings: dict[str, Any], device_type: str) -> None:
+    """Raise `UserError` where `planning.compile` is set but the device's code cannot be compiled here."""
+    if settings["compile"]:
+        require_compiler("params.yaml: planning.compile", device_type)
+
+
+def accelerate(models: PlanningModels, settings: dict[str, Any], device: torch.device) -> None:
+    """Make transformer and denoiser, in place, what the section `planning` of the parameters asks for.
+
+    Compiled networks give equal results to about 1e-5; each new batch size is compiled when it first comes.
+    """
+    networks = (models.transformer, models.diffusion.network)
+    if settings["precision"] == "bfloat16":
+        models.autocast = torch.autocast(device.type, torch.bfloat16)
+        for network in networks:  # once, instead of at every call
+            for layer in network.modules():
+                if isinstance(layer, nn.Linear):
+                    layer.to(torch.bfloat16)
+    if settings["compile"]:
+        # On a CPU, calling the kernels from C++ halves the time of networks as small as these.
+        options = {"cpp_wrapper": True} if device.type == "cpu" else None
+        for network in networks:
+            network.compile(options=options)
