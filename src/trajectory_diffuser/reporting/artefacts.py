@@ -16,9 +16,11 @@ SCORE_COLUMNS = (
     "success", "wall_crossing_fraction",
 )  # fmt: skip
 LATENCY_COLUMNS = (
-    "task", "planner", "batch", "device", "threads", "p50_seconds", "p95_seconds", "network_calls",
+    "task", "planner", "batch", "device", "threads", "p50_seconds", "p95_seconds", "plans_per_second",
+    "decisions_per_second", "network_calls", "flops", "network_seconds", "overhead", "peak_bytes",
     "repetitions",
 )  # fmt: skip
+SCALING_COLUMNS = ("varied", "value", "planner", "p50_seconds", "network_seconds", "predicted_seconds")
 SHOWN_STATES = 20_000  # evenly over the data
 CURVE_COLUMNS = ("step", "train_loss", "validation_loss")
 
@@ -37,7 +39,8 @@ class Results:
     """Everything that the report shows.
 
     `scores` has a row per episode (SCORE_COLUMNS), `latency` a row per task, planner and batch
-    (LATENCY_COLUMNS), `curves` a row per logged training step (task, seed, model, then CURVE_COLUMNS),
+    (LATENCY_COLUMNS), `scaling` one per task, varied quantity, value and planner (task, then
+    SCALING_COLUMNS), `curves` a row per logged training step (task, seed, model, then CURVE_COLUMNS),
     `training` a row per trained model (task, seed, model, then the fields of training.json). `evaluations`
     and `plans` are keyed by (task, seed, planner), `latency_machines`, `provenance` and `data` by task.
     """
@@ -45,6 +48,7 @@ class Results:
     params: dict[str, Any]
     scores: pd.DataFrame
     latency: pd.DataFrame
+    scaling: pd.DataFrame
     curves: pd.DataFrame
     training: pd.DataFrame
     evaluations: dict[tuple[str, int, str], dict[str, Any]]
@@ -76,7 +80,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
     """
     run = params["run"]
     runs = root / "results" / "runs"
-    provenance, task_data, latency, machines = {}, {}, [], {}
+    provenance, task_data, latency, scaling, machines = {}, {}, [], [], {}
     scores, curves, training, evaluations, plans = [], [], [], {}, {}
     for task in run["tasks"]:
         prepare = f"prepare_dataset --task {task}"
@@ -85,6 +89,8 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         task_data[task] = _read_data(data, prepare)
         measure = f"measure_latency --task {task}"
         latency.append(_read_latency(runs / task / "latency" / "latency.csv", measure, run["planners"]))
+        grown = _read_table(runs / task / "latency" / "scaling.csv", measure, SCALING_COLUMNS)
+        scaling.append(grown.assign(task=task))
         machines[task] = read_json(_require(runs / task / "latency" / "latency.json", measure))
         for seed in run["seeds"]:
             cell = runs / task / f"seed{seed}"
@@ -106,6 +112,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         params=params,
         scores=_concatenate(scores),
         latency=_concatenate(latency),
+        scaling=_concatenate(scaling),
         curves=_concatenate(curves),
         training=pd.DataFrame(training),
         evaluations=evaluations,

@@ -21,6 +21,9 @@ def planner_settings(results: Results, planner: str) -> str:
     """A planner's row as it was evaluated: where it starts, k denoising steps, sampler, and what differs."""
     row = results.evaluations[results.tasks[0], results.seeds[0], planner]["planner_row"]
     parts = [f"from {row['start'].replace('_', ' ')}", f"k = {row['refine_steps']}", row["sampler"]]
+    parts += [f"over the last {row['last_steps']} steps"] if "last_steps" in row else []
+    parts += [f"drafted every {row['redraft_every']} plans"] if row["redraft_every"] > 1 else []
+    parts += [f"{row['actions_per_plan']} actions per plan"] if row["actions_per_plan"] > 1 else []
     parts += ["forward noise"] if row["forward_noise"] else []
     parts += [] if row["guidance"] == "task" else [f"guidance {row['guidance']:g}"]
     parts += [f"{row['candidates']} candidates"] if row["candidates"] > 1 else []

@@ -5,7 +5,7 @@ import pandas as pd
 import seaborn
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from trajectory_diffuser.reporting.artefacts import MODELS, Results
 from trajectory_diffuser.reporting.style import (
@@ -17,20 +17,26 @@ from trajectory_diffuser.reporting.style import (
     planner_markers,
 )
 
+SCALING_TITLES = {
+    "horizon": "horizon [states]",
+    "refine_steps": "refinement steps",
+    "candidates": "candidates",
+    "batch": "environments at once",
+    "width": "width of the networks, times the run's",
+}
 CURVE_POINTS = 300  # a curve is averaged down to so many points: the page stays small, the shape stays
 
 
 def speed_against_return(results: Results, headline: pd.DataFrame) -> Figure:
-    """One panel per task: plan time (log scale, median to 95th percentile) against score (interval)."""
+    """One panel per task: time per decision (log scale) against score (interval)."""
     colours = planner_colours(list(results.params["planners"]))
     markers = planner_markers(list(results.params["planners"]))
     figure, axes = panels(len(results.tasks), columns=2, width=4.2, height=3.2)
     for axis, task in zip(axes, results.tasks, strict=True):
         for row in headline[headline["task"] == task].itertuples():
             axis.errorbar(
-                1e3 * row.p50_seconds,
+                1e3 / row.decisions_per_second,
                 row.mean,
-                xerr=[[0.0], [1e3 * max(row.p95_seconds - row.p50_seconds, 0.0)]],
                 yerr=[[max(row.mean - row.low, 0.0)], [max(row.high - row.mean, 0.0)]],
                 color=colours[row.planner],
                 marker=markers[row.planner],
@@ -38,7 +44,7 @@ def speed_against_return(results: Results, headline: pd.DataFrame) -> Figure:
                 capsize=2,
                 label=row.planner,
             )
-        axis.set(title=task, xscale="log", xlabel="time per plan [ms]", ylabel="normalised score")
+        axis.set(title=task, xscale="log", xlabel="time per decision [ms]", ylabel="normalised score")
         for formatter in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
             formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         low, high = axis.get_xlim()
@@ -47,6 +53,27 @@ def speed_against_return(results: Results, headline: pd.DataFrame) -> Figure:
     handles, labels = axes[0].get_legend_handles_labels()
     columns = 5 if len(axes) > 1 else 2  # what fits over one panel or two
     figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+    return figure
+
+
+def scaling(results: Results, task: str) -> Figure:
+    """One panel per varied quantity: measured plan times (markers) and the cost model's (lines), log-log."""
+    table = results.scaling[results.scaling["task"] == task]
+    colours = planner_colours(list(results.params["planners"]))
+    markers = planner_markers(list(results.params["planners"]))
+    quantities = list(dict.fromkeys(table["varied"]))
+    figure, axes = panels(len(quantities), columns=3, width=2.9, height=2.6)
+    for axis, quantity in zip(axes, quantities, strict=True):
+        for planner, rows in table[table["varied"] == quantity].groupby("planner", sort=False):
+            look = {"color": colours[planner], "label": planner}
+            axis.plot(rows["value"], 1e3 * rows["p50_seconds"], markers[planner], markersize=5, **look)
+            axis.plot(rows["value"], 1e3 * rows["predicted_seconds"], color=colours[planner], linewidth=1.0)
+        values = sorted(set(table.loc[table["varied"] == quantity, "value"]))
+        axis.set(title=SCALING_TITLES[quantity], xscale="log", yscale="log", ylabel="time per plan [ms]")
+        axis.set_xticks(values, [str(value) for value in values], minor=False)
+        axis.xaxis.set_minor_locator(NullLocator())
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4)
     return figure
 
 

@@ -55,6 +55,7 @@ def write_report(results: Results, folder: Path) -> None:
         verdicts=verdicts(results),
         headline={task: tables.headline_table(results, task) for task in results.tasks},
         planners=tables.planner_table(results),
+        cost_models={task: tables.cost_model_sentence(results, task) for task in results.tasks},
         latency={task: tables.latency_table(results, task) for task in results.tasks},
         training={task: tables.training_table(results, task) for task in results.tasks},
         overfitting=tables.overfitting_warnings(results),
@@ -79,9 +80,8 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
     add(
         "speed_against_return",
         figures.speed_against_return(results, headline(results)),
-        f"Speed against return: the time of one plan at the smallest measured batch (median, whisker to the "
-        f"95th percentile; log scale) and the normalised score (mean over seeds, {confidence} bootstrap "
-        f"interval). Up and to the left is better.",
+        f"Speed against return: the time per decision at the smallest measured batch (log scale) and the "
+        f"normalised score (mean over seeds, {confidence} bootstrap interval). Up and to the left is better.",
         results.tasks,
         results.planners,
     )
@@ -94,6 +94,15 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
         results.planners,
     )
     for task in results.tasks:
+        add(
+            f"scaling_{task}",
+            figures.scaling(results, task),
+            f"{task}: time per plan against one thing at a time (markers: measured, with untrained networks "
+            "of the run's sizes) and what a cost model of calls and operations, fitted to all of them, expects "
+            "(lines).",
+            [task],
+            [],
+        )
         add(
             f"training_curves_{task}",
             figures.training_curves(results, task),

@@ -47,8 +47,8 @@ def headline(results: Results) -> pd.DataFrame:
     Columns: task, planner, mean (of the seeds' mean normalised scores), spread (their standard deviation;
     NaN with one seed), low and high (confidence interval of the mean), seeds, episodes (of all seeds),
     success and wall_crossing (fractions; NaN without goal or walls), batch (the smallest measured),
-    p50_seconds, p95_seconds, speedup (how many times the plan time goes into full_diffusion's; NaN when that
-    did not run).
+    p50_seconds, p95_seconds, decisions_per_second, speedup (how many times the plan time goes into
+    full_diffusion's; NaN when that did not run).
     """
     settings = results.params["make_report"]
     latency = smallest_batch(results)
@@ -81,6 +81,7 @@ def headline(results: Results) -> pd.DataFrame:
                     "batch": time["batch"],
                     "p50_seconds": time["p50_seconds"],
                     "p95_seconds": time["p95_seconds"],
+                    "decisions_per_second": time["decisions_per_second"],
                     "speedup": reference / time["p50_seconds"],
                 }
             )

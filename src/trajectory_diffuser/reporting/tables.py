@@ -33,6 +33,7 @@ def headline_table(results: Results, task: str) -> Table:
         "success",
         "segments through walls",
         f"plan time, batch {numbers['batch'].iloc[0]}",
+        "decisions per second",
         f"speed-up over {REFERENCE}",
     ]
     rows = [
@@ -45,6 +46,7 @@ def headline_table(results: Results, task: str) -> Table:
             _percent(row.success, 0),
             _percent(row.wall_crossing, 1),
             _time(row.p50_seconds),
+            _number(row.decisions_per_second, 0),
             f"{row.speedup:.1f}x" if not math.isnan(row.speedup) else NOTHING,
         ]
         for row in numbers.itertuples()
@@ -56,17 +58,19 @@ def headline_table(results: Results, task: str) -> Table:
 
 def planner_table(results: Results) -> Table:
     """The rows of params.yaml that the planners are, as they were evaluated."""
-    keys = ["start", "refine_steps", "forward_noise", "sampler", "guidance", "candidates", "temperature"]
+    keys = ["start", "redraft_every", "refine_steps", "last_steps", "forward_noise", "sampler", "guidance",
+            "candidates", "temperature", "actions_per_plan"]  # fmt: skip
     rows = []
     for planner in results.planners:
         row = results.evaluations[results.tasks[0], results.seeds[0], planner]["planner_row"]
-        rows.append([planner, *(_setting(row[key]) for key in keys)])
+        rows.append([planner, *(_setting(row.get(key, NOTHING)) for key in keys)])
     return Table(["planner", *(key.replace("_", " ") for key in keys)], rows, marked=SUBJECT)
 
 
 def latency_table(results: Results, task: str) -> Table:
-    """Plan times of every planner at every measured batch."""
-    headers = ["planner", "batch", "median", "95th percentile", "median per plan", "network calls",
+    """What plans cost: every planner at every measured batch."""
+    headers = ["planner", "batch", "median", "95th percentile", "plans per second", "decisions per second",
+               "network calls", "GFLOP", "bare networks", "time over bare networks", "peak memory",
                "repetitions", "device", "threads"]  # fmt: skip
     rows = [
         [
@@ -74,8 +78,13 @@ def latency_table(results: Results, task: str) -> Table:
             str(row.batch),
             _time(row.p50_seconds),
             _time(row.p95_seconds),
-            _time(row.p50_seconds / row.batch),
-            str(row.network_calls),
+            _significant(row.plans_per_second),
+            _significant(row.decisions_per_second),
+            f"{row.network_calls:g}",
+            _significant(row.flops / 1e9),
+            _time(row.network_seconds),
+            _number(row.overhead, 2),
+            f"{row.peak_bytes / 1e6:.1f} MB",
             str(row.repetitions),
             row.device,
             str(row.threads),
@@ -83,6 +92,22 @@ def latency_table(results: Results, task: str) -> Table:
         for row in results.latency[results.latency["task"] == task].itertuples()
     ]
     return Table(headers, rows, marked=SUBJECT)
+
+
+def cost_model_sentence(results: Results, task: str) -> str:
+    """The fitted cost model in words, with how far its expectations are from what was measured."""
+    record = results.latency_machines[task]
+    model, table = record["cost_model"], results.scaling[results.scaling["task"] == task]
+    errors = (table["predicted_seconds"] / table["p50_seconds"] - 1).abs()
+    parts = [f"{_time(model['constant'])} for a plan"]
+    for network in ("transformer", "denoiser"):
+        parts.append(f"{_time(model[f'{network}_calls'])} for each call of the {network}")
+        parts.append(f"{_time(1e9 * model[f'{network}_flops'])} for each of its GFLOP")
+    return (
+        f"What to expect on {record['device_name']} ({record['threads']} thread(s)): {', '.join(parts)}. "
+        f"Over the points above the median error is {100 * errors.median():.0f} %, "
+        f"the largest {100 * errors.max():.0f} %."
+    )
 
 
 def training_table(results: Results, task: str) -> Table:

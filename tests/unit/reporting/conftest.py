@@ -108,11 +108,25 @@ def write_latency(folder: Path, task: str, generator: np.random.Generator) -> No
     rows = []
     for planner in [*PLANNERS, "left_over"]:
         for batch in (1, 10):
-            p50 = (0.002 * CALLS.get(planner, 1) + 0.008) * batch**0.3 * generator.uniform(0.95, 1.05)
-            rows.append([task, planner, batch, "cpu", 1, p50, 1.3 * p50, CALLS.get(planner, 1), 20])
-    columns = ["task", "planner", "batch", "device", "threads", "p50_seconds", "p95_seconds", "network_calls"]
-    pd.DataFrame(rows, columns=[*columns, "repetitions"]).to_csv(folder / "latency.csv", index=False)
+            calls = CALLS.get(planner, 1)
+            p50 = (0.002 * calls + 0.008) * batch**0.3 * generator.uniform(0.95, 1.05)
+            row = {"task": task, "planner": planner, "batch": batch, "device": "cpu", "threads": 1}
+            row |= {"p50_seconds": p50, "p95_seconds": 1.3 * p50, "plans_per_second": batch / p50}
+            row |= {"decisions_per_second": 1 / p50, "network_calls": calls, "flops": 2e7 * calls}
+            row |= {"network_seconds": 0.9 * p50, "overhead": 1.1, "peak_bytes": 76800, "repetitions": 20}
+            rows.append(row)
+    pd.DataFrame(rows).to_csv(folder / "latency.csv", index=False)
+    points = [(quantity, value) for quantity in ("horizon", "batch") for value in (1, 4, 16)]
+    scaling = pd.DataFrame(points, columns=["varied", "value"]).merge(
+        pd.DataFrame({"planner": ["draft", "full_diffusion"], "scale": [1, 9]}), how="cross"
+    )
+    scaling["p50_seconds"] = 0.01 * scaling["scale"] * scaling["value"]
+    scaling["network_seconds"] = 0.9 * scaling["p50_seconds"]
+    scaling["predicted_seconds"] = 1.25 * scaling["p50_seconds"]
+    scaling.to_csv(folder / "scaling.csv", index=False)
+    costs = ("constant", "transformer_calls", "denoiser_calls", "transformer_flops", "denoiser_flops")
     machine = {"device_name": "a processor", "threads": 1, "versions": {}, "commit": "0123456789ab"}
+    machine["cost_model"] = {name: 1e-3 for name in costs}
     write_json(folder / "latency.json", machine)
 
 
