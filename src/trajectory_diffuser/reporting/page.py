@@ -98,7 +98,7 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
             f"scaling_{task}",
             figures.scaling(results, task),
             f"{task}: time per plan against one thing at a time (markers: measured, with untrained networks "
-            "of the run's sizes) and what a cost model of calls and operations, fitted to them, expects (lines).",
+            "of the run's sizes) and what a cost model of calls and operations expects (lines).",
             [task],
             [],
         )
