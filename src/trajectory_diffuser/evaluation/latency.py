@@ -1,5 +1,6 @@
 """How long decisions and plans take: planners side by side, interleaved, in the middle of an episode."""
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,10 @@ from torch.profiler import ProfilerActivity, profile
 
 from trajectory_diffuser.evaluation.network_cost import network_cost, record_calls, repeat_calls
 from trajectory_diffuser.planning.planner import Planner
+
+
+# The profiler, which counts the memory, reports on standard error that there is no GPU.
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 
 
 class SteadyState:
