@@ -35,7 +35,7 @@ def test_every_episode_comes_back(kinds: list[tuple[int, bool]], horizon: int, s
         sampler = WindowSampler(dataset, horizon, CPU)
         states, returns_to_go, mask = sampler.windows(torch.arange(len(sampler.starts)))
         transitions = TransitionSampler(dataset, CPU)
-        actions = transitions.actions[transitions.action_rows]
+        _, _, actions, _ = transitions.transitions(torch.arange(len(transitions.table)))
     starts = [(episode, step) for episode in episodes for step in range(len(episode))]
     assert len(starts) == len(states) == len(actions)
     for (episode, step), state, return_to_go, inside, action in zip(

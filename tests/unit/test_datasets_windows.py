@@ -73,7 +73,7 @@ def test_a_last_observation_that_was_not_recorded_is_never_drawn(episodes: list[
     for states, _, _ in all_windows(WindowSampler(dataset, 2, CPU)):
         assert (states[:, 1] < np.array(LENGTHS)[states[:, 0].astype(int)]).all()
     transitions = TransitionSampler(dataset, CPU)
-    assert len(transitions.rows) == sum(LENGTHS) - len(LENGTHS)
+    assert len(transitions.table) == sum(LENGTHS) - len(LENGTHS)
     for state, following, action, _ in zip(*transitions.sample(200), strict=True):
         assert following[1] == state[1] + 1 < LENGTHS[int(state[0])]
         assert action == 100 * state[0] + state[1]

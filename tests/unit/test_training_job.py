@@ -1,5 +1,6 @@
 import copy
 import importlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,10 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 from small_models import ACTION, HISTORY, HORIZON, STATE, history, make_planner, save_dataset
 
+from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.files import read_json
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.training.checkpoint import Checkpoint
@@ -140,3 +143,43 @@ def test_without_held_out_episodes_the_validation_loss_is_left_empty(project):
     directory = train("train_inverse_dynamics")
     assert read_json(directory / "training.json")["validation_loss"] is None
     assert pd.read_csv(directory / "curves.csv")["validation_loss"].isna().all()
+
+
+def trained_with(stage, **changes):
+    params = small_params()
+    params[stage] |= changes
+    return load_file(train(stage, params) / "model.safetensors")
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiles")
+def test_a_compiled_network_trains_to_the_same_weights_but_for_rounding(project):
+    expected = trained_with("train_value")
+    compiled = trained_with("train_value", compile=True)
+    assert compiled.keys() == expected.keys()
+    for name, weight in compiled.items():
+        torch.testing.assert_close(weight, expected[name], rtol=1e-4, atol=1e-5)
+
+
+def test_without_a_compiler_compile_is_refused_before_anything_is_read(project, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    shutil.rmtree("data")
+    with pytest.raises(
+        UserError, match=r"train_value.compile: true .* there is no no-such-compiler"
+    ) as caught:
+        trained_with("train_value", compile=True)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_bfloat16_rounds_the_loss_and_keeps_the_weights_in_single_precision(project, stage):
+    trained_with(stage)
+    losses = read_curves(stage)
+    rough = trained_with(stage, precision="bfloat16")
+    assert all(weight.dtype == torch.float32 for weight in rough.values())
+    for column in ("train_loss", "validation_loss"):
+        assert (read_curves(stage)[column].dropna() != losses[column].dropna()).all()
+        np.testing.assert_allclose(read_curves(stage)[column], losses[column], rtol=0.03)
+
+
+def read_curves(stage):
+    return pd.read_csv(Path("results/runs/task/seed0") / stage.removeprefix("train_") / "curves.csv")

@@ -190,6 +190,12 @@ def test_the_result_is_the_moving_average_of_the_weights(tmp_path):
     torch.testing.assert_close(result.model[0].weight, average)
 
 
+def test_a_part_of_the_model_that_the_loss_does_not_reach_stays_as_it_is(tmp_path):
+    result = run(tmp_path, loss=lambda model, split: model[0](torch.randn(8, 4)).square().mean())
+    assert torch.equal(result.model[3].weight, make_model()[3].weight)
+    assert not torch.equal(result.model[0].weight, make_model()[0].weight)
+
+
 def test_validation_is_measured_when_due_on_the_same_batches_and_without_dropout(tmp_path):
     drawn = []
 

@@ -153,30 +153,34 @@ class TransitionSampler:
     ) -> None:
         episodes = dataset.episodes(split)
         first, last = dataset.observation_bounds(episodes)
-        rows, counts = _ranges(first, last - 1)
-        self.rows = torch.from_numpy(rows).to(device)  # [transitions], rows of the states
+        rows, counts = _ranges(first, last - 1)  # of the states
         # An observation row lies as many rows behind its transition as there are episodes before it.
-        self.action_rows = torch.from_numpy(rows - np.repeat(episodes, counts)).to(device)
-        self.actions = torch.from_numpy(np.array(dataset.actions)).to(device)
-        self.observations, self.returns_to_go = _observations_on(dataset, device, return_scale)
+        actions = torch.from_numpy(dataset.actions[rows - np.repeat(episodes, counts)])
+        observations, returns_to_go = _observations_on(dataset, torch.device("cpu"), return_scale)
+        parts = [observations[rows], observations[rows + 1], actions, returns_to_go[rows][:, None]]
+        self.widths = [part.shape[1] for part in parts]
+        # Side by side, so that a batch is gathered at once: [transitions, 2 obs + act + 1].
+        self.table = torch.cat(parts, dim=1).to(device)
 
     @property
     def empty(self) -> bool:
         """Whether the split has no transition at all."""
-        return len(self.rows) == 0
+        return len(self.table) == 0
 
     def sample(
         self, batch_size: int, generator: torch.Generator | None = None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Normalised state and next state [B, obs], action [B, act], scaled return-to-go at the state [B]."""
-        chosen = torch.randint(len(self.rows), (batch_size,), generator=generator).to(self.rows.device)
-        rows = self.rows[chosen]
-        return (
-            self.observations[rows],
-            self.observations[rows + 1],
-            self.actions[self.action_rows[chosen]],
-            self.returns_to_go[rows],
-        )
+        chosen = torch.randint(len(self.table), (batch_size,), generator=generator).to(self.table.device)
+        return self.transitions(chosen)
+
+    def transitions(
+        self, chosen: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The transitions with indices `chosen` [B]; shapes as in `sample`."""
+        batch = self.table.index_select(0, chosen)  # [B, 2 obs + act + 1]
+        state, next_state, action, return_to_go = batch.split(self.widths, dim=1)
+        return state, next_state, action, return_to_go.squeeze(1)
 
 
 def _observations_on(

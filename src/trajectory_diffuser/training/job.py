@@ -16,11 +16,12 @@ from dvclive import Live
 from safetensors.torch import save_file
 from torch import nn
 
-from trajectory_diffuser.common.device import computing_device
+from trajectory_diffuser.common.device import computing_device, device_type
 from trajectory_diffuser.common.files import atomic_directory, write_json
 from trajectory_diffuser.common.seeding import derive_seed
 from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.training.acceleration import accelerated_loss, check_compiler
 from trajectory_diffuser.training.checkpoint import ROOT, Checkpoint
 from trajectory_diffuser.training.loop import CurveRow, Loss, TrainingResult, train
 
@@ -34,14 +35,14 @@ class Objective:
         loss: see `training.loop.train`.
         validate: whether there are held-out episodes.
         config: keyword arguments from which the network that is saved can be built again.
-        saved: the part of the (averaged) model that is saved; by default all of it.
+        network: the network in the model, which is what is compiled and saved; by default all of it.
     """
 
     model: nn.Module
     loss: Loss
     validate: bool
     config: dict[str, Any]
-    saved: Callable[[nn.Module], nn.Module] = lambda model: model
+    network: Callable[[nn.Module], nn.Module] = lambda model: model
 
 
 def run_training(
@@ -61,8 +62,12 @@ def run_training(
         seed: training seed.
         task_keys: the task's settings that this model depends on.
         build: makes the objective from the prepared data, on the device.
+
+    Raises:
+        UserError: the data is missing, a compiler is asked for but missing, or training diverges.
     """
     settings, name = params[stage], stage.removeprefix("train_")
+    check_compiler(stage, settings, device_type(params["run"]["device"]))
     dataset = PreparedDataset.load(Path("data/processed") / task)
     task_settings = {key: params["tasks"][task][key] for key in task_keys}
     run_seed = derive_seed(stage, seed)
@@ -86,7 +91,7 @@ def run_training(
         with _dvclive(curves) as log:
             result = train(
                 objective.model,
-                objective.loss,
+                accelerated_loss(objective.loss, objective.network(objective.model), settings, device),
                 settings,
                 run_seed,
                 checkpoint,
@@ -102,7 +107,7 @@ def run_training(
             "threads": torch.get_num_threads(),
         }
     with atomic_directory(Path("results/runs") / task / f"seed{seed}" / name) as directory:
-        network = objective.saved(result.model)
+        network = objective.network(result.model)
         save_file(
             {key: value.contiguous() for key, value in network.state_dict().items()},
             directory / "model.safetensors",
