@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from trajectory_diffuser.common.device import computing_device, device_name, device_type
+from trajectory_diffuser.common.device import check_compiler, computing_device, device_name, device_type
 from trajectory_diffuser.common.files import atomic_directory, write_json
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.common.versions import code_commit, library_versions
@@ -15,14 +15,14 @@ from trajectory_diffuser.evaluation.cell import load_models, make_planner
 from trajectory_diffuser.evaluation.cost_model import fit_cost_model, predict_seconds
 from trajectory_diffuser.evaluation.latency import SteadyState, measure
 from trajectory_diffuser.evaluation.sweep import sweep
-from trajectory_diffuser.planning.acceleration import accelerate, check_acceleration
+from trajectory_diffuser.planning.acceleration import accelerate
 from trajectory_diffuser.planning.planner import Planner
 
 
 def main(params: dict[str, Any], task: str) -> None:
     """Write results/runs/{task}/latency/ with the models of the first seed."""
     settings, seed = params["measure_latency"], params["run"]["seeds"][0]
-    check_acceleration(params["planning"], device_type(params["run"]["device"]))
+    check_compiler("planning", params["planning"], device_type(params["run"]["device"]))
     dataset = PreparedDataset.load(f"data/processed/{task}")
     target = params["tasks"][task]["target_return"]
     rows = []

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
@@ -24,12 +25,12 @@ def device_type(requested: str) -> str:
     return requested
 
 
-def require_compiler(key: str, device: str) -> None:
-    """Raise `UserError` about `key` where torch.compile is asked for on a CPU without a C++ compiler."""
+def check_compiler(section: str, settings: dict[str, Any], device: str) -> None:
+    """Raise `UserError` where a section's `compile` is set, but a CPU's code cannot be compiled here."""
     compiler = os.environ.get("CXX", "g++")
-    if device == "cpu" and shutil.which(compiler) is None:
+    if settings["compile"] and device == "cpu" and shutil.which(compiler) is None:
         raise UserError(
-            f"{key}: true needs a C++ compiler, but there is no {compiler}; "
+            f"params.yaml: {section}.compile: true needs a C++ compiler, but there is no {compiler}; "
             "install g++, name another in CXX, or use false"
         )
 

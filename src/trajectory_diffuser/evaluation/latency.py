@@ -12,7 +12,6 @@ from torch.profiler import ProfilerActivity, profile
 from trajectory_diffuser.evaluation.network_cost import network_cost, record_calls, repeat_calls
 from trajectory_diffuser.planning.planner import Planner
 
-
 # The profiler, which counts the memory, reports on standard error that there is no GPU.
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 

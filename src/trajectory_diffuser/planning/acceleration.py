@@ -5,14 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from trajectory_diffuser.common.device import require_compiler
 from trajectory_diffuser.planning.models import PlanningModels
-
-
-def check_acceleration(settings: dict[str, Any], device_type: str) -> None:
-    """Raise `UserError` where `planning.compile` is set but the device's code cannot be compiled here."""
-    if settings["compile"]:
-        require_compiler("params.yaml: planning.compile", device_type)
 
 
 def accelerate(models: PlanningModels, settings: dict[str, Any], device: torch.device) -> None:

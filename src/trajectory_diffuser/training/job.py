@@ -16,12 +16,12 @@ from dvclive import Live
 from safetensors.torch import save_file
 from torch import nn
 
-from trajectory_diffuser.common.device import computing_device, device_type
+from trajectory_diffuser.common.device import check_compiler, computing_device, device_type
 from trajectory_diffuser.common.files import atomic_directory, write_json
 from trajectory_diffuser.common.seeding import derive_seed
 from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.datasets.windows import PreparedDataset
-from trajectory_diffuser.training.acceleration import accelerated_loss, check_compiler
+from trajectory_diffuser.training.acceleration import accelerated_loss
 from trajectory_diffuser.training.checkpoint import ROOT, Checkpoint
 from trajectory_diffuser.training.loop import CurveRow, Loss, TrainingResult, train
 
