@@ -1,5 +1,6 @@
 """Evaluate one planner in closed loop on one task with the models of one seed."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -28,13 +29,15 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     environment_seeds = settings["first_environment_seed"] + episodes
     with computing_device(params["run"]["device"], settings["threads"]) as device:
         models = load_models(task, seed, device)
-        agent = Planner(
-            make_planner(params, task, seed, planner, models, device), task_settings["target_return"], device
-        )
+        planners = [
+            make_planner(params, task, seed, planner, models, device, group)
+            for group in range(math.ceil(len(episodes) / settings["batch_size"]))
+        ]
         rollout = run_episodes(
-            agent,
+            [Planner(each, task_settings["target_return"], device) for each in planners],
             task_settings["environment"],
             environment_seeds.tolist(),
+            settings["workers"],
             None if maze is None else Maze.from_json(maze),
             f"{planner} {task} seed {seed}",
         )
@@ -47,8 +50,9 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     table["success"] = "" if rollout.successes is None else rollout.successes.astype(int)
     table["wall_crossing_fraction"] = "" if maze is None else rollout.wall_crossing_fractions
     summary = {"task": task, "seed": seed, "planner": planner, "planner_row": params["planners"][planner]}
-    summary |= {"guidance": agent.planner.settings.guidance, "target_return": task_settings["target_return"]}
-    summary |= {"episodes": len(episodes), "device": device.type, "threads": torch.get_num_threads()}
+    summary |= {"guidance": planners[0].settings.guidance, "target_return": task_settings["target_return"]}
+    summary |= {"episodes": len(episodes), "groups": len(planners), "workers": settings["workers"]}
+    summary |= {"device": device.type, "threads": torch.get_num_threads()}
     summary |= {"versions": library_versions(), "commit": code_commit()}
     summary |= {"planning_seconds_per_step": rollout.planning_seconds / int(rollout.lengths.max())}
     with atomic_directory(run_directory(task, seed) / "evaluation" / planner) as directory:

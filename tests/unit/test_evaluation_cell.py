@@ -12,8 +12,8 @@ PARAMS = {
 CPU = torch.device("cpu")
 
 
-def plan(task, seed, planner):
-    return make_planner(PARAMS, task, seed, planner, make_models(), CPU).plan(*history()).states
+def plan(task, seed, planner, *group):
+    return make_planner(PARAMS, task, seed, planner, make_models(), CPU, *group).plan(*history()).states
 
 
 def test_a_cells_planner_takes_its_guidance_from_the_task():
@@ -21,11 +21,13 @@ def test_a_cells_planner_takes_its_guidance_from_the_task():
     assert make_planner(PARAMS, "t", 0, "b", make_models(), CPU).settings.guidance == ROW["guidance"]
 
 
-def test_noise_depends_on_the_cell_alone():
+def test_noise_depends_on_the_cell_and_the_group_alone():
     first = plan("t", 0, "a")
     assert torch.equal(first, plan("t", 0, "a"))
     assert not torch.equal(first, plan("u", 0, "a"))
     assert not torch.equal(first, plan("t", 1, "a"))
+    assert torch.equal(first, plan("t", 0, "a", 0))
+    assert not torch.equal(first, plan("t", 0, "a", 1))
 
 
 def test_models_lie_under_task_and_seed():

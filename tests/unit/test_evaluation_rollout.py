@@ -4,10 +4,12 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from small_models import stub_planner
+from small_environments import COUNTING
+from small_models import make_planner, stub_planner
 
 from trajectory_diffuser.datasets.normaliser import Normaliser
-from trajectory_diffuser.evaluation.rollout import PLAN_SNAPSHOTS, run_episodes
+from trajectory_diffuser.evaluation.recorder import PLAN_SNAPSHOTS
+from trajectory_diffuser.evaluation.rollout import run_episodes
 from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.trajectory_planner import Plan
 
@@ -33,10 +35,11 @@ def act(states, returns_to_go, previous):
     return Plan(plan, plan + 10, policy(now))
 
 
-def evaluate(seeds=SEEDS, maze=None, planner=act):
+def evaluate(seeds=SEEDS, maze=None, planner=act, groups=1, workers=0):
     stub = stub_planner(planner, state_size=STATE, horizon=HORIZON)
     stub.models.normaliser = NORMALISER
-    return run_episodes(Planner(stub, 100.0, torch.device("cpu")), HOPPER, seeds, maze, "test")
+    agents = [Planner(stub, 100.0, torch.device("cpu")) for _ in range(groups)]
+    return run_episodes(agents, HOPPER, seeds, workers, maze, "test")
 
 
 def by_hand(seed):
@@ -55,9 +58,9 @@ def by_hand(seed):
     return np.array(rewards), np.stack(observations)
 
 
-@pytest.fixture(scope="module")
-def rollout():
-    return evaluate()
+@pytest.fixture(scope="module", params=[1, 2])
+def rollout(request):
+    return evaluate(groups=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +73,36 @@ def test_episodes_side_by_side_are_the_episodes_one_by_one(rollout, expected):
     np.testing.assert_allclose(rollout.returns, [rewards.sum() for rewards, _ in expected], rtol=1e-6)
     assert len(set(rollout.lengths)) > 2  # some end earlier than others: that is what could go wrong
     assert max(rollout.lengths) == HOPPER["max_episode_steps"]
+
+
+@pytest.fixture(scope="module")
+def planned():
+    """Episodes in two groups, by real networks with noise: a function of the number of workers."""
+
+    def run(workers):
+        agents = [Planner(make_planner(seed=seed), 5.0, torch.device("cpu")) for seed in range(2)]
+        return run_episodes(agents, COUNTING, SEEDS, workers, None, "test")
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def in_process(planned):
+    return planned(0)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_outcomes_are_the_same_bit_for_bit_for_any_number_of_workers(planned, in_process, workers):
+    rollout = planned(workers)
+    for name in ("returns", "lengths", "successes"):
+        np.testing.assert_array_equal(getattr(rollout, name), getattr(in_process, name))
+    for name, recorded in in_process.plans.items():
+        np.testing.assert_array_equal(rollout.plans[name], recorded)
+
+
+def test_groups_that_end_at_different_times_keep_their_episodes_apart(in_process):
+    assert in_process.lengths.tolist() == [3 + seed % 3 for seed in SEEDS]
+    assert in_process.successes.tolist() == [seed % 2 == 0 for seed in SEEDS]
 
 
 def test_each_episode_goes_on_with_what_is_left_of_its_own_return(expected):

@@ -17,13 +17,19 @@ def run_directory(task: str, seed: int) -> Path:
 
 
 def make_planner(
-    params: dict[str, Any], task: str, seed: int, planner: str, models: PlanningModels, device: torch.device
+    params: dict[str, Any],
+    task: str,
+    seed: int,
+    planner: str,
+    models: PlanningModels,
+    device: torch.device,
+    group: int = 0,
 ) -> TrajectoryPlanner:
-    """The planner of a row of the parameters, with noise that depends on the cell alone."""
+    """The planner of a row of the parameters, with noise that depends on the cell and the group alone."""
     settings = PlannerSettings.from_row(
         params["planners"][planner], params["tasks"][task]["guidance"], models.diffusion.diffusion_steps
     )
-    generator = torch.Generator(device).manual_seed(derive_seed("planner", task, seed, planner))
+    generator = torch.Generator(device).manual_seed(derive_seed("planner", task, seed, planner) + group)
     return TrajectoryPlanner(models, settings, generator)
 
 

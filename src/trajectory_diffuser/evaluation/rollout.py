@@ -1,19 +1,22 @@
-"""Closed-loop evaluation: the planner acts in real environments, all episodes of a cell at once."""
+"""Closed-loop evaluation: the planner acts in real environments, many episodes at once."""
 
 import sys
 import time
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Generator
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
+from gymnasium.spaces import Box
 from tqdm import tqdm
 
-from trajectory_diffuser.datasets.environments import make_vector_environment
+from trajectory_diffuser.datasets.environments import make_environment
 from trajectory_diffuser.datasets.maze import Maze
+from trajectory_diffuser.evaluation.recorder import Recorder
+from trajectory_diffuser.evaluation.stepping import Group, Pending, Step, environment_groups
 from trajectory_diffuser.planning.planner import Planner
-
-PLAN_SNAPSHOTS = 24
 
 
 @dataclass
@@ -39,61 +42,120 @@ class Rollout:
 
 
 def run_episodes(
-    agent: Planner, environment: dict[str, Any], seeds: list[int], maze: Maze | None, title: str
+    agents: list[Planner],
+    environment: dict[str, Any],
+    seeds: list[int],
+    workers: int,
+    maze: Maze | None,
+    title: str,
 ) -> Rollout:
-    """Run one episode per seed, side by side, each until it ends.
+    """Run one episode per seed, each until it ends, in as many groups as there are agents.
+
+    The agents plan in turn; in the meantime the other groups' environments step, if workers step them. What
+    happens in an episode does not depend on the number of workers.
 
     Args:
-        agent: fresh agent.
+        agents: fresh agents, at most one per seed; each has an equal share of the episodes, side by side.
         environment: the task's `environment` entry.
         seeds: reset seed of each episode.
+        workers: processes that step the environments; 0: this one does.
         maze: walls, to count plan segments that cross them; None for tasks without.
         title: what the progress bar calls it.
     """
-    environments = make_vector_environment(environment, len(seeds))
-    low, high = environments.single_action_space.low, environments.single_action_space.high
-    observations, _ = environments.reset(seed=seeds)
-    running = np.arange(len(seeds))  # indices of the episodes that go on
-    returns, lengths = np.zeros(len(seeds)), np.zeros(len(seeds), int)
-    crossed, segments = np.zeros(len(seeds)), np.zeros(len(seeds))
-    successes: np.ndarray | None = None
-    recorder = _Recorder(agent)
-    rewards: np.ndarray | None = None
-    planning_seconds = 0.0
+    with closing(make_environment(environment)) as one:
+        bounds = one.action_space
+    episodes = np.array_split(np.arange(len(seeds)), len(agents))
+    tally, recorder = _Tally(len(seeds)), Recorder(agents[0])
     interval = 0.5 if sys.stderr.isatty() else 15
-    with tqdm(
-        total=environment["max_episode_steps"], desc=title, unit="step", mininterval=interval
-    ) as progress:
-        while len(running):
-            started = time.perf_counter()
-            actions = agent.act(observations[running], rewards)
-            planning_seconds += time.perf_counter() - started
-            if 0 in running:
-                recorder.record(observations[0])
-            if maze is not None:
-                crossings = _wall_crossings(agent, maze)  # [running, H - 1]
-                crossed[running] += crossings.sum(axis=1)
-                segments[running] += crossings.shape[1]
-            # Episodes that are over stand in the vector until the others end; nothing is read from them.
-            everyone = np.zeros((len(seeds), *environments.single_action_space.shape), np.float32)
-            everyone[running] = np.clip(actions, low, high)
-            observations, reward, terminated, truncated, info = environments.step(everyone)
-            returns[running] += reward[running]
-            if "success" in info:
-                successes = np.zeros(len(seeds), bool) if successes is None else successes
-                successes[running] |= info["success"][running].astype(bool)
-            lengths[running] += 1
-            if 0 in running and (terminated[0] or truncated[0]):
-                recorder.finish(observations[0])
-            going_on = ~(terminated | truncated)[running]
-            agent.keep(going_on)
-            running = running[going_on]
-            rewards = reward[running]
-            progress.update()
-            progress.set_postfix(running=len(running), mean_return=f"{returns.mean():.1f}", refresh=False)
-    environments.close()
-    fractions = None if maze is None else crossed / segments
-    return Rollout(returns, lengths, successes, fractions, recorder.plans(), planning_seconds)
+    with (
+        environment_groups(environment, np.array_split(seeds, len(agents)), workers) as groups,
+        tqdm(
+            total=environment["max_episode_steps"], desc=title, unit="step", mininterval=interval
+        ) as progress,
+    ):
+        runs = [
+            _run_group(agent, group, bounds, tally, indices, maze, None if number else recorder)
+            for number, (agent, group, indices) in enumerate(zip(agents, groups, episodes, strict=True))
+        ]
+        waiting = deque((run, next(run)) for run in runs)
+        while waiting:
+            run, answer = waiting.popleft()
+            with suppress(StopIteration):
+                waiting.append((run, run.send(answer.result())))
+            progress.update(tally.lengths.max() - progress.n)
+            postfix = {"running": tally.running.sum(), "mean_return": f"{tally.returns.mean():.1f}"}
+            progress.set_postfix(postfix, refresh=False)
+    return Rollout(
+        tally.returns,
+        tally.lengths,
+        None if np.isnan(tally.successes).all() else tally.successes > 0,  # NaN is not
+        None if maze is None else tally.crossed / tally.segments,
+        recorder.plans(),
+        tally.planning_seconds,
+    )
+
+
+class _Tally:
+    """What has happened so far in each of N episodes."""
+
+    def __init__(self, count: int) -> None:
+        self.running = np.ones(count, bool)
+        self.returns, self.lengths = np.zeros(count), np.zeros(count, int)
+        self.successes = np.full(count, np.nan)  # NaN: not reported
+        self.crossed, self.segments = np.zeros(count), np.zeros(count)
+        self.planning_seconds = 0.0
+
+
+def _run_group(
+    agent: Planner,
+    group: Group,
+    bounds: Box,
+    tally: _Tally,
+    episodes: np.ndarray,
+    maze: Maze | None,
+    recorder: Recorder | None,
+) -> Generator[Pending, Any, None]:
+    """Run a group of episodes; yields what it has to wait for and is sent the answer.
+
+    Args:
+        agent: the group's.
+        group: its environments.
+        bounds: of an action.
+        tally: of all episodes.
+        episodes: which of them are the group's [n].
+        maze: see `run_episodes`.
+        recorder: of the group's first episode.
+    """
+    observations = yield group.reset()
+    rewards: np.ndarray | None = None
+    running = np.arange(len(episodes))  # of the group's episodes those that go on
+    while len(running):
+        now = episodes[running]
+        started = time.perf_counter()
+        actions = agent.act(observations[running], rewards)
+        tally.planning_seconds += time.perf_counter() - started
+        # Episodes that are over stand in the group until the others end; nothing is read from them.
+        everyone = np.zeros((len(episodes), *bounds.shape), np.float32)
+        everyone[running] = np.clip(actions, bounds.low, bounds.high)
+        answer = group.step(everyone)
+        if recorder is not None and 0 in running:
+            recorder.record(observations[0])
+        if maze is not None:
+            crossings = _wall_crossings(agent, maze)  # [running, H - 1]
+            tally.crossed[now] += crossings.sum(axis=1)
+            tally.segments[now] += crossings.shape[1]
+        step: Step = yield answer
+        observations, over = step.observations, step.terminated | step.truncated
+        tally.returns[now] += step.rewards[running]
+        tally.successes[now] = np.fmax(tally.successes[now], step.successes[running])
+        tally.lengths[now] += 1
+        if recorder is not None and 0 in running and over[0]:
+            recorder.finish(observations[0])
+        going_on = ~over[running]
+        agent.keep(going_on)
+        tally.running[now] = going_on
+        running = running[going_on]
+        rewards = step.rewards[running]
 
 
 def _wall_crossings(agent: Planner, maze: Maze) -> np.ndarray:
@@ -101,34 +163,3 @@ def _wall_crossings(agent: Planner, maze: Maze) -> np.ndarray:
     states = agent.planner.models.normaliser.unnormalise(agent.last_plan.states).cpu().numpy()
     positions = states[..., :2]  # [N, H, 2]
     return maze.crosses_wall(positions[:, :-1], positions[:, 1:])
-
-
-@dataclass
-class _Recorder:
-    """Keeps the plans and the path of the first episode for the report's pictures."""
-
-    agent: Planner
-    drafts: list[torch.Tensor] = field(default_factory=list)
-    refined: list[torch.Tensor] = field(default_factory=list)
-    executed: list[np.ndarray] = field(default_factory=list)
-
-    def record(self, observation: np.ndarray) -> None:
-        plan = self.agent.last_plan
-        assert plan is not None
-        missing = torch.full_like(plan.states[0], torch.nan)
-        self.drafts.append(missing if plan.draft is None else plan.draft[0])
-        self.refined.append(plan.states[0])
-        self.executed.append(observation.copy())
-
-    def finish(self, observation: np.ndarray) -> None:
-        self.executed.append(observation.copy())
-
-    def plans(self) -> dict[str, np.ndarray]:
-        steps = np.unique(np.linspace(0, len(self.refined) - 1, PLAN_SNAPSHOTS).round().astype(int))
-        normaliser = self.agent.planner.models.normaliser
-        chosen = {"draft": self.drafts, "plan": self.refined}
-        raw = {
-            name: normaliser.unnormalise(torch.stack([plans[step] for step in steps])).cpu().numpy()
-            for name, plans in chosen.items()
-        }
-        return {"steps": steps, **raw, "executed": np.stack(self.executed).astype(np.float32)}

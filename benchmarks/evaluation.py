@@ -1,0 +1,172 @@
+"""How long an evaluation takes per environment step: `python benchmarks/evaluation.py`.
+
+Untrained networks of the sizes of params.yaml act as the planner `trajectory_diffuser` does: one episode
+after another, all at once, and half of them at once while workers step the other half's environments. Each
+time is the median over rounds in which all ways take turns, without each episode's first step. Stepping is
+timed alone, too, so that the sum of planning and stepping can be compared with the slower of the two.
+The goal on two cores: all at once at least twice as fast as one after another.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+
+import numpy as np
+import torch
+
+from trajectory_diffuser.common.device import computing_device, device_name
+from trajectory_diffuser.common.params import load_params
+from trajectory_diffuser.common.versions import code_commit, library_versions
+from trajectory_diffuser.datasets.environments import make_environment
+from trajectory_diffuser.datasets.normaliser import Normaliser
+from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
+from trajectory_diffuser.evaluation.cell import make_planner
+from trajectory_diffuser.evaluation.rollout import run_episodes
+from trajectory_diffuser.evaluation.stepping import environment_groups
+from trajectory_diffuser.models.causal_transformer import CausalTransformer
+from trajectory_diffuser.models.mlp import InverseDynamics, Value
+from trajectory_diffuser.models.temporal_unet import TemporalUNet
+from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.planning.planner import Planner
+
+TASK, PLANNER = "hopper-medium-expert", "trajectory_diffuser"
+# From fast to slow; none of them ends an episode early under an untrained planner.
+ENVIRONMENTS = {
+    "Hopper-v5": {"arguments": {"terminate_when_unhealthy": False}, "observation_keys": None},
+    "AdroitHandDoor-v1": {"arguments": {}, "observation_keys": None},
+    "FrankaKitchen-v1": {"arguments": {}, "observation_keys": ["observation"]},
+}
+
+
+def main() -> None:
+    """Print a row per environment and way of running its episodes."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    fast = list(ENVIRONMENTS)[:2]
+    parser.add_argument("--environments", nargs="+", choices=list(ENVIRONMENTS), default=fast)
+    parser.add_argument("--episodes", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=20, help="of an episode")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    params, episodes = load_params(), arguments.episodes
+    half = -(-episodes // 2)
+    ways = [(1, 0), (episodes, 0), (episodes, 2), (half, 0), (half, 1), (half, 2)]  # at once, workers
+    with computing_device(params["run"]["device"], params["evaluate"]["threads"]) as device:
+        print(f"{device_name(device)}, threads {torch.get_num_threads()}, commit {code_commit()}")
+        print(", ".join(f"{name} {version}" for name, version in library_versions().items()))
+        print(f"{episodes} episodes of {arguments.steps} steps, median of {arguments.rounds} rounds\n")
+        print("milliseconds per environment step")
+        print(f"{'':18} {'at once':>7} {'workers':>7} {'total':>8} {'planning':>8} {'speed-up':>8}")
+        for name in arguments.environments:
+            environment = {"id": name, "max_episode_steps": arguments.steps} | ENVIRONMENTS[name]
+            models = untrained_models(params, environment, device)
+            stepping, rounds = [], []
+            for _ in range(arguments.rounds):
+                stepping.append(step_alone(environment, episodes))
+                rounds.append([evaluate(params, models, device, environment, episodes, *way) for way in ways])
+            medians = 1000 * np.median(rounds, axis=0)  # [ways, 2]
+            for way, (total, planning) in zip(ways, medians, strict=True):
+                speed_up = medians[0, 0] / total
+                print(f"{name:18} {way[0]:7} {way[1]:7} {total:8.3f} {planning:8.3f} {speed_up:8.2f}")
+            print(f"{name:18} {'stepping alone':15} {1000 * np.median(stepping):8.3f}", flush=True)
+
+
+class TimedPlanner(Planner):
+    """Times what comes after the first step: environments are made and caches are cold before."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.first_step_ended: float | None = None
+        self.planning_seconds = 0.0
+
+    def act(self, *arguments: Any) -> np.ndarray:
+        """As any planner's."""
+        started = time.perf_counter()
+        action = super().act(*arguments)
+        if self.first_step_ended is not None:
+            self.planning_seconds += time.perf_counter() - started
+        return action
+
+    def keep(self, running: np.ndarray) -> None:
+        """As any planner's; it is called when a step has been taken."""
+        super().keep(running)
+        self.last_step_ended = time.perf_counter()
+        self.first_step_ended = self.first_step_ended or self.last_step_ended
+
+
+def evaluate(
+    params: dict[str, Any],
+    models: PlanningModels,
+    device: torch.device,
+    environment: dict[str, Any],
+    episodes: int,
+    at_once: int,
+    workers: int,
+) -> tuple[float, float]:
+    """Seconds per environment step, and those of them that went into planning."""
+    groups = -(-episodes // at_once)
+    planners = [make_planner(params, TASK, 0, PLANNER, models, device, group) for group in range(groups)]
+    agents = [TimedPlanner(planner, params["tasks"][TASK]["target_return"], device) for planner in planners]
+    # One after another are evaluations of one episode each, not groups, which would take turns.
+    together = [[agent] for agent in agents] if at_once == 1 else [agents]
+    seconds, planning, steps = 0.0, 0.0, 0
+    for index, part in enumerate(together):
+        seeds = list(range(index, index + episodes // len(together)))
+        run_episodes(part, environment, seeds, workers, None, f"{at_once} at once, {workers} workers")
+        # Groups take turns: in between every group makes all its plans but the first.
+        seconds += part[-1].last_step_ended - part[0].first_step_ended
+        planning += sum(agent.planning_seconds for agent in part)
+        steps += len(seeds) * (environment["max_episode_steps"] - 1)
+    return seconds / steps, planning / steps
+
+
+def step_alone(environment: dict[str, Any], count: int) -> float:
+    """Seconds per environment step, side by side in this process, with random actions."""
+    generator, steps = np.random.default_rng(0), environment["max_episode_steps"] - 1
+    space = make_environment(environment).action_space
+    actions = generator.uniform(space.low, space.high, (steps, count, *space.shape)).astype(np.float32)
+    with environment_groups(environment, [np.arange(count)], workers=0) as (group,):
+        group.reset().result()
+        started = time.perf_counter()
+        for action in actions:
+            group.step(action).result()
+        return (time.perf_counter() - started) / (count * steps)
+
+
+def untrained_models(
+    params: dict[str, Any], environment: dict[str, Any], device: torch.device
+) -> PlanningModels:
+    """Networks of the sizes in the parameters, for the environment's observations and actions."""
+    torch.manual_seed(0)
+    one = make_environment(environment)
+    state, action = one.observation_space.shape[0], one.action_space.shape[0]
+    ones = np.ones(state, np.float32)
+    normaliser = Normaliser(mean=0 * ones, std=ones, minimum=-9 * ones, maximum=9 * ones)
+    task, draft, chain = params["tasks"][TASK], params["train_transformer"], params["train_diffusion"]
+    mlps = {
+        name: [params[f"train_{name}"][key] for key in ("width", "layers")]
+        for name in ("inverse_dynamics", "value")
+    }
+    sizes = [draft[key] for key in ("width", "layers", "heads", "dropout")]
+    networks = {
+        "transformer": CausalTransformer(state, task["history"] + task["horizon"], *sizes),
+        "diffusion": TrajectoryDiffusion(
+            TemporalUNet(state, chain["base_width"], chain["channel_multipliers"]),
+            normaliser,
+            *(chain[key] for key in ("schedule", "diffusion_steps", "prediction")),
+        ),
+        "inverse_dynamics": InverseDynamics(state, action, *mlps["inverse_dynamics"]),
+        "value": Value(state, action, *mlps["value"]),
+    }
+    networks = {name: network.to(device).eval().requires_grad_(False) for name, network in networks.items()}
+    units = {key: task[key] for key in ("horizon", "history", "return_scale")}
+    return PlanningModels(**networks, normaliser=normaliser, **units)
+
+
+if __name__ == "__main__":
+    main()
