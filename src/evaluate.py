@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from trajectory_diffuser.common.device import computing_device
+from trajectory_diffuser.common.device import check_compiler, computing_device, device_type
 from trajectory_diffuser.common.files import atomic_directory, write_json
 from trajectory_diffuser.common.params import planner_episodes
 from trajectory_diffuser.common.stage import run_stage
@@ -23,12 +23,13 @@ from trajectory_diffuser.planning.planner import Planner
 def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     """Write results/runs/{task}/seed{seed}/evaluation/{planner}/."""
     settings, task_settings = params["evaluate"], params["tasks"][task]
+    check_compiler("planning", params["planning"], device_type(params["run"]["device"]))
     dataset = PreparedDataset.load(f"data/processed/{task}")
     maze = dataset.provenance["maze"]
     episodes = np.arange(planner_episodes(params, planner))
     environment_seeds = settings["first_environment_seed"] + episodes
     with computing_device(params["run"]["device"], settings["threads"]) as device:
-        models = load_models(task, seed, device)
+        models = load_models(params, task, seed, device)
         planners = [
             make_planner(params, task, seed, planner, models, device, group)
             for group in range(math.ceil(len(episodes) / settings["batch_size"]))
@@ -52,7 +53,7 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     summary = {"task": task, "seed": seed, "planner": planner, "planner_row": params["planners"][planner]}
     summary |= {"guidance": planners[0].settings.guidance, "target_return": task_settings["target_return"]}
     summary |= {"episodes": len(episodes), "groups": len(planners), "workers": settings["workers"]}
-    summary |= {"device": device.type, "threads": torch.get_num_threads()}
+    summary |= {"device": device.type, "threads": torch.get_num_threads()} | params["planning"]
     summary |= {"versions": library_versions(), "commit": code_commit()}
     summary |= {"planning_seconds_per_step": rollout.planning_seconds / int(rollout.lengths.max())}
     with atomic_directory(run_directory(task, seed) / "evaluation" / planner) as directory:

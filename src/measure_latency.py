@@ -15,7 +15,6 @@ from trajectory_diffuser.evaluation.cell import load_models, make_planner
 from trajectory_diffuser.evaluation.cost_model import fit_cost_model, predict_seconds
 from trajectory_diffuser.evaluation.latency import SteadyState, measure
 from trajectory_diffuser.evaluation.sweep import sweep
-from trajectory_diffuser.planning.acceleration import accelerate
 from trajectory_diffuser.planning.planner import Planner
 
 
@@ -27,8 +26,7 @@ def main(params: dict[str, Any], task: str) -> None:
     target = params["tasks"][task]["target_return"]
     rows = []
     with computing_device(params["run"]["device"], settings["threads"]) as device:
-        models = load_models(task, seed, device)
-        accelerate(models, params["planning"], device)
+        models = load_models(params, task, seed, device)
         longest = max(settings["batches"] + settings["sweep"]["batches"]) + models.history
         observations = np.array(np.resize(dataset.observations, (longest, dataset.observation_size)))
         where = {"device": device.type, "threads": torch.get_num_threads()}

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from trajectory_diffuser.common.seeding import derive_seed
+from trajectory_diffuser.planning.acceleration import accelerate
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.settings import PlannerSettings
 from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner
@@ -33,6 +34,8 @@ def make_planner(
     return TrajectoryPlanner(models, settings, generator)
 
 
-def load_models(task: str, seed: int, device: torch.device) -> PlanningModels:
-    """The four models of a task and seed."""
-    return PlanningModels.load(run_directory(task, seed), device)
+def load_models(params: dict[str, Any], task: str, seed: int, device: torch.device) -> PlanningModels:
+    """The four models of a task and seed, as the section `planning` wants them to run."""
+    models = PlanningModels.load(run_directory(task, seed), device)
+    accelerate(models, params["planning"], device)
+    return models

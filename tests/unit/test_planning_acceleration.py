@@ -1,0 +1,48 @@
+import shutil
+
+import pytest
+import torch
+from small_models import history, make_models, make_planner
+
+from trajectory_diffuser.common.device import check_compiler
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.planning.acceleration import accelerate
+
+CPU = torch.device("cpu")
+PLAIN = {"compile": False, "precision": "float32"}
+
+
+def plans(**settings):
+    """Two plans, the second with the draft of the first carried over, by networks that run as asked for."""
+    models = make_models()
+    accelerate(models, PLAIN | settings, CPU)
+    planner = make_planner(models, guidance=1.5, redraft_every=2)
+    first = planner.plan(*history())
+    return first, planner.plan(*history(seed=1), first)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiles")
+def test_compiled_networks_plan_the_same_but_for_rounding():
+    for ours, theirs in zip(plans(compile=True), plans(), strict=True):
+        torch.testing.assert_close(ours.states, theirs.states, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(ours.action, theirs.action, atol=1e-5, rtol=1e-5)
+
+
+def test_bfloat16_plans_nearly_the_same_in_single_precision():
+    for ours, theirs in zip(plans(precision="bfloat16"), plans(), strict=True):
+        assert ours.states.dtype == torch.float32
+        assert not torch.equal(ours.states, theirs.states)
+        torch.testing.assert_close(ours.states, theirs.states, atol=0.1, rtol=0.1)
+
+
+def test_float32_without_compiling_changes_nothing():
+    for ours, theirs in zip(plans(), plans(), strict=True):
+        assert torch.equal(ours.states, theirs.states)
+
+
+def test_a_missing_compiler_is_named_with_the_key_that_asks_for_it(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    check_compiler("planning", PLAIN, "cpu")
+    check_compiler("planning", {"compile": True}, "cuda")
+    with pytest.raises(UserError, match=r"planning.compile: true needs .* there is no no-such-compiler"):
+        check_compiler("planning", {"compile": True}, "cpu")
