@@ -42,7 +42,7 @@ def matrix_product(rows, inputs, outputs):
 
 def test_operations_are_those_of_the_matrix_products_and_of_attention():
     models, width, heads = make_models(), 16, 2
-    cost = network_cost(record_calls(models, steady(1, models, refine_steps=0).whole_cycle), models)
+    cost = network_cost(record_calls(models, steady(1, models, refine_steps=0).whole_cycle))
     expected = 0
     for index in range(HORIZON - 1):
         tokens, keys = (HISTORY, HISTORY) if index == 0 else (1, HISTORY + index)
@@ -63,7 +63,7 @@ def test_a_second_guidance_branch_doubles_the_denoisers_operations():
     for guidance in (0.0, 1.0, 1.5):
         models = make_models()
         state = steady(1, models, guidance=guidance)
-        costs[guidance] = network_cost(record_calls(models, state.whole_cycle), models).flops["denoiser"]
+        costs[guidance] = network_cost(record_calls(models, state.whole_cycle)).flops["denoiser"]
     assert costs[0.0] == costs[1.0]
     assert costs[1.5] == 2 * costs[1.0]
 
@@ -72,7 +72,7 @@ def test_repeated_calls_are_the_same_calls_and_leave_no_hook_behind():
     models = make_models()
     state = steady(models=models, guidance=1.5, redraft_every=2)
     calls = record_calls(models, state.whole_cycle)
-    again = record_calls(models, lambda: repeat_calls(calls, models))
+    again = record_calls(models, lambda: repeat_calls(calls))
     assert [(call.name, call.past) for call in again] == [(call.name, call.past) for call in calls]
     for network in (models.transformer, models.diffusion.network, models.inverse_dynamics):
         assert not network._forward_pre_hooks

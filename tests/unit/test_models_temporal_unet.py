@@ -70,10 +70,11 @@ def test_information_travels_both_ways_in_time():
         assert (predict(network, moved, step, returns, everyone) - before)[:, elsewhere].abs().max() > 1e-7
 
 
-def test_the_matrix_product_is_a_convolution_along_time():
+@pytest.mark.parametrize("horizon", [1, 2, 3, 6])
+def test_the_matrix_product_is_a_convolution_along_time(horizon):
     torch.manual_seed(0)
     layer = TemporalConvolution(3, 4)
-    x = torch.randn(2, 6, 3)
-    weight = layer.linear.weight.unflatten(1, (5, 3)).permute(0, 2, 1)  # [out, in, kernel]
-    expected = F.conv1d(x.transpose(1, 2), weight, layer.linear.bias, padding=2).transpose(1, 2)
+    x = torch.randn(2, horizon, 3)
+    weight = layer.weight.unflatten(1, (5, 3)).permute(0, 2, 1)  # [out, in, kernel]
+    expected = F.conv1d(x.transpose(1, 2), weight, layer.bias, padding=2).transpose(1, 2)
     torch.testing.assert_close(layer(x), expected, atol=1e-6, rtol=1e-5)

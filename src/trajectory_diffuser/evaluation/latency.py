@@ -79,8 +79,7 @@ def measure(
     for round_ in range(warmup + repetitions):
         for name, state in agents.items():
             decisions = [_seconds(state.decide, device) for _ in range(state.cycle)]
-            models = state.agent.planner.models
-            again, _ = _seconds(lambda name=name, models=models: repeat_calls(calls[name], models), device)
+            again, _ = _seconds(lambda name=name: repeat_calls(calls[name]), device)
             if round_ >= warmup:
                 plans[name] += [seconds for seconds, planned in decisions if planned]
                 cycles[name].append(sum(seconds for seconds, _ in decisions))
@@ -90,7 +89,7 @@ def measure(
         per_cycle = state.agent.planner.settings.redraft_every  # plans
         p50, p95 = np.quantile(plans[name], [0.5, 0.95])
         cycle = float(np.median(cycles[name]))
-        cost = network_cost(calls[name], state.agent.planner.models)
+        cost = network_cost(calls[name])
         rows[name] = {
             "p50_seconds": p50,
             "p95_seconds": p95,

@@ -63,13 +63,12 @@ def record_calls(models: PlanningModels, decide: Callable[[], object]) -> list[N
 
 
 @torch.inference_mode()
-def repeat_calls(calls: list[NetworkCall], models: PlanningModels) -> None:
+def repeat_calls(calls: list[NetworkCall]) -> None:
     """Make the same forward passes again and do nothing else: the time that no planner can do without."""
-    with models.autocast:
-        for call in calls:
-            if call.past is not None:
-                _cache(call.arguments).length = call.past
-            call.network(*call.arguments)
+    for call in calls:
+        if call.past is not None:
+            _cache(call.arguments).length = call.past
+        call.network(*call.arguments)
 
 
 def _cache(arguments: tuple[Any, ...]) -> KeyValueCache | None:
@@ -77,7 +76,7 @@ def _cache(arguments: tuple[Any, ...]) -> KeyValueCache | None:
 
 
 @torch.inference_mode()
-def network_cost(calls: list[NetworkCall], models: PlanningModels) -> NetworkCost:
+def network_cost(calls: list[NetworkCall]) -> NetworkCost:
     """Count forward passes and operations."""
     passes: dict[str, int] = {}
     flops: dict[str, int] = {}
@@ -85,7 +84,7 @@ def network_cost(calls: list[NetworkCall], models: PlanningModels) -> NetworkCos
         network = "denoiser" if call.name == "condition" else call.name
         counter = FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION)
         with torch.compiler.set_stance("force_eager"), counter:
-            repeat_calls([call], models)
+            repeat_calls([call])
         passes[network] = passes.get(network, 0) + (call.name != "condition")
         flops[network] = flops.get(network, 0) + counter.get_total_flops()
     return NetworkCost(passes, flops)

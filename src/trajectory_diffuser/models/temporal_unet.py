@@ -16,20 +16,25 @@ from trajectory_diffuser.models.embeddings import sinusoidal_embedding
 KERNEL = 5
 
 
-class TemporalConvolution(nn.Module):
+class TemporalConvolution(nn.Linear):
     """A convolution along time with kernel 5 and zero padding, as one matrix product."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(KERNEL * channels_in, channels_out)
+        super().__init__(KERNEL * channels_in, channels_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, H, in] -> [B, H, out]."""
         batch, horizon, channels = x.shape
-        padded = F.pad(x, (0, 0, KERNEL // 2, KERNEL // 2))  # [B, H + 4, in]
+        reach = min(KERNEL // 2, horizon - 1)  # beyond it a short sequence has nothing but padding
+        size = (2 * reach + 1) * channels
+        padded = F.pad(x, (0, 0, reach, reach))  # [B, H + 4, in]
         # Five neighbouring steps lie side by side in memory: a window is a view.
-        windows = padded.view(batch, -1).unfold(1, KERNEL * channels, channels)  # [B, H, 5 in]
-        return self.linear(windows.reshape(batch * horizon, -1)).view(batch, horizon, -1)
+        windows = padded.view(batch, -1).unfold(1, size, channels)  # [B, H, 5 in]
+        weight = self.weight  # [out, 5 in]
+        if reach < KERNEL // 2:
+            weight = weight.narrow(1, (KERNEL // 2 - reach) * channels, size)
+        rows = windows.reshape(batch * horizon, size)
+        return F.linear(rows, weight, self.bias).view(batch, horizon, -1)
 
 
 class ResidualBlock(nn.Module):

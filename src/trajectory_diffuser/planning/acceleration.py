@@ -13,15 +13,15 @@ def accelerate(models: PlanningModels, settings: dict[str, Any], device: torch.d
 
     Compiled networks give equal results to about 1e-5; each new batch size is compiled when it first comes.
     """
-    networks = (models.transformer, models.diffusion.network)
+    denoiser = models.diffusion.network
     if settings["precision"] == "bfloat16":
-        models.autocast = torch.autocast(device.type, torch.bfloat16)
-        for network in networks:  # once, instead of at every call
-            for layer in network.modules():
+        for network in (models.transformer, denoiser, denoiser.condition):
+            network.forward = torch.autocast(device.type, torch.bfloat16)(network.forward)
+            for layer in network.modules():  # once, instead of at every call
                 if isinstance(layer, nn.Linear):
                     layer.to(torch.bfloat16)
     if settings["compile"]:
         # On a CPU, calling the kernels from C++ halves the time of networks as small as these.
         options = {"cpp_wrapper": True} if device.type == "cpu" else None
-        for network in networks:
+        for network in (models.transformer, denoiser):
             network.compile(options=options)

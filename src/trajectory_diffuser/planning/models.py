@@ -1,7 +1,6 @@
 """The trained networks of one run, loaded together and checked to fit together."""
 
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,7 @@ from trajectory_diffuser.models.temporal_unet import TemporalUNet
 
 @dataclass
 class PlanningModels:
-    """Everything a planner needs: four networks, and the units that they were trained in.
-
-    `autocast` is the context in which they run, see `planning.acceleration`.
-    """
+    """Everything a planner needs: four networks, and the units that they were trained in."""
 
     transformer: CausalTransformer
     diffusion: TrajectoryDiffusion
@@ -34,7 +30,6 @@ class PlanningModels:
     horizon: int
     history: int
     return_scale: float
-    autocast: AbstractContextManager[Any] = field(default_factory=nullcontext)
 
     @classmethod
     def load(cls, run_directory: Path, device: torch.device) -> "PlanningModels":

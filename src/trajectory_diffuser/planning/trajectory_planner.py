@@ -66,10 +66,6 @@ class TrajectoryPlanner:
                 carried over.
             moved: steps taken since `previous`, less than the horizon.
         """
-        with self.models.autocast:
-            return self._plan(states, returns_to_go, previous, moved)
-
-    def _plan(self, states: Tensor, returns_to_go: Tensor, previous: Plan | None, moved: int) -> Plan:
         settings = self.settings
         draft, draft_returns, age = self._draft(states, returns_to_go, previous, moved)
         chain = self.first_chain if draft is None else self.chain
