@@ -9,6 +9,8 @@ import pytest
 from graphs import snakemake_graph
 from project import Project
 
+from trajectory_diffuser.common.params import load_params
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
@@ -55,7 +57,8 @@ def test_a_task_setting_concerns_that_task_only(finished: Project) -> None:
     finished.replace("target_return: ", "target_return: 1")  # of hopper-medium-expert, the first task
     needed = needed_by_snakemake(finished)
     evaluations = {name for name in needed if name.startswith("evaluate@hopper-medium-expert-")}
-    assert len(evaluations) == 2 * 5
+    planners = load_params(finished.folder / "params.yaml")["run"]["planners"]
+    assert len(evaluations) == 2 * len(planners)
     assert needed == evaluations | {"measure_latency@hopper-medium-expert", "make_report"}
     assert changed_for_dvc(finished) == needed
 
@@ -74,7 +77,7 @@ def test_the_report_code_retrains_nothing(finished: Project) -> None:
 
 def test_a_planner_row_concerns_that_planner_only(finished: Project) -> None:
     finished.reset()
-    finished.replace("ddim: {start: noise, refine_steps: 5", "ddim: {start: noise, refine_steps: 6")
+    finished.replace("5, forward_noise: false, sampler: ddim", "6, forward_noise: false, sampler: ddim")
     needed = needed_by_snakemake(finished)
     assert {name.partition("@")[0] for name in needed} == {"evaluate", "measure_latency", "make_report"}
     assert all(name.endswith("-ddim") for name in needed if name.startswith("evaluate"))

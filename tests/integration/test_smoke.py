@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from project import ROOT, Project
 
+from trajectory_diffuser.common.params import load_params
+
 REPORT = Path("results/report")
 
 
@@ -67,7 +69,9 @@ def test_snakemake_makes_the_report(by_snakemake: Project) -> None:
     scores = pd.read_csv(report / "scores.csv")
     latency = pd.read_csv(report / "latency.csv")
     assert set(scores["planner"]) == set(latency["planner"]) == set(metrics["maze-umaze"])
-    assert len(scores) == 5 * 2  # planners, episodes
+    planners = load_params(by_snakemake.folder / "params.yaml")["run"]["planners"]
+    assert set(scores["planner"]) == set(planners)
+    assert len(scores) == len(planners) * 2  # episodes
     assert metrics["plan_speedup"]["maze-umaze"] > 0
     assert not list((by_snakemake.folder / "results").glob("checkpoints/**/*.safetensors"))
     assert run(by_snakemake, "git status --porcelain") == "", "something produced is not ignored by git"
@@ -87,7 +91,7 @@ def test_snakemake_packs_its_own_report(by_snakemake: Project) -> None:
 
 def test_one_changed_planner_is_evaluated_anew(by_snakemake: Project) -> None:
     before = written(by_snakemake)
-    by_snakemake.replace("ddim: {start: noise, refine_steps: 5", "ddim: {start: noise, refine_steps: 4")
+    by_snakemake.replace("5, forward_noise: false, sampler: ddim", "4, forward_noise: false, sampler: ddim")
     run(by_snakemake, "snakemake --cores 2")
     after = written(by_snakemake)
     changed = {path for path in after if after[path] != before[path]}

@@ -36,15 +36,18 @@ class SteadyState:
         ]
         self.step = 0
         self.batch = batch
-        for _ in range(self.cycle * (agent.planner.models.history // self.cycle + 1)):
-            self.decide()
+        for _ in range(agent.planner.models.history - 1):
+            agent.observe(self._next(), 0.0)
+        self.whole_cycle()
 
     def decide(self) -> bool:
         """Take one decision for every environment; whether it took a new plan."""
-        reward = None if self.step == 0 else 0.0
-        self.agent.act(self.observations[self.step % len(self.observations)], reward)
-        self.step += 1
+        self.agent.act(self._next(), 0.0)
         return self.agent.executed == 1
+
+    def _next(self) -> np.ndarray:
+        self.step += 1
+        return self.observations[self.step % len(self.observations)]
 
     def whole_cycle(self) -> None:
         """Take as many decisions as there are in a cycle."""

@@ -90,7 +90,7 @@ class Planner:
         Returns:
             The action [act], or N actions [N, act]; not clipped to the environment's bounds.
         """
-        self._remember(np.atleast_2d(observation), reward)
+        self.observe(observation, reward)
         if self.last_plan is None or self.executed >= self.planner.settings.actions_per_plan:
             action = self._plan().action
         else:
@@ -99,21 +99,14 @@ class Planner:
 
     def plan(self, observation: np.ndarray, reward: np.ndarray | float | None = None) -> np.ndarray:
         """Plan anew and return the whole plan: states [H, obs] or [N, H, obs], the present first."""
-        self._remember(np.atleast_2d(observation), reward)
+        self.observe(observation, reward)
         states = self.planner.models.normaliser.unnormalise(self._plan().states)
         return _unbatched(states.cpu().numpy(), observation)
 
-    def keep(self, running: np.ndarray) -> None:
-        """Forget the environments for which `running` [N] is False: their episodes are over."""
-        kept = torch.as_tensor(running, device=self.device)
-        assert self.states is not None and self.returns_to_go is not None and self.last_plan is not None
-        self.states, self.returns_to_go = self.states[kept], self.returns_to_go[kept]
-        self.last_plan = self.last_plan.keep(kept)
-
-    def _remember(self, observations: np.ndarray, rewards: np.ndarray | float | None) -> None:
-        """Add observations [N, obs] and rewards [N] to the history."""
+    def observe(self, observation: np.ndarray, reward: np.ndarray | float | None = None) -> None:
+        """Remember a step for which somebody else decides; arguments as in `act`."""
         models = self.planner.models
-        observed = torch.as_tensor(observations, dtype=torch.float32, device=self.device)
+        observed = torch.as_tensor(np.atleast_2d(observation), dtype=torch.float32, device=self.device)
         state = models.normaliser.normalise(observed)[:, None]  # [N, 1, state]
         if self.states is None or self.returns_to_go is None:
             target = self.target_return / models.return_scale
@@ -121,11 +114,18 @@ class Planner:
             self.returns_to_go = torch.full(state.shape[:2], target, device=self.device)
         else:
             received = torch.as_tensor(
-                0.0 if rewards is None else rewards, dtype=torch.float32, device=self.device
+                0.0 if reward is None else reward, dtype=torch.float32, device=self.device
             )
             left = self.returns_to_go[:, -1:] - received.reshape(-1, 1) / models.return_scale  # [N, 1]
             self.states = torch.cat([self.states, state], dim=1)[:, -models.history :]
             self.returns_to_go = torch.cat([self.returns_to_go, left], dim=1)[:, -models.history :]
+
+    def keep(self, running: np.ndarray) -> None:
+        """Forget the environments for which `running` [N] is False: their episodes are over."""
+        kept = torch.as_tensor(running, device=self.device)
+        assert self.states is not None and self.returns_to_go is not None and self.last_plan is not None
+        self.states, self.returns_to_go = self.states[kept], self.returns_to_go[kept]
+        self.last_plan = self.last_plan.keep(kept)
 
     def _plan(self) -> Plan:
         """Plan from all that is remembered."""
