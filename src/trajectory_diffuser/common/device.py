@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,30 +51,51 @@ def device_name(device: torch.device) -> str:
 
 @contextmanager
 def computing_device(requested: str, threads: int) -> Iterator[torch.device]:
-    """Set torch's threads (never more than the cores) and yield the device to compute on.
+    """Set torch's threads (never more than the cores) and yield the device to compute on."""
+    with computing_devices(requested, threads, 1) as devices:
+        yield devices[0]
 
-    On a machine with GPUs the job holds one GPU for itself: jobs take the first free one, so that several
-    jobs, from whichever engine, spread over the GPUs and wait when all are taken.
+
+@contextmanager
+def computing_devices(requested: str, threads: int, count: int) -> Iterator[list[torch.device]]:
+    """Set torch's threads (never more than the cores) and yield `count` devices to compute on.
+
+    On a machine with GPUs the job holds its GPUs for itself: jobs take the first free ones, so that several
+    jobs, from whichever engine, spread over the GPUs and wait when too few are left. On a CPU the one device
+    is there `count` times.
+
+    Raises:
+        UserError: more GPUs are wanted than there are.
     """
     torch.set_num_threads(min(threads, available_cores()))
     if device_type(requested) == "cpu":
-        yield torch.device("cpu")
+        yield [torch.device("cpu")] * count
         return
     with ExitStack() as stack:
-        yield torch.device("cuda", _lease_gpu(stack, torch.cuda.device_count()))
+        indices = _lease_gpus(stack, count, torch.cuda.device_count())
+        yield [torch.device("cuda", index) for index in indices]
 
 
-def _lease_gpu(stack: ExitStack, count: int, folder: Path | None = None, poll_seconds: float = 1.0) -> int:
+def _lease_gpus(
+    stack: ExitStack, wanted: int, count: int, folder: Path | None = None, poll_seconds: float = 1.0
+) -> list[int]:
+    """All that are wanted or none at a time, so that two jobs never wait for each other's."""
+    if wanted > count:
+        raise UserError(
+            f"params.yaml: run.processes_per_training: {wanted} is more than the {count} GPU(s) here"
+        )
     folder = folder or Path(tempfile.gettempdir())
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.replace(" ", "").split(",") if visible else [str(index) for index in range(count)]
     while True:
-        for index, name in enumerate(names[:count]):
-            try:
-                stack.enter_context(
-                    FileLock(folder / f"trajectory-diffuser-gpu{name}.lock", timeout=0, mode=0o666)
-                )
-                return index
-            except Timeout:
-                continue
+        with ExitStack() as taken:
+            indices: list[int] = []
+            for index, name in enumerate(names[:count]):
+                lock = FileLock(folder / f"trajectory-diffuser-gpu{name}.lock", timeout=0, mode=0o666)
+                with suppress(Timeout):
+                    taken.enter_context(lock)
+                    indices.append(index)
+                if len(indices) == wanted:
+                    stack.enter_context(taken.pop_all())
+                    return indices
         time.sleep(poll_seconds)

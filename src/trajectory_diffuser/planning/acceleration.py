@@ -21,7 +21,8 @@ def accelerate(models: PlanningModels, settings: dict[str, Any], device: torch.d
                 if isinstance(layer, nn.Linear):
                     layer.to(torch.bfloat16)
     if settings["compile"]:
-        # On a CPU, calling the kernels from C++ halves the time of networks as small as these.
-        options = {"cpp_wrapper": True} if device.type == "cpu" else None
-        for network in (models.transformer, denoiser):
-            network.compile(options=options)
+        # On a CPU, calling the kernels from C++ halves the time of networks as small as these. On a GPU CUDA
+        # graphs do it; the transformer has none, because it writes to the cache that it is given.
+        on_cpu = device.type == "cpu"
+        denoiser.compile(options={"cpp_wrapper": True} if on_cpu else {"triton.cudagraphs": True})
+        models.transformer.compile(options={"cpp_wrapper": True} if on_cpu else None)

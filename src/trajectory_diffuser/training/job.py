@@ -5,7 +5,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from dvclive import Live
 from safetensors.torch import save_file
 from torch import nn
 
-from trajectory_diffuser.common.device import check_compiler, computing_device, device_type
+from trajectory_diffuser.common.device import check_compiler, device_type
 from trajectory_diffuser.common.files import atomic_directory, write_json
 from trajectory_diffuser.common.seeding import derive_seed
 from trajectory_diffuser.common.versions import code_commit, library_versions
@@ -24,6 +24,7 @@ from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.training.acceleration import accelerated_loss
 from trajectory_diffuser.training.checkpoint import ROOT, Checkpoint
 from trajectory_diffuser.training.loop import CurveRow, Loss, TrainingResult, train
+from trajectory_diffuser.training.parallel import rank, sharing, training_devices
 
 
 @dataclass
@@ -71,7 +72,8 @@ def run_training(
     dataset = PreparedDataset.load(Path("data/processed") / task)
     task_settings = {key: params["tasks"][task][key] for key in task_keys}
     run_seed = derive_seed(stage, seed)
-    with computing_device(params["run"]["device"], settings["threads"]) as device:
+    with training_devices(params["run"], settings["threads"]) as devices, sharing(devices):
+        device = devices[0]
         identity = [
             stage,
             task,
@@ -80,6 +82,7 @@ def run_training(
             settings,
             dataset.provenance["content_hash"],
             str(device.type),
+            params["run"]["processes_per_training"],
         ]
         fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
         checkpoint = Checkpoint(ROOT / task / f"seed{seed}" / name, fingerprint)
@@ -88,7 +91,7 @@ def run_training(
         started = time.perf_counter()
         title = f"{name} {task} seed {seed}"
         curves = checkpoint.directory / "dvclive"  # to be watched while training goes on
-        with _dvclive(curves) as log:
+        with _dvclive(curves) if rank() == 0 else nullcontext(lambda row: None) as log:
             result = train(
                 objective.model,
                 accelerated_loss(objective.loss, objective.network(objective.model), settings, device),
@@ -99,12 +102,15 @@ def run_training(
                 objective.validate,
                 title,
             )
+        if rank() > 0:
+            return
         summary = {
             "parameters": sum(parameter.numel() for parameter in objective.model.parameters()),
             "steps": settings["steps"],
             "seconds": round(time.perf_counter() - started, 1),
             "device": device.type,
             "threads": torch.get_num_threads(),
+            "processes": params["run"]["processes_per_training"],
         }
     with atomic_directory(Path("results/runs") / task / f"seed{seed}" / name) as directory:
         network = objective.network(result.model)

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.seeding import derive_seed
 from trajectory_diffuser.training.checkpoint import Checkpoint
+from trajectory_diffuser.training.parallel import average_gradients, rank
 
 CURVE_POINTS = 100
 VALIDATION_BATCHES = 4
@@ -106,7 +107,13 @@ def train(
     ] = []  # losses and gradient norms since the last row; kept on the device
     interactive = sys.stderr.isatty()
     progress = tqdm(
-        range(first, steps), title, steps, initial=first, mininterval=0.5 if interactive else 15, unit="step"
+        range(first, steps),
+        title,
+        steps,
+        initial=first,
+        mininterval=0.5 if interactive else 15,
+        unit="step",
+        disable=rank() > 0,
     )
     for step in progress:
         learning_rate = settings["learning_rate"] * learning_rate_factor(
@@ -114,10 +121,11 @@ def train(
         )
         for group in optimiser.param_groups:
             group["lr"] = learning_rate
-        _seed(batch_seed(seed, step), device)
+        _seed(batch_seed(seed, step) + rank(), device)
         value = loss(model, "train")
         optimiser.zero_grad(set_to_none=True)
         value.backward()
+        average_gradients(parameters)
         norm = _clip_gradients(parameters, settings["gradient_clip"])
         optimiser.step()
         if step == 0:
@@ -139,7 +147,7 @@ def train(
             progress.set_postfix(loss=f"{row['train_loss']:.4g}", refresh=False)
             if validating and (warning := result.overfitting_warning()):
                 progress.write(f"warning: {title}: {warning}", file=sys.stderr)
-        if saving and done < steps:
+        if saving and done < steps and rank() == 0:
             checkpoint.save(done, curves, model, averaged, optimiser)
     return result
 
