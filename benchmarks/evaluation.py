@@ -10,6 +10,7 @@ The goal on two cores: all at once at least twice as fast as one after another.
 import argparse
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,10 @@ from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.datasets.environments import make_environment
 from trajectory_diffuser.datasets.normaliser import Normaliser
-from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
 from trajectory_diffuser.evaluation.cell import make_planner
 from trajectory_diffuser.evaluation.rollout import run_episodes
 from trajectory_diffuser.evaluation.stepping import environment_groups
-from trajectory_diffuser.models.causal_transformer import CausalTransformer
-from trajectory_diffuser.models.mlp import InverseDynamics, Value
-from trajectory_diffuser.models.temporal_unet import TemporalUNet
+from trajectory_diffuser.evaluation.untrained import untrained_models
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
 
@@ -64,7 +62,7 @@ def main() -> None:
         print(f"{'':18} {'at once':>7} {'workers':>7} {'total':>8} {'planning':>8} {'speed-up':>8}")
         for name in arguments.environments:
             environment = {"id": name, "max_episode_steps": arguments.steps} | ENVIRONMENTS[name]
-            models = untrained_models(params, environment, device)
+            models = models_for(params, environment, device)
             stepping, rounds = [], []
             for _ in range(arguments.rounds):
                 stepping.append(step_alone(environment, episodes))
@@ -128,7 +126,8 @@ def evaluate(
 def step_alone(environment: dict[str, Any], count: int) -> float:
     """Seconds per environment step, side by side in this process, with random actions."""
     generator, steps = np.random.default_rng(0), environment["max_episode_steps"] - 1
-    space = make_environment(environment).action_space
+    with closing(make_environment(environment)) as one:
+        space = one.action_space
     actions = generator.uniform(space.low, space.high, (steps, count, *space.shape)).astype(np.float32)
     with environment_groups(environment, [np.arange(count)], workers=0) as (group,):
         group.reset().result()
@@ -138,34 +137,14 @@ def step_alone(environment: dict[str, Any], count: int) -> float:
         return (time.perf_counter() - started) / (count * steps)
 
 
-def untrained_models(
-    params: dict[str, Any], environment: dict[str, Any], device: torch.device
-) -> PlanningModels:
-    """Networks of the sizes in the parameters, for the environment's observations and actions."""
-    torch.manual_seed(0)
-    one = make_environment(environment)
-    state, action = one.observation_space.shape[0], one.action_space.shape[0]
+def models_for(params: dict[str, Any], environment: dict[str, Any], device: torch.device) -> PlanningModels:
+    """Untrained networks of the sizes in the parameters, for the environment's observations and actions."""
+    with closing(make_environment(environment)) as one:
+        state, action = one.observation_space.shape[0], one.action_space.shape[0]
     ones = np.ones(state, np.float32)
     normaliser = Normaliser(mean=0 * ones, std=ones, minimum=-9 * ones, maximum=9 * ones)
-    task, draft, chain = params["tasks"][TASK], params["train_transformer"], params["train_diffusion"]
-    mlps = {
-        name: [params[f"train_{name}"][key] for key in ("width", "layers")]
-        for name in ("inverse_dynamics", "value")
-    }
-    sizes = [draft[key] for key in ("width", "layers", "heads", "dropout")]
-    networks = {
-        "transformer": CausalTransformer(state, task["history"] + task["horizon"], *sizes),
-        "diffusion": TrajectoryDiffusion(
-            TemporalUNet(state, chain["base_width"], chain["channel_multipliers"]),
-            normaliser,
-            *(chain[key] for key in ("schedule", "diffusion_steps", "prediction")),
-        ),
-        "inverse_dynamics": InverseDynamics(state, action, *mlps["inverse_dynamics"]),
-        "value": Value(state, action, *mlps["value"]),
-    }
-    networks = {name: network.to(device).eval().requires_grad_(False) for name, network in networks.items()}
-    units = {key: task[key] for key in ("horizon", "history", "return_scale")}
-    return PlanningModels(**networks, normaliser=normaliser, **units)
+    sizes = {key: params["tasks"][TASK][key] for key in ("horizon", "history")}
+    return untrained_models(params, normaliser, action, device, **sizes)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
 from trajectory_diffuser.evaluation.latency import SteadyState, measure
-from trajectory_diffuser.evaluation.sweep import untrained_models
+from trajectory_diffuser.evaluation.untrained import untrained_models
 from trajectory_diffuser.models.causal_transformer import CausalTransformer
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
@@ -66,7 +66,6 @@ def models(
     params: dict[str, Any], device: torch.device, horizon: int = 16, history: int = 8
 ) -> PlanningModels:
     """Untrained networks of the sizes in `params`."""
-    torch.manual_seed(0)
     return untrained_models(params, NORMALISER, ACTION, device, horizon=horizon, history=history)
 
 
@@ -86,11 +85,11 @@ def planners(params: dict[str, Any], device: torch.device, repetitions: int) -> 
     print(f"{'planner':20} {'plan ms':>8} {'p95 ms':>8} {'per s':>6} {'GFLOP':>7} {'calls':>6} "
           f"{'bare ms':>8} {'over bare':>9} {'faster':>7} {'fewer FLOP':>10}")  # fmt: skip
     for name, row in rows.items():
-        seconds = 1 / row["plans_per_second"]
         print(f"{name:20} {1e3 * row['p50_seconds']:8.2f} {1e3 * row['p95_seconds']:8.2f} "
               f"{row['decisions_per_second']:6.0f} {row['flops'] / 1e9:7.3f} {row['network_calls']:6g} "
               f"{1e3 * row['network_seconds']:8.2f} {row['overhead']:9.3f} "
-              f"{full['p50_seconds'] / seconds:6.1f}x {full['flops'] / row['flops']:9.1f}x")  # fmt: skip
+              f"{full['seconds_per_plan'] / row['seconds_per_plan']:6.1f}x "
+              f"{full['flops'] / row['flops']:9.1f}x")  # fmt: skip
 
 
 def compiled(params: dict[str, Any], device: torch.device, repetitions: int) -> None:
@@ -146,7 +145,7 @@ def authors(params: dict[str, Any], device: torch.device, repetitions: int) -> N
         agents[precision] = steady(models(params, device), row, device)
     sizes(agents["float32"].agent.planner.models)
     for name, measured in measure(agents, 1, max(repetitions // 2, 2), device).items():
-        print(f"{name}: {measured['p50_seconds']:.3f} s per action, {measured['flops'] / 1e9:.1f} GFLOP")
+        print(f"{name}: {measured['seconds_per_plan']:.3f} s per action, {measured['flops'] / 1e9:.1f} GFLOP")
 
 
 def dit(params: dict[str, Any], device: torch.device, repetitions: int) -> None:
@@ -171,8 +170,7 @@ def dit(params: dict[str, Any], device: torch.device, repetitions: int) -> None:
     measured = measure(agents, 2, repetitions, device)
     slowest = measured["DiT, 20 DDIM steps"]["p50_seconds"]
     for name, row in measured.items():
-        print(f"{name:20} {1e3 * row['p50_seconds']:7.2f} ms, {slowest / row['p50_seconds']:.1f}x faster, "
-              f"{row['flops'] / 1e9:.3f} GFLOP")  # fmt: skip
+        print(f"{name:20} {1e3 * row['p50_seconds']:7.2f} ms, {slowest / row['p50_seconds']:.1f}x faster")
 
 
 def sizes(networks: PlanningModels) -> None:

@@ -23,7 +23,9 @@ from trajectory_diffuser.planning.planner import Planner
 def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     """Write results/runs/{task}/seed{seed}/evaluation/{planner}/."""
     settings, task_settings = params["evaluate"], params["tasks"][task]
-    check_compiler("planning", params["planning"], device_type(params["run"]["device"]))
+    check_compiler(
+        "params.yaml: planning.compile", params["planning"]["compile"], device_type(params["run"]["device"])
+    )
     dataset = PreparedDataset.load(f"data/processed/{task}")
     maze = dataset.provenance["maze"]
     episodes = np.arange(planner_episodes(params, planner))

@@ -21,7 +21,9 @@ from trajectory_diffuser.planning.planner import Planner
 def main(params: dict[str, Any], task: str) -> None:
     """Write results/runs/{task}/latency/ with the models of the first seed."""
     settings, seed = params["measure_latency"], params["run"]["seeds"][0]
-    check_compiler("planning", params["planning"], device_type(params["run"]["device"]))
+    check_compiler(
+        "params.yaml: planning.compile", params["planning"]["compile"], device_type(params["run"]["device"])
+    )
     dataset = PreparedDataset.load(f"data/processed/{task}")
     target = params["tasks"][task]["target_return"]
     rows = []
@@ -39,8 +41,7 @@ def main(params: dict[str, Any], task: str) -> None:
             for name, row in measured.items():
                 first = {"task": task, "planner": name, "batch": batch, **where}
                 rows.append(first | row | {"repetitions": settings["repetitions"]})
-        actions = dataset.actions.shape[1]
-        scaling = sweep(params, task, dataset.normaliser, observations, actions, device)
+        scaling = sweep(params, task, dataset.normaliser, observations, dataset.action_size, device)
         model = fit_cost_model(scaling)
         machine = {"device_name": device_name(device), **where, "cost_model": model}
     with atomic_directory(f"results/runs/{task}/latency") as directory:

@@ -77,6 +77,59 @@ def test_keep_keeps_the_last_plan_of_those_that_go_on():
         assert torch.equal(kept.draft, whole.draft[[0, 2]]) if with_draft else kept.draft is None
 
 
+def test_keep_keeps_what_a_carried_draft_needs():
+    agent = Planner(make_planner(redraft_every=3), TARGET, torch.device("cpu"))
+    observations = np.random.default_rng(0).normal(size=(3, STATE))
+    for _ in range(2):
+        agent.act(observations)
+    whole = agent.last_plan
+    agent.keep(np.array([False, True, True]))
+    assert torch.equal(agent.last_plan.draft_returns, whole.draft_returns[1:])
+    assert agent.last_plan.age == whole.age == 1
+
+
+@pytest.mark.parametrize("row", [{"redraft_every": 3}, {"actions_per_plan": 3}])
+def test_an_episode_is_planned_the_same_beside_others_that_end_earlier(row):
+    random = np.random.default_rng(0)
+    observations = random.normal(size=(8, 3, STATE))
+    ends = np.array([8, 2, 5])
+    together = Planner(make_planner(temperature=0.0, **row), TARGET, torch.device("cpu"))
+    alone = Planner(make_planner(temperature=0.0, **row), TARGET, torch.device("cpu"))
+    running = np.arange(3)
+    for step in range(8):
+        actions = together.act(observations[step, running], 1.0)
+        expected = alone.act(observations[step, 0], 1.0)
+        np.testing.assert_allclose(actions[0], expected, atol=1e-4)
+        going_on = ends[running] > step + 1
+        together.keep(going_on)
+        running = running[going_on]
+
+
+def test_a_step_for_which_somebody_else_decides_moves_the_plan_on_too():
+    models, asked = make_models(), []
+    inner = make_planner(models, actions_per_plan=3, start="previous_plan", refine_steps=2)
+    plan = inner.plan
+    inner.plan = lambda *inputs: asked.append(inputs) or plan(*inputs)
+    agent = Planner(inner, TARGET, torch.device("cpu"))
+    observations = np.random.default_rng(0).normal(size=(20, STATE)).astype(np.float32)
+    agent.observe(observations[0])
+    agent.keep(np.array([True]))
+    agent.act(observations[1])
+    agent.observe(observations[2])
+    action = agent.act(observations[3])
+    following = agent.last_plan.states[0, 3]  # two steps after the plan was made, so its fourth state
+    expected = models.inverse_dynamics(torch.from_numpy(observations[3]), following)
+    np.testing.assert_allclose(action, expected, atol=1e-6)
+    for step in range(4, 8):
+        agent.observe(observations[step])
+    agent.act(observations[8])
+    assert [moved for *_, moved in asked] == [0, 7]
+    for step in range(9, 9 + HORIZON):
+        agent.observe(observations[step])
+    agent.act(observations[9 + HORIZON])
+    assert asked[-1][2] is None  # nothing is left of the plan
+
+
 def test_a_reset_begins_new_episodes():
     recorder = Recorder()
     agent = make_agent(recorder)
@@ -122,6 +175,7 @@ def run(tmp_path):
     """A run directory with one evaluated planner."""
     save_models(tmp_path, make_models())
     record = {"planner_row": ROW | {"guidance": "task"}, "guidance": 1.5, "target_return": TARGET}
+    record["precision"] = "float32"
     (tmp_path / "evaluation" / "mine").mkdir(parents=True)
     write_json(tmp_path / "evaluation" / "mine" / "evaluation.json", record)
     return tmp_path

@@ -43,9 +43,14 @@ rule measure_latency:
         gpu=gpus_per_job(),
     params:
         settings(
-            "tasks.{task}.environment",
+            "tasks.{task}.horizon",
+            "tasks.{task}.history",
             "tasks.{task}.target_return",
             "tasks.{task}.guidance",
+            "train_transformer",
+            "train_diffusion",
+            "train_inverse_dynamics",
+            "train_value",
             "planners",
             "run.planners",
             "planning",

@@ -2,13 +2,13 @@
 
 import os
 import platform
+import shlex
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
@@ -25,12 +25,12 @@ def device_type(requested: str) -> str:
     return requested
 
 
-def check_compiler(section: str, settings: dict[str, Any], device: str) -> None:
-    """Raise `UserError` where a section's `compile` is set, but a CPU's code cannot be compiled here."""
+def check_compiler(key: str, wanted: bool, device: str) -> None:
+    """Raise `UserError` about `key` where compiling is wanted, but a CPU's code cannot be compiled here."""
     compiler = os.environ.get("CXX", "g++")
-    if settings["compile"] and device == "cpu" and shutil.which(compiler) is None:
+    if wanted and device == "cpu" and shutil.which(shlex.split(compiler)[0]) is None:
         raise UserError(
-            f"params.yaml: {section}.compile: true needs a C++ compiler, but there is no {compiler}; "
+            f"{key}: true needs a C++ compiler, but there is no {compiler}; "
             "install g++, name another in CXX, or use false"
         )
 

@@ -79,6 +79,12 @@ def _check_references(params: dict[str, Any], path: str) -> None:
                 raise UserError(f"{path}: run.{kind}: {name!r} has no entry under {kind}; {hint}")
     sweep = params["measure_latency"]["sweep"]
     for name in sweep["planners"]:
+        shortest = min(sweep["horizons"])
+        if params["planners"].get(name, {}).get("actions_per_plan", 0) >= shortest:
+            raise UserError(
+                f"{path}: measure_latency.sweep.horizons: {shortest} states are too few for {name}, which "
+                f"takes {params['planners'][name]['actions_per_plan']} actions per plan"
+            )
         if name not in params["planners"]:
             hint = suggestion(name, list(params["planners"]))
             raise UserError(
@@ -144,7 +150,7 @@ def _check_last_steps(key: str, row: dict[str, Any], diffusion_steps: int) -> No
     last, calls = row["last_steps"], row["refine_steps"]
     if row["start"] == "noise":
         raise UserError(f"{key}.last_steps: a start from noise goes through the whole chain; remove it")
-    if calls == "all" or not calls <= last <= diffusion_steps:
+    if calls in (0, "all") or not calls <= last <= diffusion_steps:
         raise UserError(
             f"{key}.last_steps: {last} must lie between refine_steps ({calls}) and "
             f"train_diffusion.diffusion_steps ({diffusion_steps})"

@@ -46,5 +46,6 @@ def classifier_free_guidance(network: nn.Module, plan: Tensor, condition: Tensor
     """
     if weight in (0, 1):
         return network(plan, condition)
-    with_return, without_return = network(torch.cat([plan, plan]), condition).chunk(2)  # each [B, H, state]
+    both = network(torch.cat([plan, plan]), condition).float()  # [2 B, H, state]
+    with_return, without_return = both.chunk(2)  # each [B, H, state]
     return torch.lerp(without_return, with_return, weight)

@@ -42,9 +42,9 @@ class TrajectoryDiffusion(nn.Module):
         self.register_buffer("minimum", torch.from_numpy(normaliser.normalised_minimum), persistent=False)
         self.register_buffer("maximum", torch.from_numpy(normaliser.normalised_maximum), persistent=False)
 
-    def add_noise(self, plan: Tensor, step: Tensor | int, noise: Tensor | float) -> Tensor:
-        """Draw from q(x_t | x_0): plan [B, H, state], step [B] or one, noise like plan (0 for the mean)."""
-        signal = self.alpha_bar[step].view(-1, 1, 1)  # [B or 1, 1, 1]
+    def add_noise(self, plan: Tensor, step: Tensor, noise: Tensor) -> Tensor:
+        """Draw from q(x_t | x_0): plan [B, H, state], step [B], noise like plan."""
+        signal = self.alpha_bar[step].view(-1, 1, 1)  # [B, 1, 1]
         return signal.sqrt() * plan + (1 - signal).sqrt() * noise
 
     def training_loss(self, plan: Tensor, return_to_go: Tensor, label_dropout: float) -> Tensor:

@@ -11,13 +11,13 @@ def fit_cost_model(table: pd.DataFrame) -> dict[str, float]:
     """Seconds per plan = constant + per call + per operation, for transformer and denoiser, none negative.
 
     Args:
-        table: timed plans, with columns FEATURES and `p50_seconds`; relative errors count the same for all.
+        table: timed plans, with columns FEATURES and `seconds_per_plan`; relative errors weigh the same.
 
     Returns:
         `constant` (seconds) and for each of FEATURES the seconds that one of it costs.
     """
     features = _features(table)  # [N, 1 + FEATURES]
-    seconds = table["p50_seconds"].to_numpy(float)
+    seconds = table["seconds_per_plan"].to_numpy(float)
     scale = features.max(axis=0).clip(min=1e-300)  # operations are counted in billions, calls in ones
     solution, _ = nnls(features / scale / seconds[:, None], np.ones(len(seconds)))
     return dict(zip(("constant", *FEATURES), (solution / scale).tolist(), strict=True))

@@ -43,7 +43,7 @@ class SteadyState:
     def decide(self) -> bool:
         """Take one decision for every environment; whether it took a new plan."""
         self.agent.act(self._next(), 0.0)
-        return self.agent.executed == 1
+        return self.agent.plan_age == 0
 
     def _next(self) -> np.ndarray:
         self.step += 1
@@ -68,10 +68,12 @@ def measure(
         device: of the networks.
 
     Returns:
-        Per planner: `p50_seconds` and `p95_seconds` per plan (of all environments at once, with everything
-        from an observation to an action), `plans_per_second`, `decisions_per_second` (of each environment),
-        `network_calls`, `flops` and `network_seconds` per plan, `overhead` (time over that of the bare
-        calls), `peak_bytes`, `transformer_` and `denoiser_` `calls` and `flops` per plan.
+        Per planner: `p50_seconds` and `p95_seconds` of a decision that takes a new plan (for all environments
+        at once, with everything from an observation to an action); averaged over a cycle, the decisions
+        without a new plan included, `seconds_per_plan`, `plans_per_second` (of all environments),
+        `decisions_per_second` (of each), `network_calls`, `flops` and `network_seconds` per plan, and
+        `transformer_` and `denoiser_` `calls` and `flops`; `overhead` (time over that of the bare calls) and
+        `peak_bytes` of a cycle.
     """
     calls = {
         name: record_calls(state.agent.planner.models, state.whole_cycle) for name, state in agents.items()
@@ -96,6 +98,7 @@ def measure(
         rows[name] = {
             "p50_seconds": p50,
             "p95_seconds": p95,
+            "seconds_per_plan": cycle / per_cycle,
             "plans_per_second": state.batch * per_cycle / cycle,
             "decisions_per_second": state.cycle / cycle,
             "network_calls": sum(cost.calls.values()) / per_cycle,

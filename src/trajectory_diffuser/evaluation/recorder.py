@@ -15,26 +15,31 @@ class Recorder:
     """Keeps the plans and the path of an agent's first episode.
 
     Attributes:
-        agent: it has just planned when `record` is called.
-        drafts: normalised drafts of all steps so far, each [H, state]; NaN where there was none.
+        agent: it has just decided when `record` is called.
+        steps: at which it took a new plan.
+        drafts: normalised drafts of these plans, each [H, state]; NaN where there was none.
         refined: the plans that became of them.
         executed: observations so far, each [obs].
     """
 
     agent: Planner
+    steps: list[int] = field(default_factory=list)
     drafts: list[torch.Tensor] = field(default_factory=list)
     refined: list[torch.Tensor] = field(default_factory=list)
     executed: list[np.ndarray] = field(default_factory=list)
 
     def record(self, observation: np.ndarray) -> None:
-        """Keep the agent's last plan and what it saw then [obs]."""
+        """Keep what the agent saw [obs], and its plan if it is new."""
+        self.executed.append(observation.copy())
+        if self.agent.plan_age > 0:
+            return
         plan = self.agent.last_plan
         assert plan is not None
         missing = torch.full_like(plan.states[0], torch.nan)
         # Copies: a slice would hold on to the plans of all episodes.
         self.drafts.append(missing if plan.draft is None else plan.draft[0].clone())
         self.refined.append(plan.states[0].clone())
-        self.executed.append(observation.copy())
+        self.steps.append(len(self.executed) - 1)
 
     def finish(self, observation: np.ndarray) -> None:
         """Keep what was seen when the episode was over [obs]."""
@@ -42,11 +47,14 @@ class Recorder:
 
     def plans(self) -> dict[str, np.ndarray]:
         """PLAN_SNAPSHOTS plans at most, evenly spaced, and the whole path; see `Rollout.plans`."""
-        steps = np.unique(np.linspace(0, len(self.refined) - 1, PLAN_SNAPSHOTS).round().astype(int))
+        chosen = np.unique(np.linspace(0, len(self.refined) - 1, PLAN_SNAPSHOTS).round().astype(int))
         normaliser = self.agent.planner.models.normaliser
-        chosen = {"draft": self.drafts, "plan": self.refined}
         raw = {
-            name: normaliser.unnormalise(torch.stack([plans[step] for step in steps])).cpu().numpy()
-            for name, plans in chosen.items()
+            name: normaliser.unnormalise(torch.stack([plans[index] for index in chosen])).cpu().numpy()
+            for name, plans in {"draft": self.drafts, "plan": self.refined}.items()
         }
-        return {"steps": steps, **raw, "executed": np.stack(self.executed).astype(np.float32)}
+        return {
+            "steps": np.array(self.steps)[chosen],
+            **raw,
+            "executed": np.stack(self.executed).astype(np.float32),
+        }

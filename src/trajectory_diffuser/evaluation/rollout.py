@@ -140,7 +140,7 @@ def _run_group(
         answer = group.step(everyone)
         if recorder is not None and 0 in running:
             recorder.record(observations[0])
-        if maze is not None:
+        if maze is not None and agent.plan_age == 0:
             crossings = _wall_crossings(agent, maze)  # [running, H - 1]
             tally.crossed[now] += crossings.sum(axis=1)
             tally.segments[now] += crossings.shape[1]

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trajectory_diffuser.common.device import check_compiler
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.files import read_json
 from trajectory_diffuser.planning.acceleration import accelerate
@@ -52,11 +53,12 @@ class Planner:
                 compiler on a CPU, and plan in half the time from then on.
 
         Raises:
-            UserError: a model is missing or does not fit the others, or the planner was not evaluated.
+            UserError: a model is missing or does not fit the others, the planner was not evaluated, or there
+                is no compiler.
         """
         run_directory, device = Path(run_directory), torch.device(device)
+        check_compiler("compile", compile, device.type)
         models = PlanningModels.load(run_directory, device)
-        accelerate(models, {"compile": compile, "precision": "float32"}, device)
         evaluation = run_directory / "evaluation"
         known = sorted(path.parent.name for path in evaluation.glob("*/evaluation.json"))
         if planner not in known:
@@ -65,6 +67,7 @@ class Planner:
                 f"there are: {', '.join(known) or 'none'}"
             )
         record = read_json(evaluation / planner / "evaluation.json")
+        accelerate(models, {"compile": compile, "precision": record["precision"]}, device)
         steps = models.diffusion.diffusion_steps
         settings = PlannerSettings.from_row(record["planner_row"], record["guidance"], steps)
         generator = torch.Generator(device).manual_seed(seed)
@@ -75,7 +78,7 @@ class Planner:
         self.states: Tensor | None = None  # [N, T, state], normalised
         self.returns_to_go: Tensor | None = None  # [N, T], scaled
         self.last_plan: Plan | None = None  # normalised
-        self.executed = 0  # steps taken since it was made
+        self.plan_age = 0  # steps taken since it was made
         if seed is not None:
             self.planner.generator.manual_seed(seed)
 
@@ -91,7 +94,7 @@ class Planner:
             The action [act], or N actions [N, act]; not clipped to the environment's bounds.
         """
         self.observe(observation, reward)
-        if self.last_plan is None or self.executed >= self.planner.settings.actions_per_plan:
+        if self.last_plan is None or self.plan_age >= self.planner.settings.actions_per_plan:
             action = self._plan().action
         else:
             action = self._later_action()
@@ -106,6 +109,7 @@ class Planner:
     def observe(self, observation: np.ndarray, reward: np.ndarray | float | None = None) -> None:
         """Remember a step for which somebody else decides; arguments as in `act`."""
         models = self.planner.models
+        self.plan_age += self.last_plan is not None
         observed = torch.as_tensor(np.atleast_2d(observation), dtype=torch.float32, device=self.device)
         state = models.normaliser.normalise(observed)[:, None]  # [N, 1, state]
         if self.states is None or self.returns_to_go is None:
@@ -122,24 +126,27 @@ class Planner:
 
     def keep(self, running: np.ndarray) -> None:
         """Forget the environments for which `running` [N] is False: their episodes are over."""
-        kept = torch.as_tensor(running, device=self.device)
-        assert self.states is not None and self.returns_to_go is not None and self.last_plan is not None
+        if self.states is None or self.returns_to_go is None or running.all():
+            return
+        kept = torch.as_tensor(np.flatnonzero(running), device=self.device)
         self.states, self.returns_to_go = self.states[kept], self.returns_to_go[kept]
-        self.last_plan = self.last_plan.keep(kept)
+        if self.last_plan is not None:
+            self.last_plan = self.last_plan.keep(kept)
 
     def _plan(self) -> Plan:
         """Plan from all that is remembered."""
         assert self.states is not None and self.returns_to_go is not None
-        self.last_plan = self.planner.plan(self.states, self.returns_to_go, self.last_plan, self.executed)
-        self.executed = 1
+        useful = self.plan_age < self.planner.models.horizon
+        previous = self.last_plan if useful else None
+        self.last_plan = self.planner.plan(self.states, self.returns_to_go, previous, self.plan_age)
+        self.plan_age = 0
         return self.last_plan
 
     @torch.inference_mode()
     def _later_action(self) -> Tensor:
         """What leads from where the environments are now to the plan's next state [N, action]."""
         assert self.states is not None and self.last_plan is not None
-        self.executed += 1
-        following = self.last_plan.states[:, self.executed]
+        following = self.last_plan.states[:, self.plan_age + 1]
         return self.planner.models.inverse_dynamics(self.states[:, -1], following)
 
 

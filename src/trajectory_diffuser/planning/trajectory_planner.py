@@ -29,7 +29,7 @@ class Plan:
     age: int = 0
 
     def keep(self, rows: Tensor) -> "Plan":
-        """The plans of some of the environments, `rows` [B] bool."""
+        """The plans of some of the environments, the indices `rows`."""
         draft = None if self.draft is None else self.draft[rows]
         returns = None if self.draft_returns is None else self.draft_returns[rows]
         return Plan(self.states[rows], draft, self.action[rows], returns, self.age)

@@ -16,11 +16,11 @@ SCORE_COLUMNS = (
     "success", "wall_crossing_fraction",
 )  # fmt: skip
 LATENCY_COLUMNS = (
-    "task", "planner", "batch", "device", "threads", "p50_seconds", "p95_seconds", "plans_per_second",
-    "decisions_per_second", "network_calls", "flops", "network_seconds", "overhead", "peak_bytes",
-    "repetitions",
+    "task", "planner", "batch", "device", "threads", "p50_seconds", "p95_seconds", "seconds_per_plan",
+    "plans_per_second", "decisions_per_second", "network_calls", "flops", "network_seconds", "overhead",
+    "peak_bytes", "repetitions",
 )  # fmt: skip
-SCALING_COLUMNS = ("varied", "value", "planner", "p50_seconds", "network_seconds", "predicted_seconds")
+SCALING_COLUMNS = ("varied", "value", "planner", "seconds_per_plan", "network_seconds", "predicted_seconds")
 SHOWN_STATES = 20_000  # evenly over the data
 CURVE_COLUMNS = ("step", "train_loss", "validation_loss")
 

@@ -40,7 +40,9 @@ def _machines(results: Results, tasks: list[str]) -> list[str]:
     """Devices with their threads, each once: where planners were evaluated and timed and models trained."""
     evaluations = [record for (task, _, _), record in results.evaluations.items() if task in tasks]
     training = results.training[results.training["task"].isin(tasks)]
-    used = [f"{record['device']} ({_threads(record['threads'])})" for record in evaluations]
+    used = [
+        f"{record['device']} ({_threads(record['threads'])}{_planning(record)})" for record in evaluations
+    ]
     used += [f"{row.device} ({_threads(row.threads)})" for row in training.itertuples()]
     names = [results.latency_machines[task]["device_name"] for task in tasks]
     return _once(used + names)
@@ -51,6 +53,12 @@ def _commits(results: Results, tasks: list[str]) -> list[str]:
     training = results.training.loc[results.training["task"].isin(tasks), "commit"]
     latency = [results.latency_machines[task]["commit"] for task in tasks]
     return _once(evaluations + latency + training.tolist())
+
+
+def _planning(record: dict[str, Any]) -> str:
+    """How the networks ran, where it is not the usual way."""
+    compiled = ", compiled" if record["compile"] else ""
+    return compiled + ("" if record["precision"] == "float32" else f", {record['precision']}")
 
 
 def _threads(count: int) -> str:

@@ -66,7 +66,7 @@ def scaling(results: Results, task: str) -> Figure:
     for axis, quantity in zip(axes, quantities, strict=True):
         for planner, rows in table[table["varied"] == quantity].groupby("planner", sort=False):
             look = {"color": colours[planner], "label": planner}
-            axis.plot(rows["value"], 1e3 * rows["p50_seconds"], markers[planner], markersize=5, **look)
+            axis.plot(rows["value"], 1e3 * rows["seconds_per_plan"], markers[planner], markersize=5, **look)
             axis.plot(rows["value"], 1e3 * rows["predicted_seconds"], color=colours[planner], linewidth=1.0)
         values = sorted(set(table.loc[table["varied"] == quantity, "value"]))
         axis.set(title=SCALING_TITLES[quantity], xscale="log", yscale="log", ylabel="time per plan [ms]")

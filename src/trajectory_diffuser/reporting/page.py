@@ -8,7 +8,13 @@ from matplotlib.figure import Figure
 
 from trajectory_diffuser.common.files import write_json
 from trajectory_diffuser.reporting import figures, plan_figures, tables
-from trajectory_diffuser.reporting.artefacts import LATENCY_COLUMNS, MODELS, SCORE_COLUMNS, Results
+from trajectory_diffuser.reporting.artefacts import (
+    LATENCY_COLUMNS,
+    MODELS,
+    SCALING_COLUMNS,
+    SCORE_COLUMNS,
+    Results,
+)
 from trajectory_diffuser.reporting.captions import provenance_line
 from trajectory_diffuser.reporting.data_cards import collected_here, data_card, data_figure
 from trajectory_diffuser.reporting.statistics import headline, metrics
@@ -30,10 +36,11 @@ class Picture:
 
 
 def write_report(results: Results, folder: Path) -> None:
-    """Write index.html, metrics.json, scores.csv, latency.csv and figures/ into the directory `folder`."""
+    """Write index.html, metrics.json, scores, latencies and scaling as CSV, and figures/ into `folder`."""
     write_json(folder / "metrics.json", metrics(results))
     results.scores[list(SCORE_COLUMNS)].to_csv(folder / "scores.csv", index=False)
     results.latency[list(LATENCY_COLUMNS)].to_csv(folder / "latency.csv", index=False)
+    results.scaling[["task", *SCALING_COLUMNS]].to_csv(folder / "scaling.csv", index=False)
     (folder / "figures").mkdir()
     with theme():
         pictures = _draw(results, folder / "figures")

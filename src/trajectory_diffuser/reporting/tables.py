@@ -32,9 +32,9 @@ def headline_table(results: Results, task: str) -> Table:
         "episodes",
         "success",
         "segments through walls",
-        f"plan time, batch {numbers['batch'].iloc[0]}",
+        f"time per plan, batch {numbers['batch'].iloc[0]}",
         "decisions per second",
-        f"speed-up over {REFERENCE}",
+        f"times {REFERENCE}'s",
     ]
     rows = [
         [
@@ -45,7 +45,7 @@ def headline_table(results: Results, task: str) -> Table:
             f"{row.episodes} ({row.seeds} {'seed' if row.seeds == 1 else 'seeds'})",
             _percent(row.success, 0),
             _percent(row.wall_crossing, 1),
-            _time(row.p50_seconds),
+            _time(row.seconds_per_plan),
             _number(row.decisions_per_second, 0),
             f"{row.speedup:.1f}x" if not math.isnan(row.speedup) else NOTHING,
         ]
@@ -69,15 +69,16 @@ def planner_table(results: Results) -> Table:
 
 def latency_table(results: Results, task: str) -> Table:
     """What plans cost: every planner at every measured batch."""
-    headers = ["planner", "batch", "median", "95th percentile", "plans per second", "decisions per second",
-               "network calls", "GFLOP", "bare networks", "time over bare networks", "peak memory",
-               "repetitions", "device", "threads"]  # fmt: skip
+    headers = ["planner", "batch", "median", "95th percentile", "mean", "plans per second",
+               "decisions per second", "network calls", "GFLOP", "bare networks", "time over bare networks",
+               "peak memory", "repetitions", "device", "threads"]  # fmt: skip
     rows = [
         [
             row.planner,
             str(row.batch),
             _time(row.p50_seconds),
             _time(row.p95_seconds),
+            _time(row.seconds_per_plan),
             _significant(row.plans_per_second),
             _significant(row.decisions_per_second),
             f"{row.network_calls:g}",
@@ -98,13 +99,15 @@ def cost_model_sentence(results: Results, task: str) -> str:
     """The fitted cost model in words, with how far its expectations are from what was measured."""
     record = results.latency_machines[task]
     model, table = record["cost_model"], results.scaling[results.scaling["task"] == task]
-    errors = (table["predicted_seconds"] / table["p50_seconds"] - 1).abs()
+    compiled = ", compiled" if record["compile"] else ""
+    errors = (table["predicted_seconds"] / table["seconds_per_plan"] - 1).abs()
     parts = [f"{_time(model['constant'])} for a plan"]
     for network in ("transformer", "denoiser"):
         parts.append(f"{_time(model[f'{network}_calls'])} for each call of the {network}")
         parts.append(f"{_time(1e9 * model[f'{network}_flops'])} for each of its GFLOP")
+    machine = f"{record['device_name']}, {record['threads']} thread(s), {record['precision']}{compiled}"
     return (
-        f"What to expect on {record['device_name']} ({record['threads']} thread(s)): {', '.join(parts)}. "
+        f"What to expect ({machine}): {', '.join(parts)}. "
         f"Over the points above the median error is {100 * errors.median():.0f} %, "
         f"the largest {100 * errors.max():.0f} %."
     )

@@ -68,7 +68,7 @@ def run_training(
         UserError: the data is missing, a compiler is asked for but missing, or training diverges.
     """
     settings, name = params[stage], stage.removeprefix("train_")
-    check_compiler(stage, settings, device_type(params["run"]["device"]))
+    check_compiler(f"params.yaml: {stage}.compile", settings["compile"], device_type(params["run"]["device"]))
     dataset = PreparedDataset.load(Path("data/processed") / task)
     task_settings = {key: params["tasks"][task][key] for key in task_keys}
     run_seed = derive_seed(stage, seed)
@@ -111,6 +111,8 @@ def run_training(
             "device": device.type,
             "threads": torch.get_num_threads(),
             "processes": params["run"]["processes_per_training"],
+            "compile": settings["compile"],
+            "precision": settings["precision"],
         }
     with atomic_directory(Path("results/runs") / task / f"seed{seed}" / name) as directory:
         network = objective.network(result.model)

@@ -111,7 +111,8 @@ def write_latency(folder: Path, task: str, generator: np.random.Generator) -> No
             calls = CALLS.get(planner, 1)
             p50 = (0.002 * calls + 0.008) * batch**0.3 * generator.uniform(0.95, 1.05)
             row = {"task": task, "planner": planner, "batch": batch, "device": "cpu", "threads": 1}
-            row |= {"p50_seconds": p50, "p95_seconds": 1.3 * p50, "plans_per_second": batch / p50}
+            row |= {"p50_seconds": p50, "p95_seconds": 1.3 * p50, "seconds_per_plan": p50}
+            row |= {"plans_per_second": batch / p50}
             row |= {"decisions_per_second": 1 / p50, "network_calls": calls, "flops": 2e7 * calls}
             row |= {"network_seconds": 0.9 * p50, "overhead": 1.1, "peak_bytes": 76800, "repetitions": 20}
             rows.append(row)
@@ -120,12 +121,13 @@ def write_latency(folder: Path, task: str, generator: np.random.Generator) -> No
     scaling = pd.DataFrame(points, columns=["varied", "value"]).merge(
         pd.DataFrame({"planner": ["draft", "full_diffusion"], "scale": [1, 9]}), how="cross"
     )
-    scaling["p50_seconds"] = 0.01 * scaling["scale"] * scaling["value"]
-    scaling["network_seconds"] = 0.9 * scaling["p50_seconds"]
-    scaling["predicted_seconds"] = 1.25 * scaling["p50_seconds"]
+    scaling["seconds_per_plan"] = 0.01 * scaling["scale"] * scaling["value"]
+    scaling["network_seconds"] = 0.9 * scaling["seconds_per_plan"]
+    scaling["predicted_seconds"] = 1.25 * scaling["seconds_per_plan"]
     scaling.to_csv(folder / "scaling.csv", index=False)
     costs = ("constant", "transformer_calls", "denoiser_calls", "transformer_flops", "denoiser_flops")
     machine = {"device_name": "a processor", "threads": 1, "versions": {}, "commit": "0123456789ab"}
+    machine |= {"compile": False, "precision": "float32"}
     machine["cost_model"] = {name: 1e-3 for name in costs}
     write_json(folder / "latency.json", machine)
 
@@ -184,6 +186,8 @@ def write_evaluation(
         "guidance": 1.2,
         "target_return": params["tasks"][task]["target_return"],
         "episodes": episodes,
+        "compile": False,
+        "precision": "float32",
         "device": "cpu",
         "threads": 1,
         "versions": {"torch": "2.13.0", "mujoco": "3.3.0", "gymnasium": "1.4.0", "numpy": "2.4.6"},

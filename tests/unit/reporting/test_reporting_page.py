@@ -176,7 +176,7 @@ def test_verdict_admits_the_negative(params, root):
     results = read_results(params, root)
     scores, latency = results.scores, results.latency
     scores.loc[scores["planner"] == "trajectory_diffuser", "normalised_score"] -= 80
-    latency.loc[latency["planner"] == "trajectory_diffuser", "p50_seconds"] = 1.0
+    latency.loc[latency["planner"] == "trajectory_diffuser", "decisions_per_second"] = 1.0
     by_opponent = {verdict.opponent: verdict.summary for verdict in verdicts(results)}
     assert by_opponent["full_diffusion"].startswith(
         "Lower score on hopper-medium-expert and maze-umaze; plans"

@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from small_models import identity_normaliser
+
+from trajectory_diffuser.evaluation.cost_model import fit_cost_model, predict_seconds
+from trajectory_diffuser.evaluation.sweep import MEASURED, sweep
+
+STATE, ACTION = 3, 2
+
+
+def small_params():
+    params = yaml.safe_load((Path(__file__).parents[2] / "workflow/presets/smoke.yaml").read_text())
+    params["measure_latency"]["sweep"] = {
+        "planners": ["draft", "trajectory_diffuser", "full_diffusion", "one_call", "four_actions"],
+        "horizons": [8, 16],
+        "refine_steps": [1, 8],
+        "candidates": [1, 2],
+        "batches": [1, 3],
+        "widths": [1, 2],
+        "repetitions": 2,
+    }
+    return params
+
+
+def test_every_quantity_is_varied_for_every_planner_that_has_it():
+    observations = np.random.default_rng(0).normal(size=(20, STATE))
+    params, device = small_params(), torch.device("cpu")
+    table = sweep(params, "maze-umaze", identity_normaliser(STATE), observations, ACTION, device)
+    counts = table.groupby("varied")["planner"].count().to_dict()
+    assert counts == {"horizon": 10, "candidates": 10, "batch": 10, "width": 10, "refine_steps": 6}
+    assert np.isfinite(table[list(MEASURED)].to_numpy(float)).all()
+    assert (table["seconds_per_plan"] > 0).all()
+    assert (predict_seconds(fit_cost_model(table), table) > 0).all()
+    rows = table.set_index(["varied", "value", "planner"])
+    calls, flops = rows["denoiser_calls"], rows["denoiser_flops"]
+    assert calls["refine_steps", 8, "one_call"] == 8  # over the last eight steps, not over five
+    assert calls["horizon", 8, "full_diffusion"] == params["train_diffusion"]["diffusion_steps"]
+    assert rows["transformer_calls"]["horizon", 16, "draft"] == 15
+    for quantity, value in (("horizon", 16), ("candidates", 2), ("batch", 3), ("width", 2)):
+        before = flops[quantity, 8 if quantity == "horizon" else 1, "trajectory_diffuser"]
+        assert flops[quantity, value, "trajectory_diffuser"] > 1.5 * before
