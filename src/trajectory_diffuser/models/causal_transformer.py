@@ -51,15 +51,14 @@ class Block(nn.Module):
             stored[:, :, :, past : past + length] = key_value
             key_value = stored[:, :, :, : past + length]  # [2, B, heads, past + T, width / heads]
         key, value = key_value.unbind()
-        # Without a past the mask is the ordinary causal one; a single newest token sees everything.
-        attended = F.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            attn_mask=_causal_mask(query, key) if past and length > 1 else None,
-            dropout_p=self.dropout if self.training else 0.0,
-            is_causal=not past and length > 1,
-        )
+        dropout = self.dropout if self.training else 0.0
+        if length == 1:  # a single newest token sees everything
+            attended = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
+        elif past == 0:
+            attended = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True)
+        else:
+            mask = _causal_mask(query, key)
+            attended = F.scaled_dot_product_attention(query, key, value, mask, dropout)
         x = x + self._dropped(self.projection(attended.transpose(1, 2).reshape(batch, length, width)))
         return x + self._dropped(self.feed_forward(self.norm_feed_forward(x)))
 

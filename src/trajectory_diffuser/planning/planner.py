@@ -106,6 +106,7 @@ class Planner:
         states = self.planner.models.normaliser.unnormalise(self._plan().states)
         return _unbatched(states.cpu().numpy(), observation)
 
+    @torch.inference_mode()
     def observe(self, observation: np.ndarray, reward: np.ndarray | float | None = None) -> None:
         """Remember a step for which somebody else decides; arguments as in `act`."""
         models = self.planner.models
