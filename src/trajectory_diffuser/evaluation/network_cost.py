@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from trajectory_diffuser.models.causal_transformer import KeyValueCache
@@ -80,13 +80,18 @@ def network_cost(calls: list[NetworkCall]) -> NetworkCost:
     """Count forward passes and operations."""
     passes: dict[str, int] = {}
     flops: dict[str, int] = {}
+    counted: dict[tuple[Any, ...], int] = {}  # a chain makes the same call many times
     for call in calls:
+        shapes = tuple(tuple(each.shape) for each in call.arguments if isinstance(each, Tensor))
+        key = (call.name, call.past, shapes)
+        if key not in counted:
+            counter = FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION)
+            with torch.compiler.set_stance("force_eager"), counter:
+                repeat_calls([call])
+            counted[key] = counter.get_total_flops()
         network = "denoiser" if call.name == "condition" else call.name
-        counter = FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION)
-        with torch.compiler.set_stance("force_eager"), counter:
-            repeat_calls([call])
         passes[network] = passes.get(network, 0) + (call.name != "condition")
-        flops[network] = flops.get(network, 0) + counter.get_total_flops()
+        flops[network] = flops.get(network, 0) + counted[key]
     return NetworkCost(passes, flops)
 
 

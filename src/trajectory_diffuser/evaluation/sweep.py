@@ -72,7 +72,7 @@ def sweep(
                 planner = TrajectoryPlanner(models, chosen, torch.Generator(device).manual_seed(0))
                 batch = value if quantity == "batch" else 1
                 agents[name] = SteadyState(Planner(planner, 1.0, device), observations, batch)
-            for name, measured in measure(agents, 1, settings["repetitions"], device).items():
+            for name, measured in measure(agents, 0, settings["repetitions"], device).items():
                 point = {"varied": quantity, "value": value, "planner": name}
                 rows.append(point | {key: measured[key] for key in MEASURED})
     return pd.DataFrame(rows)
