@@ -28,12 +28,11 @@ from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
-from trajectory_diffuser.evaluation.latency import SteadyState, measure
+from trajectory_diffuser.evaluation.latency import SteadyState, measure, timed
 from trajectory_diffuser.evaluation.untrained import untrained_models
 from trajectory_diffuser.models.causal_transformer import CausalTransformer
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
-from trajectory_diffuser.planning.settings import PlannerSettings
 from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner
 
 STATE, ACTION = 11, 3  # Hopper's
@@ -71,8 +70,7 @@ def models(
 
 def steady(networks: PlanningModels, row: dict[str, Any], device: torch.device) -> SteadyState:
     """One environment in mid-episode, planned for by a row of the parameters."""
-    settings = PlannerSettings.from_row(row, GUIDANCE, networks.diffusion.diffusion_steps)
-    planner = TrajectoryPlanner(networks, settings, torch.Generator(device).manual_seed(0))
+    planner = TrajectoryPlanner.from_row(networks, row, GUIDANCE, device, seed=0)
     return SteadyState(Planner(planner, 1.0, device), OBSERVATIONS, 1)
 
 
@@ -116,6 +114,7 @@ def cache(params: dict[str, Any], device: torch.device, repetitions: int) -> Non
                     "uncached": lambda s=states, r=returns: uncached_draft(transformer, s, r, 32),
                 },
                 repetitions,
+                device,
             )
         cached, uncached = times["cached"], times["uncached"]
         print(f"batch {batch:2}: cached {1e3 * cached:.1f} ms, uncached {1e3 * uncached:.1f} ms, "
@@ -179,15 +178,14 @@ def sizes(networks: PlanningModels) -> None:
         print(f"{name}: {sum(weights.numel() for weights in network.parameters()) / 1e6:.1f} M parameters")
 
 
-def interleaved(functions: dict[str, Any], repetitions: int) -> dict[str, float]:
+def interleaved(functions: dict[str, Any], repetitions: int, device: torch.device) -> dict[str, float]:
     """Median seconds of each function, called in turn."""
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for round_ in range(repetitions + 1):
         for name, function in functions.items():
-            started = time.perf_counter()
-            function()
+            taken, _ = timed(function, device)
             if round_:
-                seconds[name].append(time.perf_counter() - started)
+                seconds[name].append(taken)
     return {name: float(np.median(values)) for name, values in seconds.items()}
 
 

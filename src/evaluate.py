@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from trajectory_diffuser.common.device import check_compiler, computing_device, device_type
+from trajectory_diffuser.common.device import computing_device
 from trajectory_diffuser.common.files import atomic_directory, write_json
 from trajectory_diffuser.common.params import planner_episodes
 from trajectory_diffuser.common.stage import run_stage
@@ -23,9 +23,6 @@ from trajectory_diffuser.planning.planner import Planner
 def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     """Write results/runs/{task}/seed{seed}/evaluation/{planner}/."""
     settings, task_settings = params["evaluate"], params["tasks"][task]
-    check_compiler(
-        "params.yaml: planning.compile", params["planning"]["compile"], device_type(params["run"]["device"])
-    )
     dataset = PreparedDataset.load(f"data/processed/{task}")
     maze = dataset.provenance["maze"]
     episodes = np.arange(planner_episodes(params, planner))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from trajectory_diffuser.common.device import check_compiler, computing_device, device_name, device_type
+from trajectory_diffuser.common.device import computing_device, device_name
 from trajectory_diffuser.common.files import atomic_directory, write_json
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.common.versions import code_commit, library_versions
@@ -21,9 +21,6 @@ from trajectory_diffuser.planning.planner import Planner
 def main(params: dict[str, Any], task: str) -> None:
     """Write results/runs/{task}/latency/ with the models of the first seed."""
     settings, seed = params["measure_latency"], params["run"]["seeds"][0]
-    check_compiler(
-        "params.yaml: planning.compile", params["planning"]["compile"], device_type(params["run"]["device"])
-    )
     dataset = PreparedDataset.load(f"data/processed/{task}")
     target = params["tasks"][task]["target_return"]
     rows = []

@@ -126,6 +126,16 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         f"{PLANNER}.last_steps",
         ["2 must lie between refine_steps (3)", "(100)"],
     ),
+    "unknown planner of the sweep": (
+        {"measure_latency.sweep.planners": ["drift"]},
+        "measure_latency.sweep.planners",
+        ["'drift' has no entry under planners", "did you mean 'draft'?"],
+    ),
+    "horizons too short for a planner of the sweep": (
+        {"measure_latency.sweep.planners": ["four_actions"], "measure_latency.sweep.horizons": [4]},
+        "measure_latency.sweep.horizons",
+        ["4 states are too few for four_actions"],
+    ),
     "repeated task": ({"run.tasks": [TASK, TASK]}, "run.tasks", [TASK, "repeats", "list each once"]),
     "repeated seed": ({"run.seeds": [0, 1, 0]}, "run.seeds", ["[0, 1, 0]", "repeats", "list each once"]),
     "no seed": ({"run.seeds": []}, "run.seeds", ["non-empty", "training seeds"]),

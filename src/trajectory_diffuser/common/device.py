@@ -49,6 +49,11 @@ def device_name(device: torch.device) -> str:
     return models[0] if models else platform.machine()
 
 
+def use_threads(threads: int) -> None:
+    """Set torch's threads, never more than the cores."""
+    torch.set_num_threads(min(threads, available_cores()))
+
+
 @contextmanager
 def computing_device(requested: str, threads: int) -> Iterator[torch.device]:
     """Set torch's threads (never more than the cores) and yield the device to compute on."""
@@ -67,7 +72,7 @@ def computing_devices(requested: str, threads: int, count: int) -> Iterator[list
     Raises:
         UserError: more GPUs are wanted than there are.
     """
-    torch.set_num_threads(min(threads, available_cores()))
+    use_threads(threads)
     if device_type(requested) == "cpu":
         yield [torch.device("cpu")] * count
         return

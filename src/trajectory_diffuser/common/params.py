@@ -72,23 +72,23 @@ _Validator = jsonschema.validators.extend(
 
 
 def _check_references(params: dict[str, Any], path: str) -> None:
-    for kind in ("tasks", "planners"):
-        for name in params["run"][kind]:
+    sweep = params["measure_latency"]["sweep"]
+    for key, kind, names in (
+        ("run.tasks", "tasks", params["run"]["tasks"]),
+        ("run.planners", "planners", params["run"]["planners"]),
+        ("measure_latency.sweep.planners", "planners", sweep["planners"]),
+    ):
+        for name in names:
             if name not in params[kind]:
                 hint = suggestion(name, list(params[kind]))
-                raise UserError(f"{path}: run.{kind}: {name!r} has no entry under {kind}; {hint}")
-    sweep = params["measure_latency"]["sweep"]
+                raise UserError(f"{path}: {key}: {name!r} has no entry under {kind}; {hint}")
+    shortest = min(sweep["horizons"])
     for name in sweep["planners"]:
-        shortest = min(sweep["horizons"])
-        if params["planners"].get(name, {}).get("actions_per_plan", 0) >= shortest:
+        actions = params["planners"][name]["actions_per_plan"]
+        if actions >= shortest:
             raise UserError(
                 f"{path}: measure_latency.sweep.horizons: {shortest} states are too few for {name}, which "
-                f"takes {params['planners'][name]['actions_per_plan']} actions per plan"
-            )
-        if name not in params["planners"]:
-            hint = suggestion(name, list(params["planners"]))
-            raise UserError(
-                f"{path}: measure_latency.sweep.planners: {name!r} has no entry under planners; {hint}"
+                f"takes {actions} actions per plan"
             )
     steps = params["train_diffusion"]["diffusion_steps"]
     if max(sweep["refine_steps"]) > steps:

@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 
+from trajectory_diffuser.common.device import check_compiler
 from trajectory_diffuser.common.seeding import derive_seed
 from trajectory_diffuser.planning.acceleration import accelerate
 from trajectory_diffuser.planning.models import PlanningModels
-from trajectory_diffuser.planning.settings import PlannerSettings
 from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner
 
 
@@ -27,15 +27,17 @@ def make_planner(
     group: int = 0,
 ) -> TrajectoryPlanner:
     """The planner of a row of the parameters, with noise that depends on the cell and the group alone."""
-    settings = PlannerSettings.from_row(
-        params["planners"][planner], params["tasks"][task]["guidance"], models.diffusion.diffusion_steps
-    )
-    generator = torch.Generator(device).manual_seed(derive_seed("planner", task, seed, planner) + group)
-    return TrajectoryPlanner(models, settings, generator)
+    row, guidance = params["planners"][planner], params["tasks"][task]["guidance"]
+    noise_seed = derive_seed("planner", task, seed, planner) + group
+    return TrajectoryPlanner.from_row(models, row, guidance, device, noise_seed)
 
 
 def load_models(params: dict[str, Any], task: str, seed: int, device: torch.device) -> PlanningModels:
-    """The four models of a task and seed, as the section `planning` wants them to run."""
+    """The four models of a task and seed, as the section `planning` wants them to run.
+
+    Raises `UserError` where they are to be compiled and there is no compiler, or one does not fit.
+    """
+    check_compiler("params.yaml: planning.compile", params["planning"]["compile"], device.type)
     models = PlanningModels.load(run_directory(task, seed), device)
     accelerate(models, params["planning"], device)
     return models

@@ -83,8 +83,8 @@ def measure(
     bare: dict[str, list[float]] = {name: [] for name in agents}
     for round_ in range(warmup + repetitions):
         for name, state in agents.items():
-            decisions = [_seconds(state.decide, device) for _ in range(state.cycle)]
-            again, _ = _seconds(lambda name=name: repeat_calls(calls[name]), device)
+            decisions = [timed(state.decide, device) for _ in range(state.cycle)]
+            again, _ = timed(lambda name=name: repeat_calls(calls[name]), device)
             if round_ >= warmup:
                 plans[name] += [seconds for seconds, planned in decisions if planned]
                 cycles[name].append(sum(seconds for seconds, _ in decisions))
@@ -127,7 +127,8 @@ def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
     return int(np.cumsum([0, *changes]).max())
 
 
-def _seconds(work: Callable[[], Any], device: torch.device) -> tuple[float, Any]:
+def timed(work: Callable[[], Any], device: torch.device) -> tuple[float, Any]:
+    """Seconds until the device has done its work, and what it returned."""
     _synchronise(device)
     started = time.perf_counter()
     result = work()

@@ -11,7 +11,6 @@ from trajectory_diffuser.evaluation.latency import SteadyState, measure
 from trajectory_diffuser.evaluation.untrained import untrained_models
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
-from trajectory_diffuser.planning.settings import PlannerSettings
 from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner
 
 MEASURED = (
@@ -66,10 +65,7 @@ def sweep(
                 row = _changed(params["planners"][name], quantity, value)
                 if row is None:
                     continue
-                chosen = PlannerSettings.from_row(
-                    row, task_settings["guidance"], models.diffusion.diffusion_steps
-                )
-                planner = TrajectoryPlanner(models, chosen, torch.Generator(device).manual_seed(0))
+                planner = TrajectoryPlanner.from_row(models, row, task_settings["guidance"], device, seed=0)
                 batch = value if quantity == "batch" else 1
                 agents[name] = SteadyState(Planner(planner, 1.0, device), observations, batch)
             for name, measured in measure(agents, 0, settings["repetitions"], device).items():

@@ -11,7 +11,6 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.files import read_json
 from trajectory_diffuser.planning.acceleration import accelerate
 from trajectory_diffuser.planning.models import PlanningModels
-from trajectory_diffuser.planning.settings import PlannerSettings
 from trajectory_diffuser.planning.trajectory_planner import Plan, TrajectoryPlanner
 
 
@@ -50,7 +49,7 @@ class Planner:
             device: to plan on.
             seed: of the planner's noise.
             compile: compile the networks, which takes a minute or two at the first plan and needs a C++
-                compiler on a CPU, and plan in half the time from then on.
+                compiler on a CPU, and plan in about half the time from then on.
 
         Raises:
             UserError: a model is missing or does not fit the others, the planner was not evaluated, or there
@@ -68,10 +67,8 @@ class Planner:
             )
         record = read_json(evaluation / planner / "evaluation.json")
         accelerate(models, {"compile": compile, "precision": record["precision"]}, device)
-        steps = models.diffusion.diffusion_steps
-        settings = PlannerSettings.from_row(record["planner_row"], record["guidance"], steps)
-        generator = torch.Generator(device).manual_seed(seed)
-        return cls(TrajectoryPlanner(models, settings, generator), record["target_return"], device)
+        inner = TrajectoryPlanner.from_row(models, record["planner_row"], record["guidance"], device, seed)
+        return cls(inner, record["target_return"], device)
 
     def reset(self, seed: int | None = None) -> None:
         """Begin new episodes with the next observation; `seed` restarts the planner's noise."""

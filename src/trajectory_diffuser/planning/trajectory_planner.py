@@ -1,6 +1,7 @@
 """The planner: draft, refine, act. What it does exactly is a row of the parameters."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -52,6 +53,19 @@ class TrajectoryPlanner:
             models.diffusion.chain(steps, settings.sampler)
             for steps in (settings.steps, settings.first_plan_steps)
         )
+
+    @classmethod
+    def from_row(
+        cls,
+        models: PlanningModels,
+        row: dict[str, Any],
+        task_guidance: float,
+        device: torch.device,
+        seed: int,
+    ) -> "TrajectoryPlanner":
+        """The planner of a row of the parameters, with noise of its own from `seed`."""
+        settings = PlannerSettings.from_row(row, task_guidance, models.diffusion.diffusion_steps)
+        return cls(models, settings, torch.Generator(device).manual_seed(seed))
 
     @torch.inference_mode()
     def plan(

@@ -17,7 +17,7 @@ import torch
 import torch.distributed
 from torch import Tensor
 
-from trajectory_diffuser.common.device import available_cores, computing_devices
+from trajectory_diffuser.common.device import computing_devices, use_threads
 
 DEVICE = "TRAJECTORY_DIFFUSER_DEVICE"  # of a further process
 
@@ -40,7 +40,7 @@ def training_devices(run: dict[str, Any], threads: int) -> Iterator[list[torch.d
         with computing_devices(run["device"], threads, run["processes_per_training"]) as devices:
             yield devices
     else:
-        torch.set_num_threads(min(threads, available_cores()))
+        use_threads(threads)
         yield [own]
 
 
