@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from trajectory_diffuser.common.files import atomic_file
 
 ROOT = Path("results/checkpoints")
+FORMAT = 2  # of the file; a checkpoint of another format is ignored
 
 
 class Checkpoint:
@@ -26,7 +27,7 @@ class Checkpoint:
     def __init__(self, directory: Path, fingerprint: str) -> None:
         self.directory = directory
         self.file = directory / "checkpoint.safetensors"
-        self.fingerprint = fingerprint
+        self.fingerprint = f"{FORMAT} {fingerprint}"
 
     def save(
         self,

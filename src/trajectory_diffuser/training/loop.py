@@ -14,13 +14,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.seeding import derive_seed
 from trajectory_diffuser.training.checkpoint import Checkpoint
-from trajectory_diffuser.training.parallel import average_gradients, rank
+from trajectory_diffuser.training.flat_weights import flatten_weights
+from trajectory_diffuser.training.parallel import average_over_processes, rank
 
 CURVE_POINTS = 100
 VALIDATION_BATCHES = 4
@@ -90,12 +90,13 @@ def train(
     """
     steps = settings["steps"]
     averaged = copy.deepcopy(model)
-    parameters, averages = list(model.parameters()), list(averaged.parameters())
-    device = parameters[0].device
+    weights = flatten_weights(model, gradients=True)
+    average = flatten_weights(averaged, gradients=False)
+    gradient = weights.grad
+    assert gradient is not None
     optimiser = torch.optim.AdamW(
-        parameters, lr=settings["learning_rate"], weight_decay=settings["weight_decay"], fused=True
+        [weights], lr=settings["learning_rate"], weight_decay=settings["weight_decay"], fused=True
     )
-    average = get_ema_multi_avg_fn(settings["ema_decay"])
     first, curves = checkpoint.load(model, averaged, optimiser)
     for row in curves:
         log(row)
@@ -121,17 +122,14 @@ def train(
         )
         for group in optimiser.param_groups:
             group["lr"] = learning_rate
-        _seed(batch_seed(seed, step) + rank(), device)
+        _seed(batch_seed(seed, step) + rank(), weights.device)
         value = loss(model, "train")
-        optimiser.zero_grad(set_to_none=True)
+        gradient.zero_()
         value.backward()
-        average_gradients(parameters)
-        norm = _clip_gradients(parameters, settings["gradient_clip"])
+        average_over_processes(gradient)
+        norm = _clip(gradient, settings["gradient_clip"])
         optimiser.step()
-        if step == 0:
-            averaged.load_state_dict(model.state_dict())
-        else:
-            average(averages, parameters, None)  # all at once; buffers are constants
+        average.lerp_(weights.detach(), 1 - settings["ema_decay"] if step else 1.0)  # buffers are constants
         window.append((value.detach(), norm))
 
         done = step + 1
@@ -164,15 +162,10 @@ def _seed(seed: int, device: torch.device) -> None:
         torch.cuda.manual_seed_all(seed)
 
 
-@torch.no_grad()
-def _clip_gradients(parameters: list[Tensor], largest: float) -> Tensor:
-    """`nn.utils.clip_grad_norm_` for one device and type: half its time on a small network.
-
-    Returns the norm before.
-    """
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    torch._foreach_mul_(gradients, (largest / (norm + 1e-6)).clamp(max=1.0))
+def _clip(gradient: Tensor, largest: float) -> Tensor:
+    """Scale the gradient, in place, to a norm of at most `largest`; its norm before."""
+    norm = torch.linalg.vector_norm(gradient)
+    gradient.mul_((largest / (norm + 1e-6)).clamp_(max=1.0))
     return norm
 
 

@@ -80,18 +80,11 @@ def rank() -> int:
     return torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
 
 
-def average_gradients(parameters: list[Tensor]) -> None:
-    """Replace each gradient by its mean over the processes; nothing happens where there is one."""
-    if not torch.distributed.is_initialized():
-        return
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    together = torch.cat([gradient.flatten() for gradient in gradients])
-    torch.distributed.all_reduce(together)
-    together /= torch.distributed.get_world_size()
-    parts = together.split([gradient.numel() for gradient in gradients])
-    torch._foreach_copy_(
-        gradients, [part.view_as(gradient) for part, gradient in zip(parts, gradients, strict=True)]
-    )
+def average_over_processes(gradient: Tensor) -> None:
+    """Replace a gradient by its mean over the processes; nothing happens where there is one."""
+    if torch.distributed.is_initialized():
+        torch.distributed.all_reduce(gradient)
+        gradient /= torch.distributed.get_world_size()
 
 
 def _free_port() -> str:
