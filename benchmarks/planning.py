@@ -148,9 +148,9 @@ def authors(params: dict[str, Any], device: torch.device, repetitions: int) -> N
 
 
 def dit(params: dict[str, Any], device: torch.device, repetitions: int) -> None:
-    """Horizon 32, networks of about 4 M parameters each way."""
+    """Horizon 32, about 4 M parameters each way, transformer and denoiser together."""
     params = copy.deepcopy(params)
-    params["train_transformer"] |= {"width": 192, "layers": 3, "heads": 4}
+    params["train_transformer"] |= {"width": 128, "layers": 3, "heads": 4}
     params["train_diffusion"] |= {"base_width": 64}
     ours = models(params, device, horizon=32)
     torch.manual_seed(0)
@@ -162,7 +162,7 @@ def dit(params: dict[str, Any], device: torch.device, repetitions: int) -> None:
     agents = {
         "DiT, 20 DDIM steps": steady(theirs, rows["ddim"] | {"refine_steps": 20}, device),
         "trajectory_diffuser": steady(ours, rows["trajectory_diffuser"], device),
-        "one_call": steady(ours, rows["one_call"], device),
+        **{name: steady(ours, rows[name], device) for name in ("one_call", "carried_draft")},
     }
     sizes(ours)
     print(f"DiT: {sum(weights.numel() for weights in network.parameters()) / 1e6:.1f} M parameters")

@@ -12,11 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trajectory_diffuser.models.embeddings import sinusoidal_embedding
+from trajectory_diffuser.models.layers import LayerNorm, Linear
 
 KERNEL = 5
 
 
-class TemporalConvolution(nn.Linear):
+class TemporalConvolution(Linear):
     """A convolution along time with kernel 5 and zero padding, as one matrix product."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
@@ -36,6 +37,8 @@ class TemporalConvolution(nn.Linear):
         rows = windows.reshape(batch * horizon, size)
         return F.linear(rows, weight, self.bias).view(batch, horizon, -1)
 
+    __call__ = forward
+
 
 class ResidualBlock(nn.Module):
     """Two temporal convolutions with the condition added between them, and a skip connection."""
@@ -44,15 +47,17 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.convolution_in = TemporalConvolution(channels_in, channels_out)
         self.convolution_out = TemporalConvolution(channels_out, channels_out)
-        self.norm_in = nn.LayerNorm(channels_out)
-        self.norm_out = nn.LayerNorm(channels_out)
+        self.norm_in = LayerNorm(channels_out)
+        self.norm_out = LayerNorm(channels_out)
         same = channels_in == channels_out
-        self.skip = nn.Identity() if same else nn.Linear(channels_in, channels_out)
+        self.skip = nn.Identity() if same else Linear(channels_in, channels_out)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Map x [B, H, in] and the block's condition [B, 1, out] to [B, H, out]."""
         hidden = F.silu(self.norm_in(self.convolution_in(x))) + condition  # [B, H, out]
         return F.silu(self.norm_out(self.convolution_out(hidden))) + self.skip(x)
+
+    __call__ = forward
 
 
 class Condition(nn.Module):
@@ -61,11 +66,9 @@ class Condition(nn.Module):
     def __init__(self, width: int, outputs: int) -> None:
         super().__init__()
         self.width = width
-        self.step_embedding = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.SiLU(), nn.Linear(4 * width, width)
-        )
-        self.return_embedding = nn.Sequential(nn.Linear(1, 4 * width), nn.SiLU(), nn.Linear(4 * width, width))
-        self.projection = nn.Linear(2 * width, outputs)
+        self.step_embedding = nn.Sequential(Linear(width, 4 * width), nn.SiLU(), Linear(4 * width, width))
+        self.return_embedding = nn.Sequential(Linear(1, 4 * width), nn.SiLU(), Linear(4 * width, width))
+        self.projection = Linear(2 * width, outputs)
 
     def forward(self, step: Tensor, return_to_go: Tensor, conditional: Tensor) -> Tensor:
         """Embed and project.
@@ -105,14 +108,14 @@ class TemporalUNet(nn.Module):
             for a, b in zip(inputs, widths, strict=True)
         )
         # Halving and doubling the time axis: kernel 2, stride 2, hence linear maps on pairs of steps.
-        self.downsample = nn.ModuleList(nn.Linear(2 * width, width) for width in widths[:-1])
+        self.downsample = nn.ModuleList(Linear(2 * width, width) for width in widths[:-1])
         self.middle = nn.ModuleList(ResidualBlock(widths[-1], widths[-1]) for _ in range(2))
-        self.upsample = nn.ModuleList(nn.Linear(b, 2 * a) for a, b in pairwise(widths))
+        self.upsample = nn.ModuleList(Linear(b, 2 * a) for a, b in pairwise(widths))
         self.up = nn.ModuleList(
             nn.ModuleList([ResidualBlock(2 * width, width), ResidualBlock(width, width)])
             for width in reversed(widths[:-1])
         )
-        self.output = nn.Linear(widths[0], state_size)
+        self.output = Linear(widths[0], state_size)
         # Channels of every block's condition, in the order in which the blocks are called.
         self.condition_sizes = [
             width for width in [*widths, widths[-1], *reversed(widths[:-1])] for _ in range(2)
