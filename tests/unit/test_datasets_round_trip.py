@@ -43,7 +43,7 @@ def test_every_episode_comes_back(kinds: list[tuple[int, bool]], horizon: int, s
     ):
         times = range(step, min(step + horizon, len(episode) + 1))
         assert inside.tolist() == [True] * len(times) + [False] * (horizon - len(times))
-        got = dataset.normaliser.unnormalise(state[inside]).numpy()
+        got = dataset.normaliser.unnormalise(state[inside].numpy())
         np.testing.assert_allclose(got, episode.observations[times], rtol=1e-5, atol=1e-5)
         sums = [episode.rewards[time:].sum() for time in times]
         np.testing.assert_allclose(return_to_go[inside], sums, rtol=1e-5, atol=1e-5)

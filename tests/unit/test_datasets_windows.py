@@ -189,16 +189,13 @@ def test_content_hash_notices_any_change(episodes: list[Episode]) -> None:
 
 
 class TestNormaliser:
-    def test_round_trip_for_arrays_and_tensors(self) -> None:
+    def test_round_trip(self) -> None:
         observations = np.random.default_rng(0).normal(3.0, 7.0, size=(200, 4)).astype(np.float32)
         normaliser = Normaliser.fit(observations)
         normalised = normaliser.normalise(observations)
         np.testing.assert_allclose(normalised.mean(axis=0), 0, atol=1e-5)
         np.testing.assert_allclose(normalised.std(axis=0), 1, atol=1e-5)
         np.testing.assert_allclose(normaliser.unnormalise(normalised), observations, atol=1e-4)
-        tensor = torch.from_numpy(observations)
-        torch.testing.assert_close(normaliser.normalise(tensor), torch.from_numpy(normalised))
-        torch.testing.assert_close(normaliser.unnormalise(normaliser.normalise(tensor)), tensor)
 
     def test_constant_dimension_is_only_centred(self) -> None:
         observations = np.full((10, 1), 5.0, np.float32)

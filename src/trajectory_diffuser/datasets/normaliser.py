@@ -1,12 +1,9 @@
 """Gaussian normalisation of observations."""
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-import torch
-
-Array = TypeVar("Array", np.ndarray, torch.Tensor)
 
 SMALLEST_DEVIATION = 1e-6  # below it a dimension counts as constant and is only centred
 BLOCK_ROWS = 100_000
@@ -46,13 +43,13 @@ class Normaliser:
             maximum=np.max([high for _, high in bounds], axis=0).astype(np.float32),
         )
 
-    def normalise(self, observations: Array) -> Array:
-        """Raw observations [..., obs], arrays or tensors, in standard deviations from the mean."""
-        return (observations - _like(self.mean, observations)) / _like(self.std, observations)
+    def normalise(self, observations: np.ndarray) -> np.ndarray:
+        """Raw observations [..., obs] in standard deviations from the mean."""
+        return (observations - self.mean) / self.std
 
-    def unnormalise(self, observations: Array) -> Array:
+    def unnormalise(self, observations: np.ndarray) -> np.ndarray:
         """The inverse of `normalise`."""
-        return observations * _like(self.std, observations) + _like(self.mean, observations)
+        return observations * self.std + self.mean
 
     @property
     def normalised_minimum(self) -> np.ndarray:
@@ -74,9 +71,3 @@ class Normaliser:
         return cls(
             **{name: np.array(value[name], np.float32) for name in ("mean", "std", "minimum", "maximum")}
         )
-
-
-def _like(values: np.ndarray, other: Array) -> Array:
-    if isinstance(other, torch.Tensor):
-        return torch.as_tensor(values, dtype=other.dtype, device=other.device)
-    return values

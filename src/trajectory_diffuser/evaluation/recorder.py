@@ -50,7 +50,7 @@ class Recorder:
         chosen = np.unique(np.linspace(0, len(self.refined) - 1, PLAN_SNAPSHOTS).round().astype(int))
         normaliser = self.agent.planner.models.normaliser
         raw = {
-            name: normaliser.unnormalise(torch.stack([plans[index] for index in chosen])).cpu().numpy()
+            name: normaliser.unnormalise(torch.stack([plans[index] for index in chosen]).cpu().numpy())
             for name, plans in {"draft": self.drafts, "plan": self.refined}.items()
         }
         return {

@@ -160,6 +160,6 @@ def _run_group(
 
 def _wall_crossings(agent: Planner, maze: Maze) -> np.ndarray:
     assert agent.last_plan is not None
-    states = agent.planner.models.normaliser.unnormalise(agent.last_plan.states).cpu().numpy()
+    states = agent.planner.models.normaliser.unnormalise(agent.last_plan.states.cpu().numpy())
     positions = states[..., :2]  # [N, H, 2]
     return maze.crosses_wall(positions[:, :-1], positions[:, 1:])

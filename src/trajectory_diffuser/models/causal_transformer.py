@@ -154,9 +154,10 @@ class CausalTransformer(nn.Module):
         """
         cache = self.new_cache(len(states))
         drafted_states, drafted_returns = [], []
-        for _ in range(length):
+        for index in range(length):
             states, returns_to_go = self(states, returns_to_go, cache)
-            states, returns_to_go = states[:, -1:], returns_to_go[:, -1:]
+            if index == 0:
+                states, returns_to_go = states[:, -1:], returns_to_go[:, -1:]
             drafted_states.append(states)
             drafted_returns.append(returns_to_go)
         return torch.cat(drafted_states, dim=1), torch.cat(drafted_returns, dim=1)

@@ -72,8 +72,8 @@ class Planner:
 
     def reset(self, seed: int | None = None) -> None:
         """Begin new episodes with the next observation; `seed` restarts the planner's noise."""
-        self.states: Tensor | None = None  # [N, T, state], normalised
-        self.returns_to_go: Tensor | None = None  # [N, T], scaled
+        self.states: np.ndarray | None = None  # [N, T, state], normalised
+        self.returns_to_go: np.ndarray | None = None  # [N, T], scaled
         self.last_plan: Plan | None = None  # normalised
         self.plan_age = 0  # steps taken since it was made
         if seed is not None:
@@ -100,43 +100,40 @@ class Planner:
     def plan(self, observation: np.ndarray, reward: np.ndarray | float | None = None) -> np.ndarray:
         """Plan anew and return the whole plan: states [H, obs] or [N, H, obs], the present first."""
         self.observe(observation, reward)
-        states = self.planner.models.normaliser.unnormalise(self._plan().states)
-        return _unbatched(states.cpu().numpy(), observation)
+        states = self._plan().states.cpu().numpy()
+        return _unbatched(self.planner.models.normaliser.unnormalise(states), observation)
 
-    @torch.inference_mode()
     def observe(self, observation: np.ndarray, reward: np.ndarray | float | None = None) -> None:
         """Remember a step for which somebody else decides; arguments as in `act`."""
         models = self.planner.models
         self.plan_age += self.last_plan is not None
-        observed = torch.as_tensor(np.atleast_2d(observation), dtype=torch.float32, device=self.device)
+        observed = np.atleast_2d(np.asarray(observation, np.float32))
         state = models.normaliser.normalise(observed)[:, None]  # [N, 1, state]
         if self.states is None or self.returns_to_go is None:
             target = self.target_return / models.return_scale
             self.states = state
-            self.returns_to_go = torch.full(state.shape[:2], target, device=self.device)
+            self.returns_to_go = np.full(state.shape[:2], target, np.float32)
         else:
-            received = torch.as_tensor(
-                0.0 if reward is None else reward, dtype=torch.float32, device=self.device
-            )
-            left = self.returns_to_go[:, -1:] - received.reshape(-1, 1) / models.return_scale  # [N, 1]
-            self.states = torch.cat([self.states, state], dim=1)[:, -models.history :]
-            self.returns_to_go = torch.cat([self.returns_to_go, left], dim=1)[:, -models.history :]
+            received = np.asarray(0.0 if reward is None else reward, np.float32).reshape(-1, 1)
+            left = self.returns_to_go[:, -1:] - received / models.return_scale  # [N, 1]
+            self.states = np.concatenate([self.states, state], axis=1)[:, -models.history :]
+            self.returns_to_go = np.concatenate([self.returns_to_go, left], axis=1)[:, -models.history :]
 
     def keep(self, running: np.ndarray) -> None:
         """Forget the environments for which `running` [N] is False: their episodes are over."""
         if self.states is None or self.returns_to_go is None or running.all():
             return
-        kept = torch.as_tensor(np.flatnonzero(running), device=self.device)
-        self.states, self.returns_to_go = self.states[kept], self.returns_to_go[kept]
+        self.states, self.returns_to_go = self.states[running], self.returns_to_go[running]
         if self.last_plan is not None:
-            self.last_plan = self.last_plan.keep(kept)
+            self.last_plan = self.last_plan.keep(self._tensor(np.flatnonzero(running)))
 
     def _plan(self) -> Plan:
         """Plan from all that is remembered."""
         assert self.states is not None and self.returns_to_go is not None
         useful = self.plan_age < self.planner.models.horizon
         previous = self.last_plan if useful else None
-        self.last_plan = self.planner.plan(self.states, self.returns_to_go, previous, self.plan_age)
+        states, returns_to_go = self._tensor(self.states), self._tensor(self.returns_to_go)
+        self.last_plan = self.planner.plan(states, returns_to_go, previous, self.plan_age)
         self.plan_age = 0
         return self.last_plan
 
@@ -145,7 +142,10 @@ class Planner:
         """What leads from where the environments are now to the plan's next state [N, action]."""
         assert self.states is not None and self.last_plan is not None
         following = self.last_plan.states[:, self.plan_age + 1]
-        return self.planner.models.inverse_dynamics(self.states[:, -1], following)
+        return self.planner.models.inverse_dynamics(self._tensor(self.states[:, -1]), following)
+
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(values).to(self.device)
 
 
 def _unbatched(values: np.ndarray, observation: np.ndarray) -> np.ndarray:
