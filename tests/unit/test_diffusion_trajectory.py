@@ -2,100 +2,14 @@ from itertools import pairwise
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler
-from small_models import make_diffusion
+from small_diffusion import STATE, B, H, K, chain, one_step, some_plan, wrong_on_purpose
 
-from trajectory_diffuser.diffusion.guidance import guidance_conditions
-from trajectory_diffuser.diffusion.reverse_chain import reverse_chain
 from trajectory_diffuser.diffusion.schedule import end_of_chain
-
-B, H, STATE, K = 3, 6, 2, 100
-RETURNS = torch.ones(B)
-
-
-def some_plan(seed=0, batch=B):
-    return torch.randn(batch, H, STATE, generator=torch.Generator().manual_seed(seed))
-
-
-def wrong_on_purpose(plan, step, return_to_go, conditional):
-    """A fixed function with outputs far enough off that clipping matters."""
-    return torch.sin(3 * plan) + 0.5 * plan.roll(1, dims=1) + 0.01 * step[:, None, None]
-
-
-def chain(network=wrong_on_purpose, **options):
-    return make_diffusion(network, **({"steps": K, "state_size": STATE, "bound": 1.5} | options))
 
 
 def denoise(diffusion, plan, steps, guidance, sampler, temperature, generator=None):
     returns = torch.ones(len(plan))
     return diffusion.denoise(plan, diffusion.chain(steps, sampler), returns, guidance, temperature, generator)
-
-
-def one_step(diffusion, plan, step, next_step, eta, noise, guidance=1.0):
-    """The estimate of the clean plan and the next plan, by the numbers of `reverse_chain` [B, H, state]."""
-    steps = [step] if next_step < 0 else [step, next_step]
-    chain = reverse_chain(diffusion.alpha_bar, steps, diffusion.prediction, eta)
-    condition = guidance_conditions(diffusion.network, torch.tensor([step]), RETURNS, guidance)[0]
-    numbers = chain.steps[0]
-    clean = diffusion.predict_clean(plan, numbers, condition, guidance)
-    following = numbers.next_from_clean * clean + numbers.next_from_plan * plan
-    return clean, following + numbers.next_from_noise * noise
-
-
-def diffusers_options(prediction):
-    return {
-        "num_train_timesteps": K,
-        "beta_schedule": "squaredcos_cap_v2",
-        "prediction_type": "v_prediction" if prediction == "velocity" else "epsilon",
-        "timestep_spacing": "trailing",
-        "clip_sample": True,
-        "clip_sample_range": 1.5,
-    }
-
-
-@pytest.mark.parametrize("prediction", ["epsilon", "velocity"])
-def test_ddpm_steps_are_those_of_diffusers_with_the_same_noise(prediction):
-    scheduler = DDPMScheduler(variance_type="fixed_small", **diffusers_options(prediction))
-    diffusion, plan = chain(prediction=prediction), some_plan()
-    for step in end_of_chain(K, K):
-        noise = torch.randn(plan.shape, generator=torch.Generator().manual_seed(step))
-        clean, ours = one_step(diffusion, plan, step, step - 1, 1.0, noise)
-        output = wrong_on_purpose(plan, torch.full((B,), step), RETURNS, None)
-        theirs = scheduler.step(output, step, plan, generator=torch.Generator().manual_seed(step))
-        torch.testing.assert_close(clean, theirs.pred_original_sample, rtol=1e-4, atol=1e-4)
-        torch.testing.assert_close(ours, theirs.prev_sample, rtol=1e-4, atol=1e-4)
-        plan = ours
-
-
-@pytest.mark.parametrize("prediction", ["epsilon", "velocity"])
-@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("calls", [5, 20, 100])
-def test_strided_steps_are_those_of_diffusers_with_the_same_noise(prediction, eta, calls):
-    scheduler = DDIMScheduler(set_alpha_to_one=True, **diffusers_options(prediction))
-    scheduler.set_timesteps(calls)
-    diffusion, plan, steps = chain(prediction=prediction), some_plan(), end_of_chain(K, calls)
-    for step, next_step in zip(steps, [*steps[1:], -1], strict=True):
-        noise = some_plan(step)
-        _, ours = one_step(diffusion, plan, step, next_step, eta, noise)
-        output = wrong_on_purpose(plan, torch.full((B,), step), RETURNS, None)
-        theirs = scheduler.step(
-            output, step, plan, eta=eta, use_clipped_model_output=True, variance_noise=noise
-        )
-        torch.testing.assert_close(ours, theirs.prev_sample, rtol=1e-4, atol=1e-4)
-        plan = ours
-
-
-def test_clipping_was_at_work_in_these_comparisons():
-    clean, _ = one_step(chain(), some_plan(), K - 1, K - 2, 1.0, 0.0)
-    assert (clean.abs() == 1.5).any()
-
-
-def test_each_dimension_is_clipped_to_its_own_bounds():
-    diffusion = chain(lambda plan, *_: 1e4 * torch.sign(plan))
-    diffusion.minimum, diffusion.maximum = torch.tensor([-1.0, -2.0]), torch.tensor([3.0, 4.0])
-    clean, _ = one_step(diffusion, some_plan(), 50, 49, 1.0, 0.0)
-    assert sorted(set(clean[..., 0].flatten().tolist())) == [-1.0, 3.0]
-    assert sorted(set(clean[..., 1].flatten().tolist())) == [-2.0, 4.0]
 
 
 def test_noise_is_added_in_closed_form():

@@ -11,6 +11,10 @@ QUESTIONS = {
     "draft": "does refinement add anything?",
     "ddim": "is it just a fast sampler?",
     "warm_start": "is a learned draft needed, or does the previous plan do?",
+    "no_sampling_noise": "does the noise that it draws help?",
+    "one_call": "are five network calls needed?",
+    "carried_draft": "is a new draft needed for every plan?",
+    "four_actions": "is a new plan needed for every action?",
 }
 FINDINGS = {
     "higher": "higher score",
