@@ -214,3 +214,10 @@ def test_a_plan_begins_with_the_observation_and_is_in_its_units(run):
 def test_a_planner_that_was_not_evaluated_is_named(run):
     with pytest.raises(UserError, match=r"evaluation: planner 'yours' was not evaluated.*there are: mine"):
         Planner.load(run, "yours")
+
+
+@pytest.mark.parametrize("observation", [np.zeros(1), np.zeros((3, STATE + 1)), np.zeros((2, 3, STATE))])
+def test_an_observation_of_another_size_is_refused(observation):
+    agent = make_agent(Recorder(True))
+    with pytest.raises(ValueError, match=f"the models were trained on {STATE}"):
+        agent.act(observation)

@@ -60,5 +60,12 @@ def test_a_copy_of_the_model_has_memory_of_its_own():
     assert all(torch.equal(a, b) for a, b in zip(kept.parameters(), make_model().parameters(), strict=True))
 
 
+def test_weights_of_several_types_are_refused():
+    model = make_model()
+    model[3].to(torch.bfloat16)
+    with pytest.raises(ValueError, match="2 types and devices"):
+        flatten_weights(model, gradients=True)
+
+
 def test_without_gradients_the_vector_has_none():
     assert flatten_weights(make_model(), gradients=False).grad is None

@@ -6,6 +6,7 @@ from safetensors.torch import save
 from torch import nn
 
 from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.training import checkpoint
 from trajectory_diffuser.training.checkpoint import Checkpoint
 from trajectory_diffuser.training.loop import TrainingResult, batch_seed, learning_rate_factor, train
 
@@ -38,9 +39,9 @@ def make_model():
 
 
 def run(directory, *, loss=noisy_loss, fingerprint="same", seed=SEED, validate=True, log=None, **changed):
-    checkpoint = Checkpoint(directory, fingerprint)
+    saved = Checkpoint(directory, fingerprint)
     log = (lambda row: None) if log is None else log
-    return train(make_model(), loss, SETTINGS | changed, seed, checkpoint, log, validate, "test")
+    return train(make_model(), loss, SETTINGS | changed, seed, saved, log, validate, "test")
 
 
 def killed_at(step):
@@ -90,6 +91,13 @@ def test_a_checkpoint_of_other_parameters_is_ignored(tmp_path):
     resumed = run(tmp_path / "run")
     assert [row["step"] for row in resumed.curves] == list(range(1, 24))
     assert weights(resumed) == weights(run(tmp_path / "whole"))
+
+
+def test_a_checkpoint_of_another_format_is_ignored(tmp_path, monkeypatch):
+    with pytest.raises(Killed):
+        run(tmp_path / "run", loss=killed_at(20), learning_rate=0.01)
+    monkeypatch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
+    assert weights(run(tmp_path / "run")) == weights(run(tmp_path / "whole"))
 
 
 def test_the_outcome_depends_on_the_seed_and_on_nothing_before(tmp_path):
@@ -190,12 +198,16 @@ def test_the_result_is_the_moving_average_of_the_weights(tmp_path):
     torch.testing.assert_close(result.model[0].weight, average)
 
 
-def test_a_part_of_the_model_that_the_loss_does_not_reach_stays_as_it_is(tmp_path):
-    result = run(
-        tmp_path, loss=lambda model, split: model[0](torch.randn(8, 4)).square().mean(), weight_decay=0.0
-    )
-    assert torch.equal(result.model[3].weight, make_model()[3].weight)
-    assert not torch.equal(result.model[0].weight, make_model()[0].weight)
+def test_a_part_of_the_model_that_the_loss_does_not_reach_only_decays(tmp_path):
+    def loss(model, split):
+        return model[0](torch.randn(8, 4)).square().mean()
+
+    kept = run(tmp_path / "kept", loss=loss, weight_decay=0.0).model
+    assert torch.equal(kept[3].weight, make_model()[3].weight)
+    assert not torch.equal(kept[0].weight, make_model()[0].weight)
+    decayed = run(tmp_path / "decayed", loss=loss, steps=1, warmup_steps=1, weight_decay=0.01).model
+    factor = 1 - SETTINGS["learning_rate"] * 0.01
+    torch.testing.assert_close(decayed[3].weight, factor * make_model()[3].weight)
 
 
 def test_validation_is_measured_when_due_on_the_same_batches_and_without_dropout(tmp_path):

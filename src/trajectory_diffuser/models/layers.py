@@ -1,6 +1,7 @@
 """Layers that are called directly, past torch's look for hooks: that takes a tenth of a small network's time.
 
-`__call__ = forward` in a class does it; the networks themselves keep torch's call, which compiling needs.
+`__call__ = forward` in a class does it, and in a subclass again that has a forward of its own. The networks
+themselves and `Condition` keep torch's call: they are compiled, watched by hooks, given another `forward`.
 """
 
 from torch import nn

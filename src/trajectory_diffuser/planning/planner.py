@@ -104,10 +104,18 @@ class Planner:
         return _unbatched(self.planner.models.normaliser.unnormalise(states), observation)
 
     def observe(self, observation: np.ndarray, reward: np.ndarray | float | None = None) -> None:
-        """Remember a step for which somebody else decides; arguments as in `act`."""
+        """Remember a step for which somebody else decides; arguments as in `act`.
+
+        Raises `ValueError` for an observation of another size than the models'.
+        """
         models = self.planner.models
-        self.plan_age += self.last_plan is not None
         observed = np.atleast_2d(np.asarray(observation, np.float32))
+        if observed.shape[1:] != models.normaliser.mean.shape:
+            raise ValueError(
+                f"observation: {observed.shape[-1]} numbers each, shape {np.shape(observation)}; "
+                f"the models were trained on {len(models.normaliser.mean)}"
+            )
+        self.plan_age += self.last_plan is not None
         state = models.normaliser.normalise(observed)[:, None]  # [N, 1, state]
         if self.states is None or self.returns_to_go is None:
             target = self.target_return / models.return_scale
@@ -123,9 +131,10 @@ class Planner:
         """Forget the environments for which `running` [N] is False: their episodes are over."""
         if self.states is None or self.returns_to_go is None or running.all():
             return
-        self.states, self.returns_to_go = self.states[running], self.returns_to_go[running]
+        rows = np.flatnonzero(running)
+        self.states, self.returns_to_go = self.states[rows], self.returns_to_go[rows]
         if self.last_plan is not None:
-            self.last_plan = self.last_plan.keep(self._tensor(np.flatnonzero(running)))
+            self.last_plan = self.last_plan.keep(self._tensor(rows))
 
     def _plan(self) -> Plan:
         """Plan from all that is remembered."""

@@ -12,9 +12,10 @@ QUESTIONS = {
     "ddim": "is it just a fast sampler?",
     "warm_start": "is a learned draft needed, or does the previous plan do?",
     "no_sampling_noise": "does the noise that it draws help?",
-    "one_call": "are five network calls needed?",
-    "carried_draft": "is a new draft needed for every plan?",
     "four_actions": "is a new plan needed for every action?",
+    "one_call": "is one call, which draws no noise, as good as five?",
+    "carried_draft": "are carried-over drafts, refined without noise, as good?",
+    "carried_draft_one_call": "are carried-over drafts, refined in one call, as good?",
 }
 FINDINGS = {
     "higher": "higher score",

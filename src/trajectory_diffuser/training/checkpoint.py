@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from trajectory_diffuser.common.files import atomic_file
 
 ROOT = Path("results/checkpoints")
-FORMAT = 2  # of the file; a checkpoint of another format is ignored
+# Of the file, in which the optimiser's state is laid out as `flatten_weights` lays out the weights: raise it
+# when either changes. A checkpoint of another format is ignored.
+FORMAT = 2
 
 
 class Checkpoint:
