@@ -22,7 +22,7 @@ from trajectory_diffuser.training.checkpoint import Checkpoint
 from trajectory_diffuser.training.flat_weights import flatten_weights
 from trajectory_diffuser.training.parallel import average_over_processes, rank
 
-CURVE_POINTS = 100
+CURVE_POINTS = 50
 VALIDATION_BATCHES = 4
 # Validation loss this much above its best, at the end, counts as overfitting.
 OVERFITTING_RATIO = 1.1
