@@ -24,9 +24,11 @@ from torch import Tensor
 
 from trajectory_diffuser.common.device import computing_device, device_name
 from trajectory_diffuser.common.params import load_params
+from trajectory_diffuser.common.stage import ending_with_one_line
 from trajectory_diffuser.common.versions import code_commit
 from trajectory_diffuser.datasets.windows import PreparedDataset, WindowSampler
 from trajectory_diffuser.diffusion.guidance import classifier_free_guidance, guidance_conditions
+from trajectory_diffuser.diffusion.schedule import end_of_chain
 from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
 from trajectory_diffuser.evaluation.cell import run_directory
 from trajectory_diffuser.evaluation.latency import SteadyState, measure
@@ -47,10 +49,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("task")
+    params = load_params()
+    parser.add_argument("task", choices=params["run"]["tasks"])
     parser.add_argument("--episodes", type=int, default=10, help="per seed")
     arguments = parser.parse_args()
-    params, task = load_params(), arguments.task
+    task = arguments.task
     if params["tasks"][task]["guidance"] in (0, 1):
         sys.exit(f"tasks.{task}.guidance is 0 or 1: one branch does already, there is nothing to distil")
     dataset = PreparedDataset.load(Path("data/processed") / task)
@@ -135,7 +138,7 @@ def end_of_guided_chain(
     """Squared difference to where the guided deterministic chain ends, in units of the prediction."""
     seen = noisy(teacher, plan, torch.full((len(plan),), LAST - 1, device=plan.device))
     with torch.no_grad():
-        chain = teacher.chain(list(range(LAST))[::-1], "ddim")
+        chain = teacher.chain(end_of_chain(LAST, LAST), "ddim")
         target = teacher.denoise(seen.clone(), chain, returns, weight, 0.0)
     (step,) = student.chain([LAST - 1], "ddim").steps
     (condition,) = guidance_conditions(student.network, chain.diffusion_steps[:1], returns, 1.0)
@@ -177,4 +180,5 @@ def times(
 
 
 if __name__ == "__main__":
-    main()
+    with ending_with_one_line():
+        main()
