@@ -19,6 +19,12 @@ def wrong_on_purpose(plan, step, return_to_go, conditional):
     return torch.sin(3 * plan) + 0.5 * plan.roll(1, dims=1) + 0.01 * step[:, None, None]
 
 
+def by_return(plan, step, return_to_go, conditional):
+    """`wrong_on_purpose`, and further off where the return-to-go is shown."""
+    shown = torch.where(conditional, return_to_go, 0.0)[:, None, None]
+    return wrong_on_purpose(plan, step, return_to_go, conditional) * (1 + 0.5 * shown) + 0.1 * shown
+
+
 def chain(network=wrong_on_purpose, **options):
     return make_diffusion(network, **({"steps": K, "state_size": STATE, "bound": 1.5} | options))
 

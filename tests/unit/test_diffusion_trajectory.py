@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from small_diffusion import STATE, B, H, K, chain, one_step, some_plan, wrong_on_purpose
+from small_diffusion import STATE, B, H, K, by_return, chain, one_step, some_plan, wrong_on_purpose
 
 from trajectory_diffuser.diffusion.schedule import end_of_chain
 
@@ -130,6 +130,20 @@ def test_the_plan_that_was_passed_in_is_left_alone():
     start = some_plan()
     denoise(chain(), start, [3, 2, 1, 0], 1.0, "ddpm", 1.0)
     assert torch.equal(start, some_plan())
+
+
+@pytest.mark.parametrize("guidance", [1.0, 1.5])
+@pytest.mark.parametrize("candidates", [1, 4])
+def test_candidates_are_what_as_many_copies_of_the_plan_become(guidance, candidates):
+    diffusion, returns = chain(by_return), torch.linspace(0, 1, B)
+    links = diffusion.chain([3, 2, 1, 0], "ddpm")
+    copies = [each.repeat_interleave(candidates, dim=0) for each in (some_plan(), returns)]
+    ours, theirs = (
+        diffusion.denoise(plan, links, target, guidance, 0.5, torch.Generator().manual_seed(0), more)
+        for plan, target, more in ((some_plan(), returns, candidates), (*copies, 1))
+    )
+    torch.testing.assert_close(ours, theirs)
+    assert len(ours.unique(dim=0)) == B * candidates
 
 
 def refine(sampler, temperature, seed):

@@ -89,6 +89,7 @@ class TrajectoryDiffusion(nn.Module):
         guidance: float,
         temperature: float,
         generator: torch.Generator | None = None,
+        candidates: int = 1,
     ) -> Tensor:
         """Take plans through the reverse chain to clean plans; an empty chain returns them as they are.
 
@@ -99,18 +100,26 @@ class TrajectoryDiffusion(nn.Module):
             guidance: classifier-free guidance weight.
             temperature: scale of the noise that is drawn.
             generator: source of that noise, on the plan's device.
+            candidates: plans to make of each, C; they are one until noise tells them apart.
 
         Returns:
-            Refined plans [B, H, state].
+            Refined plans [B C, H, state], those of a plan side by side; [B, H, state] if no noise is drawn.
         """
         if not chain.steps:
             return plan
         present = plan[:, 0]  # [B, state]
         conditions = guidance_conditions(self.network, chain.diffusion_steps, return_to_go, guidance)
+        copies = 1
         for step, condition in zip(chain.steps, conditions.unbind(), strict=True):
+            if copies > 1:
+                condition = condition.repeat_interleave(copies, dim=0)  # [B C or 2 B C, condition]
             clean = self.predict_clean(plan, step, condition, guidance)
             plan = clean.mul_(step.next_from_clean).add_(plan, alpha=step.next_from_plan)
             if step.next_from_noise and temperature:
+                if copies < candidates:
+                    copies = candidates
+                    plan = plan.repeat_interleave(copies, dim=0)  # [B C, H, state]
+                    present = present.repeat_interleave(copies, dim=0)  # [B C, state]
                 noise = torch.randn(plan.shape, generator=generator, device=plan.device)
                 plan.add_(noise, alpha=temperature * step.next_from_noise)
             plan[:, 0] = present

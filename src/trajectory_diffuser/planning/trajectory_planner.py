@@ -49,8 +49,10 @@ class TrajectoryPlanner:
         self.models = models
         self.settings = settings
         self.generator = generator
+        self.diffusion = models.distilled if settings.distilled else models.diffusion
+        self.guidance = 1.0 if settings.distilled else settings.guidance  # the distilled one has it learnt
         self.chain, self.first_chain = (
-            models.diffusion.chain(steps, settings.sampler)
+            self.diffusion.chain(steps, settings.sampler)
             for steps in (settings.steps, settings.first_plan_steps)
         )
 
@@ -64,7 +66,9 @@ class TrajectoryPlanner:
         seed: int,
     ) -> "TrajectoryPlanner":
         """The planner of a row of the parameters, with noise of its own from `seed`."""
-        settings = PlannerSettings.from_row(row, task_guidance, models.diffusion.diffusion_steps)
+        settings = PlannerSettings.from_row(
+            row, task_guidance, models.diffusion.diffusion_steps, models.distilled_steps
+        )
         return cls(models, settings, torch.Generator(device).manual_seed(seed))
 
     @torch.inference_mode()
@@ -83,19 +87,23 @@ class TrajectoryPlanner:
         settings = self.settings
         draft, draft_returns, age = self._draft(states, returns_to_go, previous, moved)
         chain = self.first_chain if draft is None else self.chain
-        candidates = settings.candidates
-        present, target = states[:, -1], returns_to_go[:, -1]
-        if candidates > 1:  # side by side, all from the one draft
-            present = present.repeat_interleave(candidates, dim=0)  # [B C, state]
-            target = target.repeat_interleave(candidates, dim=0)  # [B C]
-        plan = self._enter_chain(draft, present, chain)  # [B C, H, state]
-        plan = self.models.diffusion.denoise(
-            plan, chain, target, settings.guidance, settings.temperature, self.generator
+        plan, target = self._enter_chain(draft, states[:, -1], chain), returns_to_go[:, -1]
+        apart = len(plan) // len(target)  # candidates that noise has told apart already
+        if apart > 1:
+            target = target.repeat_interleave(apart)  # [B C]
+        plan = self.diffusion.denoise(
+            plan,
+            chain,
+            target,
+            self.guidance,
+            settings.temperature,
+            self.generator,
+            settings.candidates // apart,
         )
-        action = self.models.inverse_dynamics(plan[:, 0], plan[:, 1])  # [B C, action]
-        if candidates > 1:
-            value = self.models.value(plan[:, 0], action).view(-1, candidates)  # [B, C]
-            best = value.argmax(dim=1) + candidates * torch.arange(len(value), device=value.device)  # [B]
+        action = self.models.inverse_dynamics(plan[:, 0], plan[:, 1])  # [B, action] or [B C, action]
+        if len(plan) > len(states):
+            value = self.models.value(plan[:, 0], action).view(len(states), -1)  # [B, C]
+            best = value.argmax(dim=1) + value.shape[1] * torch.arange(len(value), device=value.device)  # [B]
             plan, action = plan[best], action[best]
         return Plan(plan, draft, action, draft_returns, age)
 
@@ -124,17 +132,20 @@ class TrajectoryPlanner:
         return torch.cat([draft, drafted], dim=1), torch.cat([draft_returns, drafted_returns], dim=1), age
 
     def _enter_chain(self, draft: Tensor | None, present: Tensor, chain: ReverseChain) -> Tensor:
-        """Bring the start to the noise level at which the chain begins [B C, H, state]."""
+        """Bring the start to the noise level at which the chain begins, the present state in front.
+
+        [B, H, state]; where that takes noise, which tells candidates apart, all of them [B C, H, state].
+        """
         settings = self.settings
+        if draft is not None and not chain.steps:
+            return draft
+        if settings.candidates > 1 and (draft is None or settings.forward_noise):
+            present = present.repeat_interleave(settings.candidates, dim=0)  # [B C, state]
+            draft = None if draft is None else draft.repeat_interleave(settings.candidates, dim=0)
         if draft is None:
             plan = settings.temperature * self._noise(present)
         else:
-            plan = draft
-            if settings.candidates > 1:
-                plan = plan.repeat_interleave(settings.candidates, dim=0)
-            if not chain.steps:
-                return plan
-            plan = chain.signal * plan
+            plan = chain.signal * draft
             if settings.forward_noise:
                 plan.add_(self._noise(present), alpha=settings.temperature * chain.noise)
         plan[:, 0] = present
