@@ -36,8 +36,8 @@ def test_the_engines_expand_to_the_same_jobs(project: Project, matrix: str) -> N
 
     ours, theirs = snakemake_jobs(project), dvc_jobs(project)
 
-    # fetch, prepare, latency per task; five models and the planners per task and seed; one report
-    assert len(ours) == 3 * tasks + (5 + planners) * tasks * seeds + 1
+    # fetch, prepare, latency per task; four models and the planners per task and seed; one report
+    assert len(ours) == 3 * tasks + (4 + planners) * tasks * seeds + 1
     for job in sorted(ours ^ theirs, key=lambda job: job.command):
         print("Snakemake only:" if job in ours else "DVC only:", job)
     assert ours == theirs

@@ -63,15 +63,6 @@ def test_a_task_setting_concerns_that_task_only(finished: Project) -> None:
     assert changed_for_dvc(finished) == needed
 
 
-def test_a_tasks_guidance_is_distilled_anew_and_trains_nothing_else(finished: Project) -> None:
-    finished.reset()
-    finished.replace("guidance: 1.2\n", "guidance: 1.3\n")  # of hopper-medium-expert, the first task
-    needed = needed_by_snakemake(finished)
-    trained = {name for name in needed if name.startswith("train_")}
-    assert trained == {f"train_distilled@hopper-medium-expert-{seed}" for seed in (0, 1)}
-    assert changed_for_dvc(finished) == needed
-
-
 def test_the_report_code_retrains_nothing(finished: Project) -> None:
     finished.reset()
     module = finished.folder / "src" / "trajectory_diffuser" / "reporting" / "page.py"

@@ -16,9 +16,10 @@ from trajectory_diffuser.models.causal_transformer import CausalTransformer
 from trajectory_diffuser.models.mlp import InverseDynamics, Value
 from trajectory_diffuser.models.temporal_unet import TemporalUNet
 from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.planning.settings import PlannerSettings
 from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner
 
-STATE, ACTION, HORIZON, HISTORY, DIFFUSION_STEPS, DISTILLED_STEPS = 3, 2, 8, 4, 10, 5
+STATE, ACTION, HORIZON, HISTORY, DIFFUSION_STEPS = 3, 2, 8, 4, 10
 ROW = {
     "start": "draft",
     "refine_steps": 3,
@@ -81,14 +82,13 @@ def as_denoiser(network: Any) -> torch.nn.Module:
 
 
 def make_models(seed: int = 0, **replaced: Any) -> PlanningModels:
-    """Five random networks that fit each other; any field can be replaced."""
+    """Four random networks that fit each other; any field can be replaced."""
     torch.manual_seed(seed)
     fields = {
         "transformer": CausalTransformer(STATE, HISTORY + HORIZON, width=16, layers=2, heads=2, dropout=0.1),
         "diffusion": make_diffusion(TemporalUNet(STATE, 8, [1, 2]), prediction="velocity"),
         "inverse_dynamics": InverseDynamics(STATE, ACTION, 8, 1),
         "value": Value(STATE, ACTION, 8, 1),
-        "distilled": make_diffusion(TemporalUNet(STATE, 8, [1, 2]), prediction="velocity"),
     }
     fields = {name: network.eval().requires_grad_(False) for name, network in fields.items()}
     units = {
@@ -96,14 +96,14 @@ def make_models(seed: int = 0, **replaced: Any) -> PlanningModels:
         "horizon": HORIZON,
         "history": HISTORY,
         "return_scale": 10.0,
-        "distilled_steps": DISTILLED_STEPS,
     }
     return PlanningModels(**(fields | units | replaced))
 
 
 def make_planner(models: PlanningModels | None = None, *, seed: int = 0, **row: Any) -> TrajectoryPlanner:
     models = models or make_models()
-    return TrajectoryPlanner.from_row(models, ROW | row, 1.5, torch.device("cpu"), seed)
+    settings = PlannerSettings.from_row(ROW | row, 1.5, models.diffusion.diffusion_steps)
+    return TrajectoryPlanner(models, settings, torch.Generator().manual_seed(seed))
 
 
 def history(batch: int = 2, length: int = HISTORY, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -131,11 +131,6 @@ def save_models(directory: Path, models: PlanningModels) -> None:
             models.diffusion.network,
             {"network": denoiser, "chain": chain},
             {key: settings[key] for key in ("horizon", "return_scale")},
-        ),
-        "distilled": (
-            models.distilled.network,
-            {"network": denoiser, "chain": chain, "last_steps": models.distilled_steps},
-            {key: settings[key] for key in ("horizon", "return_scale")} | {"guidance": 1.5},
         ),
         "inverse_dynamics": (models.inverse_dynamics, mlp, {}),
         "value": (models.value, mlp, {"return_scale": settings["return_scale"]}),

@@ -25,7 +25,6 @@ def steady(batch=2, models=None, **row):
         ({"start": "draft", "refine_steps": 3, "candidates": 4}, HORIZON - 1 + 3 + 1 + 1),
         ({"start": "draft", "refine_steps": 3, "guidance": 1.5}, HORIZON - 1 + 3 + 1),
         ({"start": "draft", "refine_steps": 1, "last_steps": 3}, HORIZON - 1 + 1 + 1),
-        ({"start": "draft", "refine_steps": "distilled", "guidance": 1.5}, HORIZON - 1 + 1 + 1),
         ({"start": "draft", "redraft_every": 3}, (HORIZON - 1 + 1 + 1) / 3 + 3 + 1),
         ({"start": "draft", "actions_per_plan": 3}, HORIZON - 1 + 3 + 3),
         ({"start": "noise", "refine_steps": "all"}, DIFFUSION_STEPS + 1),
@@ -67,15 +66,6 @@ def test_a_second_guidance_branch_doubles_the_denoisers_operations():
         costs[guidance] = network_cost(record_calls(models, state.whole_cycle)).flops["denoiser"]
     assert costs[0.0] == costs[1.0]
     assert costs[1.5] == 2 * costs[1.0]
-
-
-def test_a_distilled_refiner_costs_one_call_of_one_branch():
-    costs = {}
-    for calls in ("distilled", 1, 2):
-        models = make_models()
-        state = steady(1, models, refine_steps=calls, guidance=1.5)
-        costs[calls] = network_cost(record_calls(models, state.whole_cycle)).flops["denoiser"]
-    assert costs["distilled"] * 2 == costs[1] < costs[2]
 
 
 def test_repeated_calls_are_the_same_calls_and_leave_no_hook_behind():

@@ -5,7 +5,7 @@ from trajectory_diffuser.planning.settings import PlannerSettings
 
 
 def settings(**row):
-    return PlannerSettings.from_row(ROW | row, task_guidance=1.2, diffusion_steps=100, distilled_steps=5)
+    return PlannerSettings.from_row(ROW | row, task_guidance=1.2, diffusion_steps=100)
 
 
 def test_a_draft_goes_through_the_last_steps_of_the_chain():
@@ -16,12 +16,6 @@ def test_a_draft_goes_through_the_last_steps_of_the_chain():
 def test_fewer_calls_are_spread_over_the_last_steps():
     assert settings(start="draft", refine_steps=1, last_steps=5).steps == [4]
     assert settings(start="previous_plan", refine_steps=2, last_steps=10).steps == [9, 4]
-
-
-def test_the_distilled_network_is_called_once_where_the_distilled_steps_begin():
-    assert settings(refine_steps="distilled").steps == [4]
-    assert settings(refine_steps="distilled").distilled
-    assert not settings(refine_steps=1, last_steps=5).distilled
 
 
 def test_noise_goes_through_the_whole_chain_in_as_many_calls_as_asked_for():

@@ -3,7 +3,6 @@ import torch
 from small_models import (
     ACTION,
     DIFFUSION_STEPS,
-    DISTILLED_STEPS,
     HORIZON,
     STATE,
     as_module,
@@ -75,20 +74,6 @@ def test_the_draft_enters_the_chain_at_the_level_of_its_first_step():
     assert torch.equal(entered[:, 0], inputs[0][:, -1])
     assert torch.equal(target, inputs[1][:, -1])
     assert torch.equal(plan.draft, draft)
-
-
-def test_the_distilled_network_refines_in_one_call_of_one_branch():
-    trained, distilled = Chain(), Chain()
-    models = make_models(diffusion=make_diffusion(trained), distilled=make_diffusion(distilled))
-    inputs = history()
-    make_planner(models, refine_steps="distilled", guidance="task").plan(*inputs)
-    assert trained.calls == []
-    ((entered, step, target),) = distilled.calls
-    assert step == DISTILLED_STEPS - 1
-    assert len(entered) == 2  # plans; guidance in the chain would take two branches
-    expected = models.diffusion.alpha_bar[step].sqrt() * drafted(models, *inputs)
-    torch.testing.assert_close(entered[:, 1:], expected[:, 1:])
-    assert torch.equal(target, inputs[1][:, -1])
 
 
 def test_forward_noise_has_the_level_of_the_first_step_and_the_temperature():
@@ -225,7 +210,17 @@ def test_candidates_are_one_plan_until_noise_tells_them_apart(row, first):
         assert torch.equal(plan[:, 0], states[:, -1].repeat_interleave(copies, dim=0))
 
 
-@pytest.mark.parametrize("row", [{"temperature": 0.0}, {"refine_steps": 0}, {"refine_steps": "distilled"}])
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"refine_steps": 0},
+        {"refine_steps": 1, "last_steps": 3},
+        {"temperature": 0.0},
+        {"temperature": 0.0, "forward_noise": True},
+        {"temperature": 0.0, "start": "noise", "refine_steps": "all"},
+        {"temperature": 0.0, "start": "previous_plan"},
+    ],
+)
 def test_where_no_noise_is_drawn_there_is_one_candidate_and_nothing_to_choose(row):
     models = make_models(value=as_module(lambda *_: pytest.fail("chooses among equal plans")))
     many, one = (make_planner(models, candidates=each, **row).plan(*history()) for each in (4, 1))

@@ -51,8 +51,8 @@ def settings(*keys):
 
 
 def models(seed="{seed}"):
-    """The directories of the five models of a task and a seed."""
-    names = ("transformer", "diffusion", "distilled", "inverse_dynamics", "value")
+    """The directories of the four models of a task and a seed."""
+    names = ("transformer", "diffusion", "inverse_dynamics", "value")
     return [f"results/runs/{{task}}/seed{seed}/{name}" for name in names]
 
 

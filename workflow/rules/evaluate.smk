@@ -49,7 +49,6 @@ rule measure_latency:
             "tasks.{task}.guidance",
             "train_transformer",
             "train_diffusion",
-            "train_distilled",
             "train_inverse_dynamics",
             "train_value",
             "planners",

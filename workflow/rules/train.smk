@@ -49,33 +49,6 @@ rule train_diffusion:
         "python src/train_diffusion.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"
 
 
-rule train_distilled:
-    input:
-        code("train_distilled", "datasets", "models", "diffusion", "training"),
-        data="data/processed/{task}",
-        teacher="results/runs/{task}/seed{seed}/diffusion",
-    output:
-        directory("results/runs/{task}/seed{seed}/distilled"),
-    log:
-        "results/logs/train_distilled/{task}-seed{seed}.log",
-    threads: config["train_distilled"]["threads"] * config["run"]["processes_per_training"]
-    resources:
-        mem_mb=2000,
-        runtime=240,
-        gpu=gpus_per_job() * config["run"]["processes_per_training"],
-    params:
-        settings(
-            "tasks.{task}.horizon",
-            "tasks.{task}.return_scale",
-            "tasks.{task}.guidance",
-            "train_distilled",
-            "run.device",
-            "run.processes_per_training",
-        ),
-    shell:
-        "python src/train_distilled.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"
-
-
 rule train_inverse_dynamics:
     input:
         code("train_inverse_dynamics", "datasets", "models", "training"),

@@ -96,20 +96,34 @@ def _check_references(params: dict[str, Any], path: str) -> None:
             f"{path}: measure_latency.sweep.refine_steps: {max(sweep['refine_steps'])} is more than "
             f"train_diffusion.diffusion_steps ({steps}); use at most {steps}"
         )
-    last = params["train_distilled"]["last_steps"]
-    if last > steps:
-        raise UserError(
-            f"{path}: train_distilled.last_steps: {last} is more than train_diffusion.diffusion_steps "
-            f"({steps}); use at most {steps}"
-        )
     for name, row in params["planners"].items():
-        _check_planner(f"{path}: planners.{name}", row, steps)
+        key = f"{path}: planners.{name}"
+        if row["refine_steps"] != "all" and row["refine_steps"] > steps:
+            raise UserError(
+                f"{key}.refine_steps: {row['refine_steps']} is more than train_diffusion.diffusion_steps "
+                f"({steps}); use at most {steps}, or all"
+            )
+        if row["start"] != "draft" and row["refine_steps"] == 0:
+            raise UserError(
+                f"{key}.refine_steps: 0 leaves the start {row['start']!r} as it is; use at least 1"
+            )
+        if row["start"] == "noise" and row["sampler"] == "ddpm" and row["refine_steps"] not in ("all", steps):
+            raise UserError(
+                f"{key}.refine_steps: ddpm from noise takes every step; "
+                f"use all, or sampler: ddim to take fewer"
+            )
+        if "last_steps" in row:
+            _check_last_steps(key, row, steps)
+        if row["start"] != "draft" and row["redraft_every"] > 1:
+            raise UserError(f"{key}.redraft_every: there is no draft with start: {row['start']}; use 1")
         for task in params["run"]["tasks"]:
             if row["actions_per_plan"] >= params["tasks"][task]["horizon"]:
                 raise UserError(
-                    f"{path}: planners.{name}.actions_per_plan: {row['actions_per_plan']} actions are more "
-                    f"than a plan of tasks.{task}.horizon ({params['tasks'][task]['horizon']}) states has"
+                    f"{key}.actions_per_plan: {row['actions_per_plan']} actions are more than a plan of "
+                    f"tasks.{task}.horizon ({params['tasks'][task]['horizon']}) states has"
                 )
+        if row["start"] == "noise" and row["forward_noise"]:
+            raise UserError(f"{key}.forward_noise: a start from noise has nothing to add noise to; use false")
     width, heads = params["train_transformer"]["width"], params["train_transformer"]["heads"]
     if width % (2 * heads):
         raise UserError(
@@ -130,42 +144,6 @@ def _check_references(params: dict[str, Any], path: str) -> None:
         scores = task["reference_scores"]
         if scores != "measured" and scores["maximum"] <= scores["minimum"]:
             raise UserError(f"{path}: tasks.{name}.reference_scores: maximum must be above minimum")
-
-
-def _check_planner(key: str, row: dict[str, Any], diffusion_steps: int) -> None:
-    start, calls = row["start"], row["refine_steps"]
-    if calls == "distilled":
-        _check_distilled(key, row)
-    elif calls != "all" and calls > diffusion_steps:
-        raise UserError(
-            f"{key}.refine_steps: {calls} is more than train_diffusion.diffusion_steps "
-            f"({diffusion_steps}); use at most {diffusion_steps}, or all"
-        )
-    if start != "draft" and calls == 0:
-        raise UserError(f"{key}.refine_steps: 0 leaves the start {start!r} as it is; use at least 1")
-    if start == "noise" and row["sampler"] == "ddpm" and calls not in ("all", diffusion_steps):
-        raise UserError(
-            f"{key}.refine_steps: ddpm from noise takes every step; use all, or sampler: ddim to take fewer"
-        )
-    if "last_steps" in row:
-        _check_last_steps(key, row, diffusion_steps)
-    if start != "draft" and row["redraft_every"] > 1:
-        raise UserError(f"{key}.redraft_every: there is no draft with start: {start}; use 1")
-    if start == "noise" and row["forward_noise"]:
-        raise UserError(f"{key}.forward_noise: a start from noise has nothing to add noise to; use false")
-
-
-def _check_distilled(key: str, row: dict[str, Any]) -> None:
-    if row["start"] != "draft":
-        raise UserError(f"{key}.start: the distilled network refines drafts only; use start: draft")
-    if row["guidance"] != "task":
-        raise UserError(
-            f"{key}.guidance: the distilled network has learnt its task's guidance; use guidance: task"
-        )
-    if "last_steps" in row:
-        raise UserError(
-            f"{key}.last_steps: train_distilled.last_steps says how many steps were distilled; remove it"
-        )
 
 
 def _check_last_steps(key: str, row: dict[str, Any], diffusion_steps: int) -> None:

@@ -109,17 +109,15 @@ class TrajectoryDiffusion(nn.Module):
             return plan
         present = plan[:, 0]  # [B, state]
         conditions = guidance_conditions(self.network, chain.diffusion_steps, return_to_go, guidance)
-        copies = 1
-        for step, condition in zip(chain.steps, conditions.unbind(), strict=True):
-            if copies > 1:
-                condition = condition.repeat_interleave(copies, dim=0)  # [B C or 2 B C, condition]
-            clean = self.predict_clean(plan, step, condition, guidance)
+        for index, step in enumerate(chain.steps):
+            clean = self.predict_clean(plan, step, conditions[index], guidance)
             plan = clean.mul_(step.next_from_clean).add_(plan, alpha=step.next_from_plan)
             if step.next_from_noise and temperature:
-                if copies < candidates:
-                    copies = candidates
-                    plan = plan.repeat_interleave(copies, dim=0)  # [B C, H, state]
-                    present = present.repeat_interleave(copies, dim=0)  # [B C, state]
+                if candidates > 1 and len(plan) == len(return_to_go):
+                    plan = plan.repeat_interleave(candidates, dim=0)  # [B C, H, state]
+                    present = present.repeat_interleave(candidates, dim=0)  # [B C, state]
+                    # [S, B C or 2 B C, condition]
+                    conditions = conditions.repeat_interleave(candidates, dim=1)
                 noise = torch.randn(plan.shape, generator=generator, device=plan.device)
                 plan.add_(noise, alpha=temperature * step.next_from_noise)
             plan[:, 0] = present

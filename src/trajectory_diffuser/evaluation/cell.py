@@ -33,7 +33,7 @@ def make_planner(
 
 
 def load_models(params: dict[str, Any], task: str, seed: int, device: torch.device) -> PlanningModels:
-    """The models of a task and seed, as the section `planning` wants them to run.
+    """The four models of a task and seed, as the section `planning` wants them to run.
 
     Raises `UserError` where they are to be compiled and there is no compiler, or one does not fit.
     """

@@ -40,13 +40,13 @@ class NetworkCost:
 
 def record_calls(models: PlanningModels, decide: Callable[[], object]) -> list[NetworkCall]:
     """The network calls that `decide()` makes, in their order."""
-    networks = [
-        ("transformer", models.transformer),
-        ("inverse_dynamics", models.inverse_dynamics),
-        ("value", models.value),
-    ]
-    for denoiser in (models.diffusion.network, models.distilled.network):
-        networks += [("denoiser", denoiser), ("condition", denoiser.condition)]
+    networks = {
+        "transformer": models.transformer,
+        "condition": models.diffusion.network.condition,
+        "denoiser": models.diffusion.network,
+        "inverse_dynamics": models.inverse_dynamics,
+        "value": models.value,
+    }
     calls: list[NetworkCall] = []
 
     def note(name: str, network: nn.Module, arguments: tuple[Any, ...]) -> None:
@@ -55,7 +55,7 @@ def record_calls(models: PlanningModels, decide: Callable[[], object]) -> list[N
 
     # A hook would have a compiled network compiled again.
     with ExitStack() as stack, torch.compiler.set_stance("force_eager"):
-        for name, network in networks:
+        for name, network in networks.items():
             hook = network.register_forward_pre_hook(partial(note, name))
             stack.callback(hook.remove)
         decide()

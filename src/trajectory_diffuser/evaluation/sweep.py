@@ -79,7 +79,7 @@ def _changed(row: dict[str, Any], quantity: str, value: int) -> dict[str, Any] |
     if quantity == "candidates":
         return row | {"candidates": value}
     if quantity == "refine_steps":
-        if row["refine_steps"] in (0, "all", "distilled"):
+        if row["refine_steps"] in (0, "all"):
             return None
         return {key: row[key] for key in row if key != "last_steps"} | {"refine_steps": value}
     return row

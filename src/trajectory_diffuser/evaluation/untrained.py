@@ -28,8 +28,7 @@ def untrained_models(
     state_size = len(normaliser.mean)
     transformer, diffusion = params["train_transformer"], params["train_diffusion"]
     chain = {key: diffusion[key] for key in ("schedule", "diffusion_steps", "prediction")}
-    base_width = width * diffusion["base_width"]
-    denoisers = (TemporalUNet(state_size, base_width, diffusion["channel_multipliers"]) for _ in range(2))
+    unet = TemporalUNet(state_size, width * diffusion["base_width"], diffusion["channel_multipliers"])
     small = {
         name: {key: params[f"train_{name}"][key] for key in ("width", "layers")}
         for name in ("inverse_dynamics", "value")
@@ -43,19 +42,13 @@ def untrained_models(
             transformer["heads"],
             transformer["dropout"],
         ),
-        "diffusion": TrajectoryDiffusion(next(denoisers), normaliser, **chain),
-        "distilled": TrajectoryDiffusion(next(denoisers), normaliser, **chain),
+        "diffusion": TrajectoryDiffusion(unet, normaliser, **chain),
         "inverse_dynamics": InverseDynamics(state_size, action_size, **small["inverse_dynamics"]),
         "value": Value(state_size, action_size, **small["value"]),
     }
     ready = {name: network.to(device).eval().requires_grad_(False) for name, network in networks.items()}
     models = PlanningModels(
-        **ready,
-        normaliser=normaliser,
-        horizon=horizon,
-        history=history,
-        return_scale=1.0,
-        distilled_steps=params["train_distilled"]["last_steps"],
+        **ready, normaliser=normaliser, horizon=horizon, history=history, return_scale=1.0
     )
     accelerate(models, params["planning"], device)
     return models

@@ -9,13 +9,13 @@ from trajectory_diffuser.planning.models import PlanningModels
 
 
 def accelerate(models: PlanningModels, settings: dict[str, Any], device: torch.device) -> None:
-    """Make transformer and denoisers, in place, what the section `planning` of the parameters asks for.
+    """Make transformer and denoiser, in place, what the section `planning` of the parameters asks for.
 
     Compiled networks give equal results to about 1e-5; each new batch size is compiled when it first comes.
     """
-    denoisers = [models.diffusion.network, models.distilled.network]
+    denoiser = models.diffusion.network
     if settings["precision"] == "bfloat16":
-        for network in (models.transformer, *denoisers, *(each.condition for each in denoisers)):
+        for network in (models.transformer, denoiser, denoiser.condition):
             network.forward = torch.autocast(device.type, torch.bfloat16)(network.forward)
             for layer in network.modules():  # once, instead of at every call
                 if isinstance(layer, nn.Linear):
@@ -24,8 +24,10 @@ def accelerate(models: PlanningModels, settings: dict[str, Any], device: torch.d
         # On a CPU, calling the kernels from C++ halves the time of networks as small as these. On a GPU CUDA
         # graphs do it; the transformer has none, because it writes to the cache that it is given.
         on_cpu = device.type == "cpu"
-        choices = {models.transformer: {"cpp_wrapper": True} if on_cpu else None}
-        choices |= dict.fromkeys(denoisers, {"cpp_wrapper": True} if on_cpu else {"triton.cudagraphs": True})
+        choices = {
+            models.transformer: {"cpp_wrapper": True} if on_cpu else None,
+            denoiser: {"cpp_wrapper": True} if on_cpu else {"triton.cudagraphs": True},
+        }
         for network, options in choices.items():
             # Isolated: otherwise the networks of all horizons and sizes share one limit of recompilations.
             network.compile(options=options, isolate_recompiles=True)

@@ -5,34 +5,31 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
 
-from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.errors import UserError, one_line
+from trajectory_diffuser.common.files import read_json
 from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
 from trajectory_diffuser.models.causal_transformer import CausalTransformer
 from trajectory_diffuser.models.mlp import InverseDynamics, Value
-from trajectory_diffuser.models.stored import load_weights, read_config
 from trajectory_diffuser.models.temporal_unet import TemporalUNet
 
 
 @dataclass
 class PlanningModels:
-    """Everything a planner needs: five networks, and the units that they were trained in.
-
-    `distilled` does in one call what the last `distilled_steps` steps of `diffusion` do under the task's
-    guidance.
-    """
+    """Everything a planner needs: four networks, and the units that they were trained in."""
 
     transformer: CausalTransformer
     diffusion: TrajectoryDiffusion
-    distilled: TrajectoryDiffusion
     inverse_dynamics: InverseDynamics
     value: Value
     normaliser: Normaliser
     horizon: int
     history: int
     return_scale: float
-    distilled_steps: int
 
     @classmethod
     def load(cls, run_directory: Path, device: torch.device) -> "PlanningModels":
@@ -41,8 +38,8 @@ class PlanningModels:
         Raises:
             UserError: a model is missing, or was trained with other data or settings than the others.
         """
-        names = ("transformer", "diffusion", "distilled", "inverse_dynamics", "value")
-        configs = {name: read_config(run_directory / name) for name in names}
+        names = ("transformer", "diffusion", "inverse_dynamics", "value")
+        configs = {name: _read_config(run_directory / name) for name in names}
         shared: dict[str, Any] = {}
         for name, config in configs.items():
             trained_with = {key: config[key] for key in ("task", "normaliser")} | config["task_settings"]
@@ -56,6 +53,8 @@ class PlanningModels:
                         "train them again with the same data and params.yaml"
                     )
         normaliser = Normaliser.from_json(shared["normaliser"])
+        chain = configs["diffusion"]["model"]
+        network = TemporalUNet(**chain["network"])
         for name, config in configs.items():
             size = (config["model"].get("network") or config["model"])["state_size"]
             if size != len(normaliser.mean):
@@ -68,17 +67,31 @@ class PlanningModels:
             "inverse_dynamics": InverseDynamics(**configs["inverse_dynamics"]["model"]),
             "value": Value(**configs["value"]["model"]),
         }
-        for name in ("diffusion", "distilled"):
-            parts = configs[name]["model"]
-            unet = TemporalUNet(**parts["network"])
-            models[name] = TrajectoryDiffusion(unet, normaliser, **parts["chain"])
-        for name, model in models.items():
-            network = model.network if isinstance(model, TrajectoryDiffusion) else model
-            load_weights(network, run_directory / name)
+        for name, model in (models | {"diffusion": network}).items():
+            _load_weights(model, run_directory / name / "model.safetensors")
+        models["diffusion"] = TrajectoryDiffusion(network, normaliser, **chain["chain"])
         ready = {name: model.to(device).eval().requires_grad_(False) for name, model in models.items()}
         return cls(
             **ready,
             normaliser=normaliser,
             **{key: shared[key] for key in ("horizon", "history", "return_scale")},
-            distilled_steps=configs["distilled"]["model"]["last_steps"],
         )
+
+
+def _read_config(directory: Path) -> dict[str, Any]:
+    try:
+        config = read_json(directory / "config.json")
+    except FileNotFoundError:
+        raise UserError(
+            f"{directory}: no trained model there; run src/train_{directory.name}.py first"
+        ) from None
+    if "normaliser" not in config:
+        raise UserError(f"{directory}/config.json: no normaliser in it; train the model again")
+    return config
+
+
+def _load_weights(model: nn.Module, file: Path) -> None:
+    try:
+        model.load_state_dict(load_file(file))
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"{file}: cannot be loaded ({one_line(error)[:200]}); train it again") from None

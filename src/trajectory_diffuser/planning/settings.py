@@ -10,12 +10,11 @@ from trajectory_diffuser.diffusion.schedule import end_of_chain
 class PlannerSettings:
     """See `planners` in params.schema.yaml for the meaning of each field.
 
-    `steps` are the diffusion steps at which the denoiser (the distilled one if `distilled`) is called, and
-    `first_plan_steps` the same for an episode's first plan, when there is no previous plan to start from.
+    `steps` are the diffusion steps at which the denoiser is called, and `first_plan_steps` the same for an
+    episode's first plan, when there is no previous plan to start from.
     """
 
     start: str
-    distilled: bool
     steps: list[int]
     first_plan_steps: list[int]
     forward_noise: bool
@@ -27,21 +26,14 @@ class PlannerSettings:
     actions_per_plan: int
 
     @classmethod
-    def from_row(
-        cls, row: dict[str, Any], task_guidance: float, diffusion_steps: int, distilled_steps: int
-    ) -> "PlannerSettings":
-        """Resolve `guidance: task` and `refine_steps: all` and `distilled`; choose the steps of the chain."""
-        distilled = row["refine_steps"] == "distilled"
-        if distilled:
-            calls, length = 1, distilled_steps
-        else:
-            calls = diffusion_steps if row["refine_steps"] == "all" else row["refine_steps"]
-            length = diffusion_steps if row["start"] == "noise" else row.get("last_steps", calls)
+    def from_row(cls, row: dict[str, Any], task_guidance: float, diffusion_steps: int) -> "PlannerSettings":
+        """Resolve `guidance: task` and `refine_steps: all`, and choose the steps of the chain."""
+        calls = diffusion_steps if row["refine_steps"] == "all" else row["refine_steps"]
+        length = diffusion_steps if row["start"] == "noise" else row.get("last_steps", calls)
         steps = end_of_chain(length, calls)
         everything = end_of_chain(diffusion_steps, diffusion_steps)
         return cls(
             start=row["start"],
-            distilled=distilled,
             steps=steps,
             first_plan_steps=everything if row["start"] == "previous_plan" else steps,
             forward_noise=row["forward_noise"],

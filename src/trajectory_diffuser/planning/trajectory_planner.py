@@ -49,10 +49,8 @@ class TrajectoryPlanner:
         self.models = models
         self.settings = settings
         self.generator = generator
-        self.diffusion = models.distilled if settings.distilled else models.diffusion
-        self.guidance = 1.0 if settings.distilled else settings.guidance  # the distilled one has it learnt
         self.chain, self.first_chain = (
-            self.diffusion.chain(steps, settings.sampler)
+            models.diffusion.chain(steps, settings.sampler)
             for steps in (settings.steps, settings.first_plan_steps)
         )
 
@@ -66,9 +64,7 @@ class TrajectoryPlanner:
         seed: int,
     ) -> "TrajectoryPlanner":
         """The planner of a row of the parameters, with noise of its own from `seed`."""
-        settings = PlannerSettings.from_row(
-            row, task_guidance, models.diffusion.diffusion_steps, models.distilled_steps
-        )
+        settings = PlannerSettings.from_row(row, task_guidance, models.diffusion.diffusion_steps)
         return cls(models, settings, torch.Generator(device).manual_seed(seed))
 
     @torch.inference_mode()
@@ -91,14 +87,14 @@ class TrajectoryPlanner:
         apart = len(plan) // len(target)  # candidates that noise has told apart already
         if apart > 1:
             target = target.repeat_interleave(apart)  # [B C]
-        plan = self.diffusion.denoise(
+        plan = self.models.diffusion.denoise(
             plan,
             chain,
             target,
-            self.guidance,
+            settings.guidance,
             settings.temperature,
             self.generator,
-            settings.candidates // apart,
+            candidates=settings.candidates // apart,
         )
         action = self.models.inverse_dynamics(plan[:, 0], plan[:, 1])  # [B, action] or [B C, action]
         if len(plan) > len(states):
@@ -139,7 +135,8 @@ class TrajectoryPlanner:
         settings = self.settings
         if draft is not None and not chain.steps:
             return draft
-        if settings.candidates > 1 and (draft is None or settings.forward_noise):
+        noisy = settings.temperature > 0 and (draft is None or settings.forward_noise)
+        if noisy and settings.candidates > 1:
             present = present.repeat_interleave(settings.candidates, dim=0)  # [B C, state]
             draft = None if draft is None else draft.repeat_interleave(settings.candidates, dim=0)
         if draft is None:

@@ -10,7 +10,7 @@ import pandas as pd
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.files import read_json
 
-MODELS = ("transformer", "diffusion", "distilled", "inverse_dynamics", "value")
+MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")
 SCORE_COLUMNS = (
     "task", "seed", "planner", "episode", "environment_seed", "return", "normalised_score", "length",
     "success", "wall_crossing_fraction",

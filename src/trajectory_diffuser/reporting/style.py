@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 matplotlib.use("Agg")
 
 INK = "#22272e"  # text and lines that belong to no planner; the page replaces it by its own text colour
-MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "h", "*")
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "h", "*", "<")
 SEED_LINES = ("-", "--", ":", "-.")
 THEME = {
     "axes.edgecolor": INK,
@@ -49,9 +49,9 @@ def theme() -> Iterator[None]:
 
 
 def planner_colours(planners: Sequence[str]) -> dict[str, tuple[float, float, float]]:
-    """A colour-blind-safe colour for every planner; more than ten share the hue circle."""
-    name = "colorblind" if len(planners) <= 10 else "husl"
-    return dict(zip(planners, seaborn.color_palette(name, len(planners)), strict=True))
+    """A colour-blind-safe colour for every planner; beyond ten they come again, with other markers."""
+    palette = seaborn.color_palette("colorblind", 10)
+    return {planner: palette[index % len(palette)] for index, planner in enumerate(planners)}
 
 
 def planner_markers(planners: Sequence[str]) -> dict[str, str]:

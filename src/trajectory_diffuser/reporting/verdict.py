@@ -14,7 +14,6 @@ QUESTIONS = {
     "no_sampling_noise": "does the noise that it draws help?",
     "four_actions": "is a new plan needed for every action?",
     "one_call": "is one call, which draws no noise, as good as five?",
-    "distilled": "is one call of a network that has learnt what five guided calls do as good as the five?",
     "carried_draft": "are carried-over drafts, refined without noise, as good?",
     "carried_draft_one_call": "are carried-over drafts, refined in one call, as good?",
 }

@@ -37,7 +37,6 @@ class Objective:
         validate: whether there are held-out episodes.
         config: keyword arguments from which the network that is saved can be built again.
         network: the network in the model, which is what is compiled and saved; by default all of it.
-        origin: identifies what training begins with besides parameters and data; another one starts anew.
     """
 
     model: nn.Module
@@ -45,7 +44,6 @@ class Objective:
     validate: bool
     config: dict[str, Any]
     network: Callable[[nn.Module], nn.Module] = lambda model: model
-    origin: str = ""
 
 
 def run_training(
@@ -76,8 +74,6 @@ def run_training(
     run_seed = derive_seed(stage, seed)
     with training_devices(params["run"], settings["threads"]) as devices, sharing(devices):
         device = devices[0]
-        torch.manual_seed(run_seed)
-        objective = build(dataset, device)
         identity = [
             stage,
             task,
@@ -87,10 +83,11 @@ def run_training(
             dataset.provenance["content_hash"],
             str(device.type),
             params["run"]["processes_per_training"],
-            objective.origin,
         ]
         fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
         checkpoint = Checkpoint(ROOT / task / f"seed{seed}" / name, fingerprint)
+        torch.manual_seed(run_seed)
+        objective = build(dataset, device)
         started = time.perf_counter()
         title = f"{name} {task} seed {seed}"
         curves = checkpoint.directory / "dvclive"  # to be watched while training goes on

@@ -13,7 +13,7 @@ from trajectory_diffuser.reporting.page import write_report
 
 PLANNERS = {"draft": 90, "trajectory_diffuser": 95, "full_diffusion": 60, "ddim": 50, "warm_start": 20}
 CALLS = {"draft": 0, "trajectory_diffuser": 5, "full_diffusion": 100, "ddim": 5, "warm_start": 5}
-MODELS = ("transformer", "diffusion", "distilled", "inverse_dynamics", "value")
+MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")
 MAZE = [[1, 1, 1, 1, 1], [1, 0, 0, 0, 1], [1, 1, 1, 0, 1], [1, 0, 0, 0, 1], [1, 1, 1, 1, 1]]
 CORNERS = np.array([[-1.0, 1.0], [1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
 
