@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trajectory_diffuser.models.embeddings import sinusoidal_embedding
+from trajectory_diffuser.models.layers import LayerNorm, Linear
 from trajectory_diffuser.models.temporal_unet import Condition
 
 
@@ -17,13 +18,13 @@ class Block(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.norm_attention = nn.LayerNorm(width, elementwise_affine=False)
+        self.norm_attention = LayerNorm(width, elementwise_affine=False)
         self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
-        self.norm_feed_forward = nn.LayerNorm(width, elementwise_affine=False)
+        self.norm_feed_forward = LayerNorm(width, elementwise_affine=False)
         self.feed_forward = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width)
+            Linear(width, 4 * width), nn.GELU(approximate="tanh"), Linear(4 * width, width)
         )
-        self.modulation = nn.Linear(width, 6 * width)
+        self.modulation = Linear(width, 6 * width)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Map x [B, H, width] and the condition [B, width] to [B, H, width]."""
@@ -41,12 +42,12 @@ class DiffusionTransformer(nn.Module):
     def __init__(self, state_size: int, horizon: int, width: int, heads: int, depth: int) -> None:
         super().__init__()
         self.condition = Condition(width // 2, width)
-        self.embedding = nn.Linear(state_size, width)
+        self.embedding = Linear(state_size, width)
         positions = sinusoidal_embedding(torch.arange(horizon), width)
         self.register_buffer("positions", positions, persistent=False)
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
-        self.norm = nn.LayerNorm(width)
-        self.output = nn.Linear(width, state_size)
+        self.norm = LayerNorm(width)
+        self.output = Linear(width, state_size)
 
     def forward(self, plan: Tensor, condition: Tensor) -> Tensor:
         """Map noisy plans [B, H, state] and their conditions [B, width] to predictions [B, H, state]."""

@@ -31,6 +31,7 @@ from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusi
 from trajectory_diffuser.evaluation.latency import SteadyState, measure, timed
 from trajectory_diffuser.evaluation.untrained import untrained_models
 from trajectory_diffuser.models.causal_transformer import CausalTransformer
+from trajectory_diffuser.planning.acceleration import accelerate
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner
@@ -124,11 +125,10 @@ def cache(params: dict[str, Any], device: torch.device, repetitions: int) -> Non
 
 def uncached_draft(transformer: CausalTransformer, states: Tensor, returns: Tensor, length: int) -> Tensor:
     """Drafted states [B, length, state], the whole sequence read again for each of them."""
+    tokens = torch.cat([states, returns[..., None]], dim=-1)  # [B, T, state + 1]
     for _ in range(length):
-        next_states, next_returns = transformer(states, returns)
-        states = torch.cat([states, next_states[:, -1:]], dim=1)
-        returns = torch.cat([returns, next_returns[:, -1:]], dim=1)
-    return states[:, -length:]
+        tokens = torch.cat([tokens, transformer(tokens)[:, -1:]], dim=1)
+    return tokens[:, -length:, :-1]
 
 
 def authors(params: dict[str, Any], device: torch.device, repetitions: int) -> None:
@@ -158,6 +158,7 @@ def dit(params: dict[str, Any], device: torch.device, repetitions: int) -> None:
     diffusion = TrajectoryDiffusion(network, NORMALISER, "cosine", 100, "epsilon")
     theirs = models(params, device, horizon=32)
     theirs.diffusion = diffusion.to(device).eval().requires_grad_(False)
+    accelerate(theirs, params["planning"], device)
     rows = params["planners"]
     agents = {
         "DiT, 20 DDIM steps": steady(theirs, rows["ddim"] | {"refine_steps": 20}, device),

@@ -46,7 +46,7 @@ def test_operations_are_those_of_the_matrix_products_and_of_attention():
     expected = 0
     for index in range(HORIZON - 1):
         tokens, keys = (HISTORY, HISTORY) if index == 0 else (1, HISTORY + index)
-        expected += matrix_product(tokens, STATE, width // 2) + matrix_product(tokens, 1, width // 2)
+        expected += matrix_product(tokens, STATE + 1, width)
         for _ in models.transformer.blocks:
             expected += matrix_product(tokens, width, 3 * width) + matrix_product(tokens, width, width)
             expected += 2 * matrix_product(tokens, width, 2 * width)

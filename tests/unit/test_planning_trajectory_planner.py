@@ -123,12 +123,12 @@ def test_a_draft_that_is_carried_over_keeps_its_later_states_and_drafts_what_is_
     # The transformer reads history and carried draft, all of it anew and without a cache, for each new state.
     states = torch.cat([states, first.draft[:, 1 + moved :]], dim=1)
     returns = torch.cat([returns, first.draft_returns[:, 1 + moved :]], dim=1)
+    tokens = torch.cat([states, returns[..., None]], dim=-1)
     for index in range(moved):
-        next_states, next_returns = models.transformer(states, returns)
-        torch.testing.assert_close(second.draft[:, 1 + kept + index], next_states[:, -1])
-        torch.testing.assert_close(second.draft_returns[:, 1 + kept + index], next_returns[:, -1])
-        states = torch.cat([states, next_states[:, -1:]], dim=1)
-        returns = torch.cat([returns, next_returns[:, -1:]], dim=1)
+        following = models.transformer(tokens)[:, -1]
+        torch.testing.assert_close(second.draft[:, 1 + kept + index], following[:, :-1])
+        torch.testing.assert_close(second.draft_returns[:, 1 + kept + index], following[:, -1])
+        tokens = torch.cat([tokens, following[:, None]], dim=1)
 
 
 def test_every_so_many_plans_are_drafted_from_scratch():

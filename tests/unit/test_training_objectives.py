@@ -11,9 +11,9 @@ def test_the_transformers_loss_is_over_known_successors_of_what_it_has_read():
     mask = torch.tensor([[True] * 5, [True, True, True, False, False]])
     read = {}
 
-    def predict(states, returns_to_go):
-        read["states"], read["returns"] = states, returns_to_go
-        return 2 * states, returns_to_go + 1
+    def predict(tokens):
+        read["states"], read["returns"] = tokens[..., :-1], tokens[..., -1]
+        return torch.cat([2 * tokens[..., :-1], tokens[..., -1:] + 1], dim=-1)
 
     loss = transformer_loss(as_module(predict).eval(), states, returns, mask, state_noise=1.0)
     assert torch.equal(read["states"], states[:, :-1])
@@ -32,9 +32,9 @@ def test_the_transformer_reads_noisy_states_in_training_only_and_is_held_to_the_
     states, returns = torch.zeros(400, 6, 2), torch.zeros(400, 6)
     read = {}
 
-    def predict(states, returns_to_go):
-        read["states"] = states
-        return torch.zeros_like(states), returns_to_go
+    def predict(tokens):
+        read["states"] = tokens[..., :-1]
+        return torch.zeros_like(tokens)
 
     model = as_module(predict)
     mask = torch.ones(400, 6, dtype=torch.bool)
@@ -49,7 +49,7 @@ def test_the_transformer_reads_noisy_states_in_training_only_and_is_held_to_the_
 def test_what_lies_past_an_episodes_end_does_not_matter():
     states, returns = torch.randn(1, 4, 3), torch.randn(1, 4)
     mask = torch.tensor([[True, True, False, False]])
-    model = as_module(lambda states, returns_to_go: (states, returns_to_go)).eval()
+    model = as_module(lambda tokens: tokens).eval()
     before = transformer_loss(model, states, returns, mask, state_noise=0.0)
     states[:, 2:], returns[:, 2:] = 100.0, 100.0
     assert torch.equal(transformer_loss(model, states, returns, mask, state_noise=0.0), before)

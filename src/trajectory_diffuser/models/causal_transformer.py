@@ -81,7 +81,7 @@ class CausalTransformer(nn.Module):
     Args:
         state_size: numbers in a state.
         context: longest sequence, history and horizon together, so that nothing slides inside a plan.
-        width: token width, half of it for the state and half for the return-to-go.
+        width: of the embedded tokens.
         layers: transformer blocks.
         heads: attention heads.
         dropout: dropout probability in training.
@@ -92,8 +92,7 @@ class CausalTransformer(nn.Module):
     ) -> None:
         super().__init__()
         self.context = context
-        self.state_embedding = Linear(state_size, width // 2)
-        self.return_embedding = Linear(1, width // 2)
+        self.embedding = Linear(state_size + 1, width)
         self.register_buffer(
             "positions", sinusoidal_embedding(torch.arange(context), width), persistent=False
         )
@@ -108,36 +107,29 @@ class CausalTransformer(nn.Module):
         shape = (2, batch, heads, self.context, weight.shape[1] // heads)
         return KeyValueCache([weight.new_empty(shape) for _ in self.blocks])
 
-    def forward(
-        self, states: Tensor, returns_to_go: Tensor, cache: KeyValueCache | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, tokens: Tensor, cache: KeyValueCache | None = None) -> Tensor:
         """Predict the successor of each token.
 
         Args:
-            states: normalised states [B, T, state].
-            returns_to_go: scaled returns-to-go [B, T].
+            tokens: normalised state and scaled return-to-go of each step, side by side [B, T, state + 1].
             cache: holds the tokens before these, from earlier calls, and receives these.
 
         Returns:
-            Next states [B, T, state] and next returns-to-go [B, T].
+            The next tokens [B, T, state + 1].
 
         Raises:
             ValueError: past and present tokens together exceed the context.
         """
-        past, length = cache.length if cache else 0, states.shape[1]
+        past, length = cache.length if cache else 0, tokens.shape[1]
         if past + length > self.context:
             raise ValueError(f"{past + length} tokens do not fit the transformer's context of {self.context}")
-        embedded = torch.cat(
-            [self.state_embedding(states), self.return_embedding(returns_to_go[..., None])], dim=-1
-        )  # [B, T, width]
-        x = embedded + self.positions[past : past + length]
+        x = self.embedding(tokens) + self.positions[past : past + length]  # [B, T, width]
         for index, block in enumerate(self.blocks):
             x = block(x, cache.layers[index] if cache else None, past)
         if cache:
             cache.length = past + length
-        change = self.output(self.norm(x))  # [B, T, state + 1]
         # Predicting the change is easier than predicting the value: states move little in a step.
-        return states + change[..., :-1], returns_to_go + change[..., -1]
+        return tokens + self.output(self.norm(x))
 
     def draft(self, states: Tensor, returns_to_go: Tensor, length: int) -> tuple[Tensor, Tensor]:
         """Roll out `length` further steps after the history, each fed with the last prediction.
@@ -153,11 +145,10 @@ class CausalTransformer(nn.Module):
             Drafted states [B, length, state] and returns-to-go [B, length].
         """
         cache = self.new_cache(len(states))
-        drafted_states, drafted_returns = [], []
-        for index in range(length):
-            states, returns_to_go = self(states, returns_to_go, cache)
-            if index == 0:
-                states, returns_to_go = states[:, -1:], returns_to_go[:, -1:]
-            drafted_states.append(states)
-            drafted_returns.append(returns_to_go)
-        return torch.cat(drafted_states, dim=1), torch.cat(drafted_returns, dim=1)
+        tokens = torch.cat([states, returns_to_go[..., None]], dim=-1)  # [B, T, state + 1]
+        drafted = []
+        for _ in range(length):
+            tokens = self(tokens, cache)[:, -1:]  # [B, 1, state + 1]
+            drafted.append(tokens)
+        future = torch.cat(drafted, dim=1)  # [B, length, state + 1]
+        return future[..., :-1], future[..., -1]

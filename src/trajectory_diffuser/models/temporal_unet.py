@@ -28,14 +28,16 @@ class TemporalConvolution(Linear):
         batch, horizon, channels = x.shape
         reach = min(KERNEL // 2, horizon - 1)  # beyond it a short sequence has nothing but padding
         size = (2 * reach + 1) * channels
-        padded = F.pad(x, (0, 0, reach, reach))  # [B, H + 4, in]
+        zeros = x.new_zeros(batch, reach, channels)
+        padded = torch.cat([zeros, x, zeros], dim=1)  # [B, H + 4, in]
         # Five neighbouring steps lie side by side in memory: a window is a view.
         windows = padded.view(batch, -1).unfold(1, size, channels)  # [B, H, 5 in]
-        weight = self.weight  # [out, 5 in]
+        weights = self._parameters
+        weight = weights["weight"]  # [out, 5 in]
         if reach < KERNEL // 2:
             weight = weight.narrow(1, (KERNEL // 2 - reach) * channels, size)
         rows = windows.reshape(batch * horizon, size)
-        return F.linear(rows, weight, self.bias).view(batch, horizon, -1)
+        return F.linear(rows, weight, weights["bias"]).view(batch, horizon, -1)
 
     __call__ = forward
 

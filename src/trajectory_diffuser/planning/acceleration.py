@@ -1,4 +1,4 @@
-"""Two optional ways to run the same networks faster: compiled, and in bfloat16."""
+"""How the same networks run faster: a layout of the weights, and, optionally, compiled or in bfloat16."""
 
 from typing import Any
 
@@ -20,6 +20,9 @@ def accelerate(models: PlanningModels, settings: dict[str, Any], device: torch.d
             for layer in network.modules():  # once, instead of at every call
                 if isinstance(layer, nn.Linear):
                     layer.to(torch.bfloat16)
+    elif device.type == "cpu":
+        for network in (models.transformer, denoiser, models.inverse_dynamics, models.value):
+            _lay_out_for_few_rows(network)
     if settings["compile"]:
         # On a CPU, calling the kernels from C++ halves the time of networks as small as these. On a GPU CUDA
         # graphs do it; the transformer has none, because it writes to the cache that it is given.
@@ -31,3 +34,13 @@ def accelerate(models: PlanningModels, settings: dict[str, Any], device: torch.d
         for network, options in choices.items():
             # Isolated: otherwise the networks of all horizons and sizes share one limit of recompilations.
             network.compile(options=options, isolate_recompiles=True)
+
+
+def _lay_out_for_few_rows(network: nn.Module) -> None:
+    """Turn the weights of linear layers around in memory, in place; their shapes and values stay.
+
+    A CPU's products of few rows, as in a single plan, take up to a third less time so, those of many no more.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear):
+            layer.weight.data = layer.weight.data.t().contiguous().t()

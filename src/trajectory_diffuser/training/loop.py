@@ -165,7 +165,7 @@ def _seed(seed: int, device: torch.device) -> None:
 def _clip(gradient: Tensor, largest: float) -> Tensor:
     """Scale the gradient, in place, to a norm of at most `largest`; its norm before."""
     norm = torch.linalg.vector_norm(gradient)
-    gradient.mul_((largest / (norm + 1e-6)).clamp_(max=1.0))
+    gradient.div_((norm / largest).clamp_(min=1.0))
     return norm
 
 

@@ -23,9 +23,9 @@ def transformer_loss(
     inputs = states[:, :-1]
     if model.training:
         inputs = inputs + state_noise * torch.randn_like(inputs)
-    next_states, next_returns = model(inputs, returns_to_go[:, :-1])
-    state_error = (next_states - states[:, 1:]).square().mean(-1)  # [B, T]
-    return_error = (next_returns - returns_to_go[:, 1:]).square()  # [B, T]
+    predicted = model(torch.cat([inputs, returns_to_go[:, :-1, None]], dim=-1))  # [B, T, state + 1]
+    state_error = (predicted[..., :-1] - states[:, 1:]).square().mean(-1)  # [B, T]
+    return_error = (predicted[..., -1] - returns_to_go[:, 1:]).square()  # [B, T]
     known = mask[:, 1:]
     return ((state_error + return_error) * known).sum() / known.sum()
 
