@@ -19,7 +19,9 @@ class Block(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.norm_attention = LayerNorm(width, elementwise_affine=False)
-        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.heads = heads
+        self.query_key_value = Linear(width, 3 * width)
+        self.projection = Linear(width, width)
         self.norm_feed_forward = LayerNorm(width, elementwise_affine=False)
         self.feed_forward = nn.Sequential(
             Linear(width, 4 * width), nn.GELU(approximate="tanh"), Linear(4 * width, width)
@@ -31,9 +33,17 @@ class Block(nn.Module):
         parts = self.modulation(F.silu(condition))[:, None].chunk(6, dim=-1)  # six of [B, 1, width]
         shift, scale, gate, shift_forward, scale_forward, gate_forward = parts
         normal = self.norm_attention(x) * (1 + scale) + shift
-        x = x + gate * self.attention(normal, normal, normal, need_weights=False)[0]
+        x = x + gate * self.projection(self.attended(normal))
         normal = self.norm_feed_forward(x) * (1 + scale_forward) + shift_forward
         return x + gate_forward * self.feed_forward(normal)
+
+    def attended(self, x: Tensor) -> Tensor:
+        """What each state [B, H, width] gathers from all states [B, H, width]."""
+        batch, horizon, width = x.shape
+        split = self.query_key_value(x).view(batch, horizon, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        query, key, value = split.unbind()  # each [B, heads, H, width / heads]
+        attended = F.scaled_dot_product_attention(query, key, value)
+        return attended.transpose(1, 2).reshape(batch, horizon, width)
 
 
 class DiffusionTransformer(nn.Module):

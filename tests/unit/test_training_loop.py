@@ -166,19 +166,26 @@ def test_the_curves_have_the_learning_rate_that_was_used(tmp_path):
         assert row["learning_rate"] == pytest.approx(expected)
 
 
-def test_one_step_is_a_clipped_adamw_step(tmp_path):
-    model = make_model()
-    torch.manual_seed(batch_seed(SEED, 0))
+def test_steps_are_adamw_steps_some_of_them_clipped(tmp_path):
+    steps, largest = 6, 4.5
+    model = make_model().train()
     optimiser = torch.optim.AdamW(model.parameters(), lr=0.05, weight_decay=0.01)
-    loss = noisy_loss(model.train(), "train")
-    loss.backward()
-    norm = nn.utils.clip_grad_norm_(model.parameters(), 0.1)
-    optimiser.step()
-    result = run(tmp_path, steps=1, warmup_steps=1, gradient_clip=0.1)
+    losses, norms = [], []
+    for step in range(steps):
+        torch.manual_seed(batch_seed(SEED, step))
+        optimiser.param_groups[0]["lr"] = 0.05 * learning_rate_factor(step, steps, 1)
+        optimiser.zero_grad()
+        loss = noisy_loss(model, "train")
+        loss.backward()
+        norms.append(float(nn.utils.clip_grad_norm_(model.parameters(), largest)))
+        losses.append(loss.item())
+        optimiser.step()
+    assert min(norms) < largest < max(norms)  # after the first step Adam does see the gradient's scale
+    result = run(tmp_path, steps=steps, warmup_steps=1, gradient_clip=largest, ema_decay=0.0)
     for ours, theirs in zip(result.model.parameters(), model.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs)
-    assert result.curves[0]["train_loss"] == pytest.approx(loss.item())
-    assert result.curves[0]["gradient_norm"] == pytest.approx(norm.item())
+    assert [row["train_loss"] for row in result.curves] == pytest.approx(losses)
+    assert [row["gradient_norm"] for row in result.curves] == pytest.approx(norms)
 
 
 def test_the_result_is_the_moving_average_of_the_weights(tmp_path):

@@ -32,12 +32,11 @@ class TemporalConvolution(Linear):
         padded = torch.cat([zeros, x, zeros], dim=1)  # [B, H + 4, in]
         # Five neighbouring steps lie side by side in memory: a window is a view.
         windows = padded.view(batch, -1).unfold(1, size, channels)  # [B, H, 5 in]
-        weights = self._parameters
-        weight = weights["weight"]  # [out, 5 in]
+        weight, bias = self._parameters["weight"], self._parameters["bias"]  # [out, 5 in], [out]
         if reach < KERNEL // 2:
             weight = weight.narrow(1, (KERNEL // 2 - reach) * channels, size)
         rows = windows.reshape(batch * horizon, size)
-        return F.linear(rows, weight, weights["bias"]).view(batch, horizon, -1)
+        return F.linear(rows, weight, bias).view(batch, horizon, -1)
 
     __call__ = forward
 

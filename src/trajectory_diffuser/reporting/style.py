@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 matplotlib.use("Agg")
 
 INK = "#22272e"  # text and lines that belong to no planner; the page replaces it by its own text colour
+# Eleven: no factor in common with the ten colours, so that no pair of marker and colour comes again soon.
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "h", "*", "<")
 SEED_LINES = ("-", "--", ":", "-.")
 THEME = {
