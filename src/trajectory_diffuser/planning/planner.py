@@ -49,7 +49,7 @@ class Planner:
             device: to plan on.
             seed: of the planner's noise.
             compile: compile the networks, which takes a minute or two at the first plan and needs a C++
-                compiler on a CPU, and plan in about two thirds of the time from then on.
+                compiler on a CPU; plans with many denoising steps then take less time, short drafts do not.
 
         Raises:
             UserError: a model is missing or does not fit the others, the planner was not evaluated, or there
