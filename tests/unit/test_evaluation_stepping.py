@@ -85,6 +85,7 @@ from trajectory_diffuser.evaluation.stepping import environment_groups
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as every stage does
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
     with environment_groups({environment}, [np.arange(4)], 2) as (group,):
         group.reset().result()
         print("started", flush=True)
@@ -110,6 +111,10 @@ def test_no_worker_stays_when_the_evaluation_is_stopped(number, tmp_path):
         os.killpg(process.pid, number)  # Ctrl-C reaches the workers too
     else:
         process.send_signal(number)
-    _, errors = process.communicate(timeout=60)  # returns when no process holds the pipes any more
+    try:
+        _, errors = process.communicate(timeout=60)  # returns when no process holds the pipes any more
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
     assert process.returncode == (143 if number == signal.SIGTERM else -number)
     assert errors.count("Traceback") == (number == signal.SIGINT)
