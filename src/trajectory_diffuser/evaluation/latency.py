@@ -63,8 +63,8 @@ def measure(
     Args:
         agents: what to measure.
         warmup: unmeasured rounds before the clock starts.
-        repetitions: timed rounds; in each, every planner makes its network calls once untimed, goes through
-            one cycle of decisions, and makes the same network calls again without anything else.
+        repetitions: timed rounds; in each, every planner goes through one cycle of decisions untimed, through
+            another timed, and then makes the same network calls again without anything else.
         device: of the networks.
 
     Returns:
@@ -83,7 +83,7 @@ def measure(
     bare: dict[str, list[float]] = {name: [] for name in agents}
     for round_ in range(warmup + repetitions):
         for name, state in agents.items():
-            repeat_calls(calls[name])  # the planner's own weights are then at hand, as when it controls alone
+            state.whole_cycle()  # its own code and weights are then at hand, as when it controls alone
             decisions = [timed(state.decide, device) for _ in range(state.cycle)]
             again, _ = timed(lambda name=name: repeat_calls(calls[name]), device)
             if round_ >= warmup:
