@@ -19,9 +19,8 @@ def accelerate(models: PlanningModels, settings: dict[str, Any], device: torch.d
     if settings["precision"] == "bfloat16":
         for network in (models.transformer, denoiser, denoiser.condition):
             network.forward = torch.autocast(device.type, torch.bfloat16)(network.forward)
-            for layer in network.modules():  # once, instead of at every call
-                if isinstance(layer, nn.Linear):
-                    layer.to(torch.bfloat16)
+            for layer in _linear_layers(network):  # once, instead of at every call
+                layer.to(torch.bfloat16)
     elif device.type == "cpu":
         for network in (models.transformer, denoiser, models.inverse_dynamics, models.value):
             _lay_out_for_few_rows(network)
@@ -44,6 +43,9 @@ def _lay_out_for_few_rows(network: nn.Module) -> None:
     Products of few rows, as in a single plan, took up to a third less time so on an Intel Xeon, those of many
     rows as much as before.
     """
-    for layer in network.modules():
-        if isinstance(layer, nn.Linear):
-            layer.weight.data = layer.weight.data.t().contiguous().t()
+    for layer in _linear_layers(network):
+        layer.weight.data = layer.weight.data.t().contiguous().t()
+
+
+def _linear_layers(network: nn.Module) -> list[nn.Linear]:
+    return [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
