@@ -19,11 +19,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 import numpy as np
 import torch
 
-from trajectory_diffuser.common.device import computing_device, device_name
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.common.versions import code_commit, library_versions
-from trajectory_diffuser.datasets.environments import make_environment
+from trajectory_diffuser.computing.device import computing_device, device_name
 from trajectory_diffuser.datasets.normaliser import Normaliser
+from trajectory_diffuser.environments.environment import make_environment
 from trajectory_diffuser.evaluation.cell import make_planner
 from trajectory_diffuser.evaluation.rollout import run_episodes
 from trajectory_diffuser.evaluation.stepping import environment_groups

@@ -23,9 +23,9 @@ import torch
 from diffusion_transformer import DiffusionTransformer
 from torch import Tensor
 
-from trajectory_diffuser.common.device import device_name
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.common.versions import code_commit, library_versions
+from trajectory_diffuser.computing.device import device_name
 from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
 from trajectory_diffuser.evaluation.latency import SteadyState, measure, timed

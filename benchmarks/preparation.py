@@ -17,10 +17,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 import numpy as np
 
-from trajectory_diffuser.datasets.collection import Episode
-from trajectory_diffuser.datasets.environments import make_environment
-from trajectory_diffuser.datasets.minari_store import write_dataset
-from trajectory_diffuser.datasets.preparation import prepare
+from trajectory_diffuser.collecting.collection import Episode
+from trajectory_diffuser.collecting.minari_store import write_dataset
+from trajectory_diffuser.collecting.preparation import prepare
+from trajectory_diffuser.environments.environment import make_environment
 
 HOPPER = {"id": "Hopper-v5", "arguments": {}, "max_episode_steps": 1000, "observation_keys": None}
 

@@ -29,9 +29,9 @@ os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # for the seconds that c
 import torch
 from preparation import prepare_it, write
 
-from trajectory_diffuser.common.device import device_name
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.common.versions import code_commit
+from trajectory_diffuser.computing.device import device_name
 from trajectory_diffuser.datasets.windows import TransitionSampler, WindowSampler
 from trajectory_diffuser.training import job
 

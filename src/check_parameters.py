@@ -6,9 +6,9 @@ this check and, beyond it, only the stages that the change concerns.
 
 from typing import Any
 
-from trajectory_diffuser.common.device import device_type
-from trajectory_diffuser.common.files import atomic_file
 from trajectory_diffuser.common.stage import run_stage
+from trajectory_diffuser.computing.device import device_type
+from trajectory_diffuser.computing.files import atomic_file
 
 
 def main(params: dict[str, Any]) -> None:

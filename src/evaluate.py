@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from trajectory_diffuser.common.device import computing_device
-from trajectory_diffuser.common.files import atomic_directory, write_json
 from trajectory_diffuser.common.params import planner_episodes
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.common.versions import code_commit, library_versions
-from trajectory_diffuser.datasets.maze import Maze
+from trajectory_diffuser.computing.device import computing_device
+from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.environments.maze import Maze
 from trajectory_diffuser.evaluation.cell import load_models, make_planner, run_directory
 from trajectory_diffuser.evaluation.rollout import run_episodes
 from trajectory_diffuser.evaluation.scores import normalised_score

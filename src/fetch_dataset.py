@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from trajectory_diffuser.collecting.fetching import fetch
 from trajectory_diffuser.common.stage import run_stage
-from trajectory_diffuser.datasets.fetching import fetch
 
 
 def main(params: dict[str, Any], task: str) -> None:

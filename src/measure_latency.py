@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from trajectory_diffuser.common.device import computing_device, device_name
-from trajectory_diffuser.common.files import atomic_directory, write_json
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.common.versions import code_commit, library_versions
+from trajectory_diffuser.computing.device import computing_device, device_name
+from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation.cell import load_models, make_planner
 from trajectory_diffuser.evaluation.cost_model import fit_cost_model, predict_seconds

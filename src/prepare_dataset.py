@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from trajectory_diffuser.collecting.preparation import prepare
 from trajectory_diffuser.common.stage import run_stage
-from trajectory_diffuser.datasets.preparation import prepare
 
 
 def main(params: dict[str, Any], task: str) -> None:

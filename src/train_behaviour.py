@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from trajectory_diffuser.collecting.behaviour_training import train_behaviour
 from trajectory_diffuser.common.stage import run_stage
-from trajectory_diffuser.datasets.behaviour_training import train_behaviour
 
 
 def main(params: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from trajectory_diffuser.common.files import write_json
+from trajectory_diffuser.computing.files import write_json
 from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
 from trajectory_diffuser.models.causal_transformer import CausalTransformer

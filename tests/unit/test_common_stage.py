@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.common.files import atomic_directory
 from trajectory_diffuser.common.stage import run_stage
+from trajectory_diffuser.computing.files import atomic_directory
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from trajectory_diffuser.collecting.collection import Episode
+from trajectory_diffuser.collecting.preparation import content_hash, hold_out, returns_to_go
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.datasets.collection import Episode
 from trajectory_diffuser.datasets.normaliser import Normaliser
-from trajectory_diffuser.datasets.preparation import content_hash, hold_out, returns_to_go
 from trajectory_diffuser.datasets.windows import PreparedDataset, TransitionSampler, WindowSampler
 
 CPU = torch.device("cpu")

@@ -5,8 +5,8 @@ import torch
 from small_models import history, make_models, make_planner
 from torch._dynamo.utils import counters
 
-from trajectory_diffuser.common.device import check_compiler
 from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.computing.device import check_compiler
 from trajectory_diffuser.planning.acceleration import accelerate
 
 CPU = torch.device("cpu")

@@ -4,7 +4,7 @@ import torch
 from small_models import STATE, history, make_models, make_planner, save_models
 
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.common.files import read_json, write_json
+from trajectory_diffuser.computing.files import read_json, write_json
 from trajectory_diffuser.planning.models import PlanningModels
 
 MODELS = ["transformer", "diffusion", "inverse_dynamics", "value"]

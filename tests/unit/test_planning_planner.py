@@ -4,7 +4,7 @@ import torch
 from small_models import ACTION, HORIZON, ROW, STATE, make_models, make_planner, save_models, stub_planner
 
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.common.files import write_json
+from trajectory_diffuser.computing.files import write_json
 from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.planning.acceleration import accelerate
 from trajectory_diffuser.planning.planner import Planner

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from small_models import ACTION, HISTORY, HORIZON, STATE, history, make_planner, save_dataset
 
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.common.files import read_json
+from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.training.checkpoint import Checkpoint
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from small_models import save_dataset
 from test_training_job import small_params, train
 
-from trajectory_diffuser.common.files import read_json
+from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.training import job, loop
 
 COMMAND = """

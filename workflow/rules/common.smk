@@ -30,7 +30,7 @@ def refuse_overrides():
 def code(stage, *folders):
     """A stage's module and the files of the library folders that it uses."""
     library = Path("src/trajectory_diffuser")
-    files = [path for folder in ("common", *folders) for path in (library / folder).rglob("*.*")]
+    files = [path for folder in ("computing", *folders) for path in (library / folder).rglob("*.*")]
     return [f"src/{stage}.py", *sorted(str(path) for path in files if path.suffix != ".pyc")]
 
 

@@ -1,6 +1,6 @@
 rule fetch_dataset:
     input:
-        code("fetch_dataset", "datasets"),
+        code("fetch_dataset", "collecting", "environments"),
         actors=files("data/behaviour"),
         external=lambda wildcards: files(f"data/external/{wildcards.task}"),
     output:
@@ -24,7 +24,7 @@ rule fetch_dataset:
 
 rule prepare_dataset:
     input:
-        code("prepare_dataset", "datasets"),
+        code("prepare_dataset", "collecting", "datasets", "environments"),
         raw="data/raw/{task}",
     output:
         directory("data/processed/{task}"),
@@ -49,7 +49,7 @@ rule prepare_dataset:
 # The actors are in git, so they are no declared output: Snakemake neither deletes nor makes them on its own.
 rule train_behaviour:
     input:
-        code("train_behaviour", "datasets"),
+        code("train_behaviour", "collecting", "environments"),
     log:
         "results/logs/train_behaviour.log",
     threads: 1

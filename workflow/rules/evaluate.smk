@@ -1,6 +1,6 @@
 rule evaluate:
     input:
-        code("evaluate", "datasets", "models", "diffusion", "planning", "evaluation"),
+        code("evaluate", "datasets", "diffusion", "environments", "evaluation", "models", "planning"),
         data="data/processed/{task}",
         models=models(),
     output:
@@ -29,7 +29,7 @@ rule evaluate:
 # Takes every core of the scheduler, so that nothing runs beside it; torch's own threads are measure_latency.threads.
 rule measure_latency:
     input:
-        code("measure_latency", "datasets", "models", "diffusion", "planning", "evaluation"),
+        code("measure_latency", "datasets", "diffusion", "evaluation", "models", "planning"),
         data="data/processed/{task}",
         models=models(seed=config["run"]["seeds"][0]),
     output:

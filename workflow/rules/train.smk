@@ -26,7 +26,7 @@ rule train_transformer:
 
 rule train_diffusion:
     input:
-        code("train_diffusion", "datasets", "models", "diffusion", "training"),
+        code("train_diffusion", "datasets", "diffusion", "models", "training"),
         data="data/processed/{task}",
     output:
         directory("results/runs/{task}/seed{seed}/diffusion"),

@@ -1,1 +1,1 @@
-"""What everything else stands on: parameters, files, seeds, devices, errors."""
+"""What is checked, said and recorded, never computed: no stage depends on these files."""

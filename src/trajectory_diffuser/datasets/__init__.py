@@ -1,1 +1,1 @@
-"""Environments, behaviour, raw and prepared datasets, and the batches drawn from them."""
+"""Prepared data as training reads it."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.common.files import read_json
+from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.datasets.normaliser import Normaliser
 
 ARRAYS = (

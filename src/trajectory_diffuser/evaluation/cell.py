@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from trajectory_diffuser.common.device import check_compiler
-from trajectory_diffuser.common.seeding import derive_seed
+from trajectory_diffuser.computing.device import check_compiler
+from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.planning.acceleration import accelerate
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner

@@ -12,8 +12,8 @@ import numpy as np
 from gymnasium.spaces import Box
 from tqdm import tqdm
 
-from trajectory_diffuser.datasets.environments import make_environment
-from trajectory_diffuser.datasets.maze import Maze
+from trajectory_diffuser.environments.environment import make_environment
+from trajectory_diffuser.environments.maze import Maze
 from trajectory_diffuser.evaluation.recorder import Recorder
 from trajectory_diffuser.evaluation.stepping import Group, Pending, Step, environment_groups
 from trajectory_diffuser.planning.planner import Planner

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium.vector import SyncVectorEnv
 
-from trajectory_diffuser.datasets.environments import make_vector_environment
+from trajectory_diffuser.environments.environment import make_vector_environment
 
 
 class Step(NamedTuple):

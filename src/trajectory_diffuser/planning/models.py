@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from trajectory_diffuser.common.errors import UserError, one_line
-from trajectory_diffuser.common.files import read_json
+from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
 from trajectory_diffuser.models.causal_transformer import CausalTransformer

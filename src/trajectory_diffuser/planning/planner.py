@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trajectory_diffuser.common.device import check_compiler
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.common.files import read_json
+from trajectory_diffuser.computing.device import check_compiler
+from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.planning.acceleration import accelerate
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.trajectory_planner import Plan, TrajectoryPlanner

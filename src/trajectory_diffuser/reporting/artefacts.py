@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.common.files import read_json
+from trajectory_diffuser.computing.files import read_json
 
 MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")
 SCORE_COLUMNS = (

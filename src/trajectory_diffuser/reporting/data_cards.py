@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from trajectory_diffuser.datasets.maze import Maze
+from trajectory_diffuser.environments.maze import Maze
 from trajectory_diffuser.evaluation.scores import normalised_score
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.style import INK, panels

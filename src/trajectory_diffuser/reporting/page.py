@@ -6,7 +6,7 @@ from pathlib import Path
 import jinja2
 from matplotlib.figure import Figure
 
-from trajectory_diffuser.common.files import write_json
+from trajectory_diffuser.computing.files import write_json
 from trajectory_diffuser.reporting import figures, plan_figures, tables
 from trajectory_diffuser.reporting.artefacts import (
     LATENCY_COLUMNS,

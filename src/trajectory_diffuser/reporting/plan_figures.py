@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from trajectory_diffuser.datasets.maze import Maze
+from trajectory_diffuser.environments.maze import Maze
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.statistics import SUBJECT
 from trajectory_diffuser.reporting.style import INK, panels, planner_colours

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.common.seeding import derive_seed
+from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.reporting.artefacts import Results
 
 SUBJECT = "trajectory_diffuser"

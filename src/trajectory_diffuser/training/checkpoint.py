@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from trajectory_diffuser.common.files import atomic_file
+from trajectory_diffuser.computing.files import atomic_file
 
 ROOT = Path("results/checkpoints")
 # Of the file, in which the optimiser's state is laid out as `flatten_weights` lays out the weights: raise it

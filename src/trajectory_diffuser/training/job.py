@@ -16,10 +16,10 @@ from dvclive import Live
 from safetensors.torch import save_file
 from torch import nn
 
-from trajectory_diffuser.common.device import check_compiler, device_type
-from trajectory_diffuser.common.files import atomic_directory, write_json
-from trajectory_diffuser.common.seeding import derive_seed
 from trajectory_diffuser.common.versions import code_commit, library_versions
+from trajectory_diffuser.computing.device import check_compiler, device_type
+from trajectory_diffuser.computing.files import atomic_directory, write_json
+from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.training.acceleration import accelerated_loss
 from trajectory_diffuser.training.checkpoint import ROOT, Checkpoint

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.common.seeding import derive_seed
+from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.training.checkpoint import Checkpoint
 from trajectory_diffuser.training.flat_weights import flatten_weights
 from trajectory_diffuser.training.parallel import average_over_processes, rank

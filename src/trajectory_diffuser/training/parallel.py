@@ -17,7 +17,7 @@ import torch
 import torch.distributed
 from torch import Tensor
 
-from trajectory_diffuser.common.device import computing_devices, use_threads
+from trajectory_diffuser.computing.device import computing_devices, use_threads
 
 DEVICE = "TRAJECTORY_DIFFUSER_DEVICE"  # of a further process
 

@@ -1,0 +1,1 @@
+"""From a task's source to prepared arrays: actors, controllers, downloads, checks."""

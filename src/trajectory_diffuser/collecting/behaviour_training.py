@@ -1,0 +1,187 @@
+"""How the behaviour actors are made: one TQC run whose snapshots become a ladder from random to expert.
+
+TQC is truncated quantile critics (Kuznetsov et al., arXiv 2005.04269), as implemented by sbx, the JAX twin of
+Stable-Baselines3; it is an optional dependency, needed for nothing else.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from safetensors.numpy import save_file
+from tqdm import tqdm
+
+from trajectory_diffuser.collecting.actors import LADDER_FILE, Actor
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.versions import library_versions
+from trajectory_diffuser.computing.files import atomic_directory, write_json
+
+SNAPSHOT_EVERY = 5_000  # environment steps
+SNAPSHOT_LOG = "snapshots.log"
+REPLAY_RUNGS = 10
+MEDIUM_FRACTION = 0.4  # of the expert's return
+FIRST_EVALUATION_SEED = 10_000
+LEARNER = {
+    "learning_rate": 3e-4,
+    "learning_starts": 5_000,
+    "batch_size": 128,
+    "train_freq": 8,
+    "gradient_steps": 8,
+    "top_quantiles_to_drop_per_net": 5,
+    "policy_kwargs": {"net_arch": {"pi": [64, 64], "qf": [128, 128]}},
+}
+ACTOR_LAYERS = ("hidden_0", "hidden_1", "mean", "log_std")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The actor after `step` environment steps, and its noise-free returns."""
+
+    step: int
+    return_mean: float
+    return_std: float
+
+    @property
+    def file(self) -> str:
+        """Name of its weights."""
+        return f"step_{self.step:07d}.safetensors"
+
+    def __str__(self) -> str:
+        return f"{self.step} {self.return_mean:.1f} {self.return_std:.1f}"
+
+
+def train_behaviour(
+    environment: str, snapshots: Path, ladder: Path, steps: int, seed: int, episodes: int
+) -> None:
+    """Train for `steps` steps and write the selected actors to the folder `ladder` with their `ladder.json`.
+
+    Every snapshot stays in the folder `snapshots`, with a log of their returns. Reproducible to the bit by
+    `seed` on one machine. Raises `UserError` when sbx is not installed.
+    """
+    # The networks are too small for more threads, and XLA orders its sums by the cores that it may use.
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+    try:
+        from sbx import TQC
+        from stable_baselines3.common.callbacks import BaseCallback
+    except ImportError:
+        raise UserError(
+            "train_behaviour: sbx is not installed; run: pip install sbx-rl (pyproject.toml: behaviour)"
+        ) from None
+
+    class Record(BaseCallback):
+        def _on_training_start(self) -> None:
+            self._record()
+
+        def _on_step(self) -> bool:
+            progress.update()
+            if self.num_timesteps % SNAPSHOT_EVERY == 0:
+                self._record()
+            return True
+
+        def _record(self) -> None:
+            weights = actor_weights(self.model.policy.actor_state.params["params"])
+            returns = noise_free_returns(environment, Actor.from_safetensors(weights), episodes)
+            snapshot = Snapshot(self.num_timesteps, float(np.mean(returns)), float(np.std(returns)))
+            save_file(weights, snapshots / snapshot.file)
+            print(snapshot, file=log, flush=True)
+            progress.set_postfix_str(f"return {snapshot.return_mean:.0f}")
+
+    snapshots.mkdir(parents=True, exist_ok=True)
+    with (
+        (snapshots / SNAPSHOT_LOG).open("w") as log,
+        tqdm(total=steps, unit="step", unit_scale=True) as progress,
+    ):
+        model = TQC("MlpPolicy", gymnasium.make(environment), buffer_size=steps, seed=seed, **LEARNER)
+        model.learn(steps, callback=Record())
+    versions = library_versions("sbx-rl", "stable-baselines3", "jax", "mujoco", "gymnasium")
+    origin = {"environment": environment, "algorithm": "TQC", "settings": LEARNER, "versions": versions}
+    origin |= {"seed": seed, "steps": steps}
+    write_ladder(
+        snapshots, read_snapshot_log((snapshots / SNAPSHOT_LOG).read_text()), ladder, origin, episodes
+    )
+
+
+def actor_weights(layers: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The weights of an sbx actor, by the names and in the layout (outputs x inputs) that `Actor` reads."""
+    weights = {}
+    for index, name in enumerate(ACTOR_LAYERS):
+        layer = layers[f"Dense_{index}"]
+        weights[f"{name}.weight"] = np.ascontiguousarray(np.asarray(layer["kernel"]).T)
+        weights[f"{name}.bias"] = np.asarray(layer["bias"])
+    return weights
+
+
+def noise_free_returns(environment: str, actor: Actor, episodes: int) -> list[float]:
+    """Returns of the actor's mean action in `episodes` episodes from fixed seeds."""
+    env = gymnasium.make(environment)
+    returns = []
+    for episode in range(episodes):
+        observation, _ = env.reset(seed=FIRST_EVALUATION_SEED + episode)
+        total, ended = 0.0, False
+        while not ended:
+            observation, reward, terminated, truncated, _ = env.step(actor(observation))
+            total += float(reward)
+            ended = terminated or truncated
+        returns.append(total)
+    return returns
+
+
+def select_rungs(snapshots: Sequence[Snapshot]) -> list[tuple[Snapshot, str]]:
+    """The snapshots that make up a ladder, in order of their step, each with its role.
+
+    `expert` has the best mean return. `medium` comes before it and is nearest to 40 % of that return, the
+    spread of its returns counted as distance. `replay` rungs lie evenly between step 0 and the medium one.
+    Raises `UserError` when the best snapshot is the first, so that there is nothing to learn from.
+    """
+    ordered = sorted(snapshots, key=lambda snapshot: snapshot.step)
+    expert = max(ordered, key=lambda snapshot: snapshot.return_mean)
+    before = [snapshot for snapshot in ordered if 0 < snapshot.step < expert.step]
+    if not before:
+        raise UserError(
+            f"params.yaml: train_behaviour.steps: the best snapshot is at step {expert.step} of "
+            f"{ordered[-1].step}, with no medium actor before it; train for more steps"
+        )
+    aim = MEDIUM_FRACTION * expert.return_mean
+    medium = min(before, key=lambda snapshot: abs(snapshot.return_mean - aim) + snapshot.return_std)
+    earlier = [snapshot for snapshot in ordered if snapshot.step < medium.step]
+    positions = np.linspace(0, len(earlier), REPLAY_RUNGS, endpoint=False).astype(int)
+    replay = [earlier[position] for position in dict.fromkeys(positions)]
+    return [*((snapshot, "replay") for snapshot in replay), (medium, "medium"), (expert, "expert")]
+
+
+def write_ladder(
+    folder: Path, snapshots: Sequence[Snapshot], ladder: Path, origin: dict[str, Any], episodes: int
+) -> None:
+    """Select among the `snapshots`, whose weights are in `folder`, and write the folder `ladder`.
+
+    `origin` says how they were trained: environment, algorithm, settings, versions, seed, steps; `episodes`
+    is the number of episodes behind each snapshot's returns.
+    """
+    rungs = [
+        {
+            "file": snapshot.file,
+            "step": snapshot.step,
+            "return_mean": snapshot.return_mean,
+            "return_std": snapshot.return_std,
+            "episodes": episodes,
+            "role": role,
+        }
+        for snapshot, role in select_rungs(snapshots)
+    ]
+    with atomic_directory(ladder) as work:
+        for rung in rungs:
+            shutil.copyfile(folder / rung["file"], work / rung["file"])
+        write_json(work / LADDER_FILE, {**origin, "rungs": rungs})
+
+
+def read_snapshot_log(text: str) -> list[Snapshot]:
+    """Snapshots from lines that begin with `step mean std`."""
+    rows = re.findall(r"^(\d+) (-?[\d.]+) ([\d.]+)", text, flags=re.MULTILINE)
+    return [Snapshot(int(step), float(mean), float(std)) for step, mean, std in rows]

@@ -1,0 +1,62 @@
+"""Policies that need no training: PointMaze's waypoint controller and Meta-World's own."""
+
+import warnings
+
+import gymnasium
+import numpy as np
+
+from trajectory_diffuser.environments.maze import Maze
+
+PROPORTIONAL_GAIN = 10.0  # action per metre
+DERIVATIVE_GAIN = 1.0  # action per metre per second
+
+
+class WaypointController:
+    """Policy for a point mass whose observation is (x, y, velocity x, velocity y, goal x, goal y).
+
+    Waypoints along the shortest path, PD control towards the next one: the recipe of D4RL's maze2d data (Fu
+    et al., arXiv 2004.07219, section 4) without its memory. The waypoint is a function of the cell, so that
+    the controller finds its way again from wherever noise has put it, and it stays at the goal once there.
+    """
+
+    def __init__(self, maze: Maze, action_noise: float = 0.0) -> None:
+        """`action_noise`: standard deviation of the noise on an action, in units of its range [-1, 1]."""
+        self.maze = maze
+        self.action_noise = action_noise
+
+    def __call__(self, observations: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Actions [..., 2] in [-1, 1] for observations [..., 6]."""
+        position, velocity, goal = np.split(observations[..., :6], 3, axis=-1)  # each [..., 2]
+        offset = self.waypoints(position, goal) - position
+        action = np.clip(PROPORTIONAL_GAIN * offset - DERIVATIVE_GAIN * velocity, -1.0, 1.0)
+        noise = self.action_noise * generator.standard_normal(action.shape)
+        return np.clip(action + noise, -1.0, 1.0)
+
+    def waypoints(self, positions: np.ndarray, goals: np.ndarray) -> np.ndarray:
+        """Where to head for, [..., 2]: the next cell's centre, or the goal if it is in this or the next."""
+        cells, goal_cells = self.maze.cells(positions), self.maze.cells(goals)  # [..., 2]
+        steps = self.maze.next_cells[goal_cells[..., 0], goal_cells[..., 1], cells[..., 0], cells[..., 1]]
+        arrived = (steps == goal_cells).all(axis=-1, keepdims=True)
+        return np.where(arrived, goals, self.maze.centres(steps))
+
+
+class ScriptedPolicy:
+    """Meta-World's own controller for a task, with Gaussian noise on its actions.
+
+    The package's warnings about its controllers' large gains are expected.
+    """
+
+    def __init__(self, environment: gymnasium.Env, action_noise: float = 0.0) -> None:
+        """`action_noise`: standard deviation in units of the action's range [-1, 1]."""
+        from metaworld.policies import ENV_POLICY_MAP
+
+        self.policy = ENV_POLICY_MAP[environment.spec.kwargs["env_name"]]()
+        self.action_noise = action_noise
+
+    def __call__(self, observation: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Action [4] in [-1, 1] for one observation [39]."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            action = self.policy.get_action(observation)
+        noise = self.action_noise * generator.standard_normal(action.shape)
+        return np.clip(action + noise, -1.0, 1.0).astype(np.float32)

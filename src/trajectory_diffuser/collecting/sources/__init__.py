@@ -1,0 +1,22 @@
+"""Where data comes from: one module per kind of source, each a function from request to recording."""
+
+from collections.abc import Callable
+
+from trajectory_diffuser.collecting.sources import behaviour, controller, d4rl, file, minari_hub
+from trajectory_diffuser.collecting.sources.interface import Recording, Request
+
+KINDS: dict[str, Callable[[Request], Recording]] = {
+    "behaviour": behaviour.open_source,
+    "controller": controller.open_source,
+    "d4rl": d4rl.open_source,
+    "file": file.open_source,
+    "minari": minari_hub.open_source,
+}
+
+
+def open_source(request: Request) -> Recording:
+    """The recording behind a task's `source` entry; collected or read only while its episodes are drawn.
+
+    Raises `UserError` when the entry cannot be served.
+    """
+    return KINDS[request.source["kind"]](request)

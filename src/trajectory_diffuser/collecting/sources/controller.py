@@ -1,0 +1,38 @@
+"""Datasets of scripted controllers: PointMaze's waypoint controller, Meta-World's own policies."""
+
+import gymnasium
+
+from trajectory_diffuser.collecting.collection import Policy, collect_steps
+from trajectory_diffuser.collecting.scripted_policies import ScriptedPolicy, WaypointController
+from trajectory_diffuser.collecting.sources.behaviour import OWN_LICENCE
+from trajectory_diffuser.collecting.sources.interface import Recording, Request
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.environments import meta_world
+from trajectory_diffuser.environments.maze import Maze
+
+
+def open_source(request: Request) -> Recording:
+    """Whole episodes of the environment's controller."""
+    steps = request.source["steps"]
+    policy = find_controller(request.task, request.environment, request.source["action_noise"])
+    return Recording(
+        episodes=collect_steps(request.environment, policy, steps, (request.seed, request.task)),
+        name=request.environment.spec.id,
+        steps=steps,
+        algorithm=type(policy).__name__,
+        licence=OWN_LICENCE,
+    )
+
+
+def find_controller(task: str, environment: gymnasium.Env, action_noise: float = 0.0) -> Policy:
+    """The scripted policy for an environment. Raises `UserError` where there is none."""
+    if meta_world.is_meta_world(environment):
+        return ScriptedPolicy(environment, action_noise)
+    maze = Maze.of_environment(environment)
+    if maze is None or not environment.spec.id.startswith("PointMaze_"):
+        raise UserError(
+            f"params.yaml: tasks.{task}: the controller source and measured reference scores need a "
+            f"PointMaze or Meta-World environment; {environment.spec.id} is neither: use another source and "
+            "give the reference scores"
+        )
+    return WaypointController(maze, action_noise)

@@ -1,0 +1,1 @@
+"""Devices, seeds and files: what results depend on in every stage."""

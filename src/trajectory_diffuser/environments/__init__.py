@@ -1,0 +1,1 @@
+"""Environments as `params.yaml` describes them, and what is known of their mazes."""

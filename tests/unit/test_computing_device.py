@@ -1,0 +1,110 @@
+import threading
+from contextlib import ExitStack
+
+import pytest
+import torch
+
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.computing import device
+
+
+@pytest.fixture(autouse=True)
+def no_visible_devices(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+def lease(stack, folder, count=2):
+    return device._lease_gpus(stack, 1, count, folder, poll_seconds=0.01)[0]
+
+
+def test_two_leases_take_different_gpus_and_a_third_waits_until_one_is_free(tmp_path):
+    taken = []
+
+    def third():
+        with ExitStack() as stack:
+            taken.append(lease(stack, tmp_path))
+
+    with ExitStack() as outer:
+        assert lease(outer, tmp_path) == 0
+        with ExitStack() as inner:
+            assert lease(inner, tmp_path) == 1
+            thread = threading.Thread(target=third, daemon=True)
+            thread.start()
+            thread.join(timeout=0.2)
+            assert thread.is_alive()
+            assert taken == []
+        thread.join(timeout=10)
+        assert taken == [1]
+
+
+def test_a_job_of_several_gpus_holds_none_while_it_waits_for_the_others(tmp_path):
+    taken = []
+
+    def both():
+        with ExitStack() as stack:
+            taken.append(device._lease_gpus(stack, 2, 2, tmp_path, poll_seconds=0.01))
+
+    with ExitStack() as outer:
+        assert lease(outer, tmp_path) == 0
+        thread = threading.Thread(target=both, daemon=True)
+        thread.start()
+        thread.join(timeout=0.2)
+        assert taken == []
+        for _ in range(100):  # the other GPU is only ever tried
+            with ExitStack() as inner:
+                assert lease(inner, tmp_path) == 1
+    thread.join(timeout=10)
+    assert taken == [[0, 1]]
+
+
+def test_more_gpus_than_there_are_are_refused(tmp_path):
+    with ExitStack() as stack, pytest.raises(UserError, match=r"processes_per_training: 3 .* 2 GPU"):
+        device._lease_gpus(stack, 3, 2, tmp_path)
+
+
+def test_processes_that_see_different_gpus_do_not_stand_in_each_others_way(tmp_path, monkeypatch):
+    with ExitStack() as stack:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4, 2")
+        assert lease(stack, tmp_path) == 0  # torch's number for GPU 4
+        assert lease(stack, tmp_path) == 1  # GPU 2
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,4")
+        assert lease(stack, tmp_path) == 0  # GPU 3
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+        assert lease(stack, tmp_path) == 1  # GPU 5, because 2 is taken
+
+
+def test_a_gpu_is_held_for_as_long_as_the_block_lasts(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(device.tempfile, "gettempdir", lambda: str(tmp_path))
+    with device.computing_device("auto", 1) as first, device.computing_device("cuda", 1) as second:
+        assert (str(first), str(second)) == ("cuda:0", "cuda:1")
+    with device.computing_device("auto", 1) as again:
+        assert str(again) == "cuda:0"
+
+
+def test_the_processor_is_used_without_a_lease(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(device, "_lease_gpus", lambda *_: pytest.fail("leased"))
+    with device.computing_device("cpu", 1) as where:
+        assert where == torch.device("cpu")
+
+
+def test_auto_takes_a_gpu_where_there_is_one(monkeypatch):
+    for available, expected in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda available=available: available)
+        assert device.device_type("auto") == expected
+
+
+def test_asking_for_a_gpu_where_there_is_none_names_the_key(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match=r"params\.yaml: run\.device: cuda.*use auto or cpu"):
+        device.device_type("cuda")
+
+
+def test_threads_never_exceed_the_cores(monkeypatch):
+    before = torch.get_num_threads()
+    monkeypatch.setattr(device, "available_cores", lambda: 1)
+    with device.computing_device("cpu", 64):
+        assert torch.get_num_threads() == 1
+    torch.set_num_threads(before)
