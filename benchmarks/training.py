@@ -33,7 +33,7 @@ from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.common.versions import code_commit
 from trajectory_diffuser.computing.device import device_name
 from trajectory_diffuser.datasets.windows import TransitionSampler, WindowSampler
-from trajectory_diffuser.training import job
+from trajectory_diffuser.training import run as training_run
 
 STAGES = ("train_transformer", "train_diffusion", "train_inverse_dynamics", "train_value")
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -98,7 +98,7 @@ def measured(params: dict[str, Any], stage: str, rows: int) -> str:
 
         unpatched(model, loss, settings, seed, checkpoint, timed_log, *rest)
 
-    unpatched = job.train
+    unpatched = training_run.train
     run(params, stage, train)
     times = {name: values[1:] for name, values in times.items()}  # the first row warms up
 
@@ -138,7 +138,7 @@ def bare_steps(params: dict[str, Any], stage: str, changes: dict[str, Any]) -> C
 def run(params: dict[str, Any], stage: str, train: Callable[..., None]) -> None:
     """Run a stage up to where it trains, which is left to `train`, who raises `Enough`."""
     try:
-        with patch.object(job, "train", train):
+        with patch.object(training_run, "train", train):
             importlib.import_module(stage).main(params, TASK, 0)
     except Enough:
         pass

@@ -2,47 +2,35 @@
 
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trajectory_diffuser.common.stage import run_stage
-from trajectory_diffuser.datasets.windows import PreparedDataset, WindowSampler
+from trajectory_diffuser.datasets.windows import SPLITS, WindowSampler
 from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
 from trajectory_diffuser.models.temporal_unet import TemporalUNet
-from trajectory_diffuser.training.job import Objective, run_training
+from trajectory_diffuser.training.run import training_run
 
 
 def main(params: dict[str, Any], task: str, seed: int) -> None:
     """Write results/runs/{task}/seed{seed}/diffusion/."""
     settings, task_settings = params["train_diffusion"], params["tasks"][task]
-
-    def build(dataset: PreparedDataset, device: torch.device) -> Objective:
-        samplers = {
+    horizon, return_scale = task_settings["horizon"], task_settings["return_scale"]
+    with training_run(params, "train_diffusion", task, seed, ["horizon", "return_scale"]) as run:
+        windows = {
             split: WindowSampler(
-                dataset,
-                task_settings["horizon"],
-                device,
-                split=split,
-                return_scale=task_settings["return_scale"],
-                absorbing=True,
+                run.dataset, horizon, run.device, split=split, return_scale=return_scale, absorbing=True
             )
-            for split in ("train", "validation")
+            for split in SPLITS
         }
-        network = {"state_size": dataset.observation_size}
+        network = {"state_size": run.dataset.observation_size}
         network |= {key: settings[key] for key in ("base_width", "channel_multipliers")}
         chain = {key: settings[key] for key in ("schedule", "diffusion_steps", "prediction")}
-        model = TrajectoryDiffusion(TemporalUNet(**network), dataset.normaliser, **chain).to(device)
+        model = TrajectoryDiffusion(TemporalUNet(**network), run.dataset.normaliser, **chain).to(run.device)
 
-        def loss(model: nn.Module, split: str) -> Tensor:
-            states, returns_to_go, _ = samplers[split].sample(settings["batch_size"])
+        def loss(model: TrajectoryDiffusion, states: Tensor, returns_to_go: Tensor, _: Tensor) -> Tensor:
             return model.training_loss(states, returns_to_go[:, 0], settings["label_dropout"])
 
-        config = {"network": network, "chain": chain}
-        return Objective(
-            model, loss, not samplers["validation"].empty, config, lambda trained: trained.network
-        )
-
-    run_training(params, "train_diffusion", task, seed, ["horizon", "return_scale"], build)
+        run.train(model, windows, loss, {"network": network, "chain": chain}, part="network")
 
 
 if __name__ == "__main__":

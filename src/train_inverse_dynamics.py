@@ -2,27 +2,30 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from trajectory_diffuser.common.stage import run_stage
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.windows import SPLITS, TransitionSampler
 from trajectory_diffuser.models.mlp import InverseDynamics
-from trajectory_diffuser.training.job import Objective, run_training
-from trajectory_diffuser.training.objectives import inverse_dynamics_loss
-from trajectory_diffuser.training.transitions import transition_objective
+from trajectory_diffuser.training.run import training_run
 
 
 def main(params: dict[str, Any], task: str, seed: int) -> None:
     """Write results/runs/{task}/seed{seed}/inverse_dynamics/."""
+    settings = params["train_inverse_dynamics"]
+    with training_run(params, "train_inverse_dynamics", task, seed, []) as run:
+        transitions = {split: TransitionSampler(run.dataset, run.device, split=split) for split in SPLITS}
+        config = {"state_size": run.dataset.observation_size, "action_size": run.dataset.action_size}
+        config |= {key: settings[key] for key in ("width", "layers")}
+        model = InverseDynamics(**config).to(run.device)
+        run.train(model, transitions, inverse_dynamics_loss, config)
 
-    def loss(model: InverseDynamics, state: Tensor, next_state: Tensor, action: Tensor, _: Tensor) -> Tensor:
-        return inverse_dynamics_loss(model, state, next_state, action)
 
-    def build(dataset: PreparedDataset, device: torch.device) -> Objective:
-        return transition_objective(InverseDynamics, loss, params["train_inverse_dynamics"], dataset, device)
-
-    run_training(params, "train_inverse_dynamics", task, seed, [], build)
+def inverse_dynamics_loss(
+    model: InverseDynamics, state: Tensor, next_state: Tensor, action: Tensor, _: Tensor
+) -> Tensor:
+    """Squared error of the action; states [B, state], actions [B, action]. Returns-to-go are not read."""
+    return (model(state, next_state) - action).square().mean()
 
 
 if __name__ == "__main__":

@@ -1,46 +1,54 @@
 """Train the causal transformer that drafts plans."""
 
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trajectory_diffuser.common.stage import run_stage
-from trajectory_diffuser.datasets.windows import PreparedDataset, WindowSampler
+from trajectory_diffuser.datasets.windows import SPLITS, WindowSampler
 from trajectory_diffuser.models.causal_transformer import CausalTransformer
-from trajectory_diffuser.training.job import Objective, run_training
-from trajectory_diffuser.training.objectives import transformer_loss
+from trajectory_diffuser.training.run import training_run
 
 
 def main(params: dict[str, Any], task: str, seed: int) -> None:
     """Write results/runs/{task}/seed{seed}/transformer/."""
     settings, task_settings = params["train_transformer"], params["tasks"][task]
-    context = task_settings["history"] + task_settings["horizon"]
-
-    def build(dataset: PreparedDataset, device: torch.device) -> Objective:
-        samplers = {
-            split: WindowSampler(
-                dataset,
-                context,
-                device,
-                split=split,
-                return_scale=task_settings["return_scale"],
-                absorbing=False,
-            )
-            for split in ("train", "validation")
+    context, return_scale = task_settings["history"] + task_settings["horizon"], task_settings["return_scale"]
+    keys = ["horizon", "history", "return_scale"]
+    with training_run(params, "train_transformer", task, seed, keys) as run:
+        windows = {
+            split: WindowSampler(run.dataset, context, run.device, split=split, return_scale=return_scale)
+            for split in SPLITS
         }
-        config = {"state_size": dataset.observation_size, "context": context}
+        config = {"state_size": run.dataset.observation_size, "context": context}
         config |= {key: settings[key] for key in ("width", "layers", "heads", "dropout")}
-        model = CausalTransformer(**config).to(device)
+        model = CausalTransformer(**config).to(run.device)
+        run.train(model, windows, partial(transformer_loss, state_noise=settings["state_noise"]), config)
 
-        def loss(model: nn.Module, split: str) -> Tensor:
-            return transformer_loss(
-                model, *samplers[split].sample(settings["batch_size"]), settings["state_noise"]
-            )
 
-        return Objective(model, loss, not samplers["validation"].empty, config)
+def transformer_loss(
+    model: CausalTransformer, states: Tensor, returns_to_go: Tensor, mask: Tensor, *, state_noise: float
+) -> Tensor:
+    """Squared error of the next state and the next return-to-go.
 
-    run_training(params, "train_transformer", task, seed, ["horizon", "history", "return_scale"], build)
+    Args:
+        model: the draft model.
+        states: normalised windows [B, T + 1, state].
+        returns_to_go: scaled [B, T + 1].
+        mask: [B, T + 1] bool, False past an episode's end.
+        state_noise: standard deviation of noise on the input states in training (not on the targets), so that
+            the model leads back to the data from the states beside them that its own predictions make.
+    """
+    inputs = states[:, :-1]
+    if model.training:
+        inputs = inputs + state_noise * torch.randn_like(inputs)
+    predicted = model(torch.cat([inputs, returns_to_go[:, :-1, None]], dim=-1))  # [B, T, state + 1]
+    state_error = (predicted[..., :-1] - states[:, 1:]).square().mean(-1)  # [B, T]
+    return_error = (predicted[..., -1] - returns_to_go[:, 1:]).square()  # [B, T]
+    known = mask[:, 1:]
+    return ((state_error + return_error) * known).sum() / known.sum()
 
 
 if __name__ == "__main__":

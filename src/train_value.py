@@ -2,28 +2,31 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from trajectory_diffuser.common.stage import run_stage
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.windows import SPLITS, TransitionSampler
 from trajectory_diffuser.models.mlp import Value
-from trajectory_diffuser.training.job import Objective, run_training
-from trajectory_diffuser.training.objectives import value_loss
-from trajectory_diffuser.training.transitions import transition_objective
+from trajectory_diffuser.training.run import training_run
 
 
 def main(params: dict[str, Any], task: str, seed: int) -> None:
     """Write results/runs/{task}/seed{seed}/value/."""
-    return_scale = params["tasks"][task]["return_scale"]
+    settings, return_scale = params["train_value"], params["tasks"][task]["return_scale"]
+    with training_run(params, "train_value", task, seed, ["return_scale"]) as run:
+        transitions = {
+            split: TransitionSampler(run.dataset, run.device, split=split, return_scale=return_scale)
+            for split in SPLITS
+        }
+        config = {"state_size": run.dataset.observation_size, "action_size": run.dataset.action_size}
+        config |= {key: settings[key] for key in ("width", "layers")}
+        model = Value(**config).to(run.device)
+        run.train(model, transitions, value_loss, config)
 
-    def loss(model: Value, state: Tensor, _: Tensor, action: Tensor, return_to_go: Tensor) -> Tensor:
-        return value_loss(model, state, action, return_to_go)
 
-    def build(dataset: PreparedDataset, device: torch.device) -> Objective:
-        return transition_objective(Value, loss, params["train_value"], dataset, device, return_scale)
-
-    run_training(params, "train_value", task, seed, ["return_scale"], build)
+def value_loss(model: Value, state: Tensor, _: Tensor, action: Tensor, return_to_go: Tensor) -> Tensor:
+    """Squared error of the scaled return-to-go [B] of states [B, state] and actions [B, action]."""
+    return (model(state, action) - return_to_go).square().mean()
 
 
 if __name__ == "__main__":

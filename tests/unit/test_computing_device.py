@@ -1,3 +1,4 @@
+import os
 import threading
 from contextlib import ExitStack
 
@@ -14,7 +15,7 @@ def no_visible_devices(monkeypatch):
 
 
 def lease(stack, folder, count=2):
-    return device._lease_gpus(stack, 1, count, folder, poll_seconds=0.01)[0]
+    return device._lease_gpu(stack, count, folder, poll_seconds=0.01)
 
 
 def test_two_leases_take_different_gpus_and_a_third_waits_until_one_is_free(tmp_path):
@@ -35,31 +36,6 @@ def test_two_leases_take_different_gpus_and_a_third_waits_until_one_is_free(tmp_
             assert taken == []
         thread.join(timeout=10)
         assert taken == [1]
-
-
-def test_a_job_of_several_gpus_holds_none_while_it_waits_for_the_others(tmp_path):
-    taken = []
-
-    def both():
-        with ExitStack() as stack:
-            taken.append(device._lease_gpus(stack, 2, 2, tmp_path, poll_seconds=0.01))
-
-    with ExitStack() as outer:
-        assert lease(outer, tmp_path) == 0
-        thread = threading.Thread(target=both, daemon=True)
-        thread.start()
-        thread.join(timeout=0.2)
-        assert taken == []
-        for _ in range(100):  # the other GPU is only ever tried
-            with ExitStack() as inner:
-                assert lease(inner, tmp_path) == 1
-    thread.join(timeout=10)
-    assert taken == [[0, 1]]
-
-
-def test_more_gpus_than_there_are_are_refused(tmp_path):
-    with ExitStack() as stack, pytest.raises(UserError, match=r"processes_per_training: 3 .* 2 GPU"):
-        device._lease_gpus(stack, 3, 2, tmp_path)
 
 
 def test_processes_that_see_different_gpus_do_not_stand_in_each_others_way(tmp_path, monkeypatch):
@@ -85,7 +61,7 @@ def test_a_gpu_is_held_for_as_long_as_the_block_lasts(tmp_path, monkeypatch):
 
 def test_the_processor_is_used_without_a_lease(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(device, "_lease_gpus", lambda *_: pytest.fail("leased"))
+    monkeypatch.setattr(device, "_lease_gpu", lambda *_: pytest.fail("leased"))
     with device.computing_device("cpu", 1) as where:
         assert where == torch.device("cpu")
 
@@ -108,3 +84,8 @@ def test_threads_never_exceed_the_cores(monkeypatch):
     with device.computing_device("cpu", 64):
         assert torch.get_num_threads() == 1
     torch.set_num_threads(before)
+
+
+def test_where_the_system_does_not_tell_which_cores_a_process_has_it_has_all(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert device.available_cores() == os.cpu_count()

@@ -6,11 +6,11 @@ rule train_transformer:
         directory("results/runs/{task}/seed{seed}/transformer"),
     log:
         "results/logs/train_transformer/{task}-seed{seed}.log",
-    threads: config["train_transformer"]["threads"] * config["run"]["processes_per_training"]
+    threads: config["train_transformer"]["threads"]
     resources:
         mem_mb=2000,
         runtime=240,
-        gpu=gpus_per_job() * config["run"]["processes_per_training"],
+        gpu=gpus_per_job(),
     params:
         settings(
             "tasks.{task}.horizon",
@@ -18,7 +18,6 @@ rule train_transformer:
             "tasks.{task}.return_scale",
             "train_transformer",
             "run.device",
-            "run.processes_per_training",
         ),
     shell:
         "python src/train_transformer.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"
@@ -32,18 +31,17 @@ rule train_diffusion:
         directory("results/runs/{task}/seed{seed}/diffusion"),
     log:
         "results/logs/train_diffusion/{task}-seed{seed}.log",
-    threads: config["train_diffusion"]["threads"] * config["run"]["processes_per_training"]
+    threads: config["train_diffusion"]["threads"]
     resources:
         mem_mb=2000,
         runtime=240,
-        gpu=gpus_per_job() * config["run"]["processes_per_training"],
+        gpu=gpus_per_job(),
     params:
         settings(
             "tasks.{task}.horizon",
             "tasks.{task}.return_scale",
             "train_diffusion",
             "run.device",
-            "run.processes_per_training",
         ),
     shell:
         "python src/train_diffusion.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"
@@ -57,13 +55,13 @@ rule train_inverse_dynamics:
         directory("results/runs/{task}/seed{seed}/inverse_dynamics"),
     log:
         "results/logs/train_inverse_dynamics/{task}-seed{seed}.log",
-    threads: config["train_inverse_dynamics"]["threads"] * config["run"]["processes_per_training"]
+    threads: config["train_inverse_dynamics"]["threads"]
     resources:
         mem_mb=2000,
         runtime=240,
-        gpu=gpus_per_job() * config["run"]["processes_per_training"],
+        gpu=gpus_per_job(),
     params:
-        settings("train_inverse_dynamics", "run.device", "run.processes_per_training"),
+        settings("train_inverse_dynamics", "run.device"),
     shell:
         "python src/train_inverse_dynamics.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"
 
@@ -76,12 +74,12 @@ rule train_value:
         directory("results/runs/{task}/seed{seed}/value"),
     log:
         "results/logs/train_value/{task}-seed{seed}.log",
-    threads: config["train_value"]["threads"] * config["run"]["processes_per_training"]
+    threads: config["train_value"]["threads"]
     resources:
         mem_mb=2000,
         runtime=240,
-        gpu=gpus_per_job() * config["run"]["processes_per_training"],
+        gpu=gpus_per_job(),
     params:
-        settings("tasks.{task}.return_scale", "train_value", "run.device", "run.processes_per_training"),
+        settings("tasks.{task}.return_scale", "train_value", "run.device"),
     shell:
         "python src/train_value.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"

@@ -36,8 +36,10 @@ def check_compiler(key: str, wanted: bool, device: str) -> None:
 
 
 def available_cores() -> int:
-    """The processors this process may run on."""
-    return len(os.sched_getaffinity(0))
+    """The processors this process may run on; all of them where the system does not tell (macOS)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def device_name(device: torch.device) -> str:
@@ -49,58 +51,37 @@ def device_name(device: torch.device) -> str:
     return models[0] if models else platform.machine()
 
 
-def use_threads(threads: int) -> None:
-    """Set torch's threads, never more than the cores."""
-    torch.set_num_threads(min(threads, available_cores()))
-
-
 @contextmanager
 def computing_device(requested: str, threads: int) -> Iterator[torch.device]:
-    """Set torch's threads (never more than the cores) and yield the device to compute on."""
-    with computing_devices(requested, threads, 1) as devices:
-        yield devices[0]
+    """Set torch's threads (never more than the cores) and yield the device to compute on.
 
+    On a machine with GPUs the job holds one for itself: jobs take the first free one, so that several jobs,
+    from whichever engine, spread over the GPUs and wait when none is left.
 
-@contextmanager
-def computing_devices(requested: str, threads: int, count: int) -> Iterator[list[torch.device]]:
-    """Set torch's threads (never more than the cores) and yield `count` devices to compute on.
-
-    On a machine with GPUs the job holds its GPUs for itself: jobs take the first free ones, so that several
-    jobs, from whichever engine, spread over the GPUs and wait when too few are left. On a CPU the one device
-    is there `count` times.
+    Args:
+        requested: run.device.
+        threads: of this process.
 
     Raises:
-        UserError: more GPUs are wanted than there are.
+        UserError: a GPU is asked for, but there is none.
     """
-    use_threads(threads)
+    torch.set_num_threads(min(threads, available_cores()))
     if device_type(requested) == "cpu":
-        yield [torch.device("cpu")] * count
+        yield torch.device("cpu")
         return
     with ExitStack() as stack:
-        indices = _lease_gpus(stack, count, torch.cuda.device_count())
-        yield [torch.device("cuda", index) for index in indices]
+        yield torch.device("cuda", _lease_gpu(stack, torch.cuda.device_count()))
 
 
-def _lease_gpus(
-    stack: ExitStack, wanted: int, count: int, folder: Path | None = None, poll_seconds: float = 1.0
-) -> list[int]:
-    """All that are wanted or none at a time, so that two jobs never wait for each other's."""
-    if wanted > count:
-        raise UserError(
-            f"params.yaml: run.processes_per_training: {wanted} is more than the {count} GPU(s) here"
-        )
+def _lease_gpu(stack: ExitStack, count: int, folder: Path | None = None, poll_seconds: float = 1.0) -> int:
+    """The number of a GPU, of `count`, that nobody else holds until the stack is left; waits for it."""
     folder = folder or Path(tempfile.gettempdir())
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.replace(" ", "").split(",") if visible else [str(index) for index in range(count)]
     while True:
-        with ExitStack() as taken:
-            indices: list[int] = []
-            for index, name in enumerate(names[:count]):
-                lock = FileLock(folder / f"trajectory-diffuser-gpu{name}.lock", timeout=0, mode=0o666)
-                with suppress(Timeout):
-                    taken.enter_context(lock)
-                    indices.append(index)
-                if len(indices) == wanted:
-                    stack.enter_context(taken.pop_all())
-                    return indices
+        for index, name in enumerate(names[:count]):
+            lock = FileLock(folder / f"trajectory-diffuser-gpu{name}.lock", timeout=0, mode=0o666)
+            with suppress(Timeout):
+                stack.enter_context(lock)
+                return index
         time.sleep(poll_seconds)

@@ -14,6 +14,7 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.datasets.normaliser import Normaliser
 
+SPLITS = ("train", "validation")
 ARRAYS = (
     "observations",
     "actions",

@@ -1,4 +1,4 @@
-"""A network's weights as one vector: clipping, optimiser, averaging and exchange are then one call each."""
+"""A network's weights as one vector: clipping, optimiser and averaging are then one call each."""
 
 import torch
 from torch import nn

@@ -20,7 +20,6 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.training.checkpoint import Checkpoint
 from trajectory_diffuser.training.flat_weights import flatten_weights
-from trajectory_diffuser.training.parallel import average_over_processes, rank
 
 CURVE_POINTS = 50
 VALIDATION_BATCHES = 4
@@ -38,13 +37,16 @@ class TrainingResult:
     model: nn.Module
     curves: list[CurveRow] = field(default_factory=list)
 
+    @property
+    def validated(self) -> list[CurveRow]:
+        """The rows that have a validation loss."""
+        return [row for row in self.curves if row["validation_loss"] is not None]
+
     def overfitting_warning(self) -> str | None:
         """One sentence if the validation loss has risen well above its best, else None."""
-        measured = [row for row in self.curves if row["validation_loss"] is not None]
-        if len(measured) < 2:
+        if len(self.validated) < 2:
             return None
-        best = min(measured, key=lambda row: row["validation_loss"])
-        last = measured[-1]
+        best, last = min(self.validated, key=lambda row: row["validation_loss"]), self.validated[-1]
         if last["validation_loss"] <= OVERFITTING_RATIO * best["validation_loss"]:
             return None
         return (
@@ -103,30 +105,19 @@ def train(
     interval = max(1, steps // CURVE_POINTS)
     result = TrainingResult(averaged, curves)
     model.train()
-    window: list[
-        tuple[Tensor, Tensor]
-    ] = []  # losses and gradient norms since the last row; kept on the device
-    interactive = sys.stderr.isatty()
-    progress = tqdm(
-        range(first, steps),
-        title,
-        steps,
-        initial=first,
-        mininterval=0.5 if interactive else 15,
-        unit="step",
-        disable=rank() > 0,
-    )
+    window: list[tuple[Tensor, Tensor]] = []  # losses and gradient norms since the last row, on the device
+    pause = 0.5 if sys.stderr.isatty() else 15  # seconds
+    progress = tqdm(range(first, steps), title, steps, initial=first, mininterval=pause, unit="step")
     for step in progress:
         learning_rate = settings["learning_rate"] * learning_rate_factor(
             step, steps, settings["warmup_steps"]
         )
         for group in optimiser.param_groups:
             group["lr"] = learning_rate
-        _seed(batch_seed(seed, step) + rank(), weights.device)
+        _seed(batch_seed(seed, step), weights.device)
         value = loss(model, "train")
         gradient.zero_()
         value.backward()
-        average_over_processes(gradient)
         norm = _clip(gradient, settings["gradient_clip"])
         optimiser.step()
         average.lerp_(weights.detach(), 1 - settings["ema_decay"] if step else 1.0)  # buffers are constants
@@ -145,7 +136,7 @@ def train(
             progress.set_postfix(loss=f"{row['train_loss']:.4g}", refresh=False)
             if validating and (warning := result.overfitting_warning()):
                 progress.write(f"warning: {title}: {warning}", file=sys.stderr)
-        if saving and done < steps and rank() == 0:
+        if saving and done < steps:
             checkpoint.save(done, curves, model, averaged, optimiser)
     return result
 

@@ -2,7 +2,9 @@ import pytest
 import torch
 from small_models import as_module
 
-from trajectory_diffuser.training.objectives import inverse_dynamics_loss, transformer_loss, value_loss
+from train_inverse_dynamics import inverse_dynamics_loss
+from train_transformer import transformer_loss
+from train_value import value_loss
 
 
 def test_the_transformers_loss_is_over_known_successors_of_what_it_has_read():
@@ -57,10 +59,10 @@ def test_what_lies_past_an_episodes_end_does_not_matter():
 
 def test_inverse_dynamics_and_value_losses_are_mean_squared_errors():
     state, next_state, action = torch.randn(3, 4, 2).unbind()
+    returns = torch.randn(4)
     inverse = as_module(lambda state, next_state: next_state - state)
     expected = ((next_state - state - action) ** 2).mean()
-    torch.testing.assert_close(inverse_dynamics_loss(inverse, state, next_state, action), expected)
+    torch.testing.assert_close(inverse_dynamics_loss(inverse, state, next_state, action, returns), expected)
     value = as_module(lambda state, action: (state * action).sum(-1))
-    returns = torch.randn(4)
     expected = (((state * action).sum(-1) - returns) ** 2).mean()
-    torch.testing.assert_close(value_loss(value, state, action, returns), expected)
+    torch.testing.assert_close(value_loss(value, state, next_state, action, returns), expected)

@@ -1,0 +1,191 @@
+"""What all training stages share: from prepared data, through the training loop, to an output directory."""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from dvclive import Live
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from trajectory_diffuser.common.versions import code_commit, library_versions
+from trajectory_diffuser.computing.device import check_compiler, computing_device, device_type
+from trajectory_diffuser.computing.files import atomic_directory, write_json
+from trajectory_diffuser.computing.seeding import derive_seed
+from trajectory_diffuser.datasets.windows import PreparedDataset, TransitionSampler, WindowSampler
+from trajectory_diffuser.training.checkpoint import ROOT, Checkpoint
+from trajectory_diffuser.training.loop import CurveRow, TrainingResult, train
+
+
+@contextmanager
+def training_run(
+    params: dict[str, Any], stage: str, task: str, seed: int, task_keys: list[str]
+) -> Iterator["TrainingRun"]:
+    """Load a task's data, hold a device and seed torch, so that networks made in the block are reproducible.
+
+    Args:
+        params: all parameters.
+        stage: `train_` and the model's name; names the section of the parameters.
+        task: name of the task.
+        seed: training seed.
+        task_keys: the task's settings that this model depends on.
+
+    Raises:
+        UserError: the data is missing, or a compiler is asked for but missing.
+    """
+    settings = params[stage]
+    check_compiler(f"params.yaml: {stage}.compile", settings["compile"], device_type(params["run"]["device"]))
+    dataset = PreparedDataset.load(Path("data/processed") / task)
+    task_settings = {key: params["tasks"][task][key] for key in task_keys}
+    with computing_device(params["run"]["device"], settings["threads"]) as device:
+        run = TrainingRun(stage, task, seed, settings, task_settings, dataset, device)
+        torch.manual_seed(run.random_seed)
+        yield run
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """One model of one task and seed in training.
+
+    Attributes:
+        stage: `train_` and the model's name.
+        task: name of the task.
+        seed: training seed.
+        settings: the stage's section of the parameters.
+        task_settings: the task's settings that the model depends on.
+        dataset: the task's prepared data.
+        device: where to train.
+    """
+
+    stage: str
+    task: str
+    seed: int
+    settings: dict[str, Any]
+    task_settings: dict[str, Any]
+    dataset: PreparedDataset
+    device: torch.device
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.stage.removeprefix("train_")
+
+    @property
+    def random_seed(self) -> int:
+        """What everything random in this run derives from."""
+        return derive_seed(self.stage, self.seed)
+
+    def train(
+        self,
+        model: nn.Module,
+        samplers: Mapping[str, WindowSampler | TransitionSampler],
+        loss: Callable[..., Tensor],
+        config: dict[str, Any],
+        part: str = "",
+    ) -> None:
+        """Train a model and write `results/runs/{task}/seed{seed}/{name}/`, atomically.
+
+        Args:
+            model: initialised, on the device.
+            samplers: of the splits `train` and `validation`.
+            loss: scalar loss of the model (in training, or the averaged copy in validation) and a batch, all
+                that the sampler returns.
+            config: keyword arguments from which the network that is saved can be built again.
+            part: the module of the model that is this network, by its name there; by default the whole model.
+
+        Raises:
+            UserError: training diverges.
+        """
+        if self.settings["compile"]:
+            # In place, and not copied with the model; dropout draws what it draws without compiling.
+            model.get_submodule(part).compile(options={"fallback_random": True})
+        autocast = torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.settings["precision"] == "bfloat16"
+        )
+
+        def batch_loss(model: nn.Module, split: str) -> Tensor:
+            with autocast:
+                return loss(model, *samplers[split].sample(self.settings["batch_size"]))
+
+        checkpoint = Checkpoint(ROOT / self.task / f"seed{self.seed}" / self.name, self._fingerprint())
+        live = checkpoint.directory / "dvclive"  # to be watched while training goes on
+        started = time.perf_counter()
+        with _dvclive(live) as log:
+            result = train(
+                model,
+                batch_loss,
+                self.settings,
+                self.random_seed,
+                checkpoint,
+                log,
+                not samplers["validation"].empty,
+                f"{self.name} {self.task} seed {self.seed}",
+            )
+        seconds = time.perf_counter() - started
+        with atomic_directory(Path("results/runs") / self.task / f"seed{self.seed}" / self.name) as directory:
+            self._write(directory, result, result.model.get_submodule(part), config, seconds)
+            shutil.copytree(live, directory / "dvclive")
+        checkpoint.remove()
+
+    def _fingerprint(self) -> str:
+        """Of everything that the outcome depends on, but for the code."""
+        data, device = self.dataset.provenance["content_hash"], self.device.type
+        identity = [self.stage, self.task, self.seed, self.task_settings, self.settings, data, device]
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+    def _write(
+        self,
+        directory: Path,
+        result: TrainingResult,
+        network: nn.Module,
+        config: dict[str, Any],
+        seconds: float,
+    ) -> None:
+        weights = {key: value.contiguous() for key, value in network.state_dict().items()}
+        save_file(weights, directory / "model.safetensors")
+        record = {"model": config, "task": self.task, "task_settings": self.task_settings}
+        record |= {"normaliser": self.dataset.normaliser.to_json()}
+        write_json(directory / "config.json", record)
+        pd.DataFrame(result.curves).to_csv(directory / "curves.csv", index=False)
+        validated = result.validated
+        best = min(validated, key=lambda row: row["validation_loss"], default=None)
+        summary = {
+            "parameters": sum(parameter.numel() for parameter in network.parameters()),
+            "steps": self.settings["steps"],
+            "seconds": round(seconds, 1),
+            "device": self.device.type,
+            "threads": torch.get_num_threads(),
+            "compile": self.settings["compile"],
+            "precision": self.settings["precision"],
+            "final_loss": result.curves[-1]["train_loss"],
+            "validation_loss": validated[-1]["validation_loss"] if validated else None,
+            "best_validation_step": best["step"] if best else None,
+            "overfitting_warning": result.overfitting_warning(),
+            "torch": library_versions("torch")["torch"],
+            "commit": code_commit(),
+        }
+        write_json(directory / "training.json", summary)
+
+
+@contextmanager
+def _dvclive(directory: Path) -> Iterator[Callable[[CurveRow], None]]:
+    """Yield a function that logs a row of the curves; a resumed run writes the directory anew."""
+    # Several jobs run side by side, so DVCLive must touch neither dvc.yaml nor the experiment.
+    with Live(str(directory), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False) as live:
+
+        def log(row: CurveRow) -> None:
+            live.step = int(row["step"] or 0)
+            for metric, value in row.items():
+                if metric != "step" and value is not None:
+                    live.log_metric(metric, value)
+            live.make_summary()
+
+        yield log
