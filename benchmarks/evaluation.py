@@ -1,10 +1,9 @@
 """How long an evaluation takes per environment step: `python benchmarks/evaluation.py`.
 
 Untrained networks of the sizes of params.yaml act as the planner `trajectory_diffuser` does: one episode
-after another, all at once, and half of them at once while workers step the other half's environments. Each
-time is the median over rounds in which all ways take turns, without each episode's first step. Stepping is
-timed alone, too, so that the sum of planning and stepping can be compared with the slower of the two.
-The goal on two cores: all at once at least twice as fast as one after another.
+after another, and all at once. Each time is the median over rounds in which both take turns, without each
+episode's first step. What is not planning is stepping the environments. The goal: all at once at least twice
+as fast as one after another.
 """
 
 import argparse
@@ -26,7 +25,6 @@ from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.environments.environment import make_environment
 from trajectory_diffuser.evaluation.cell import make_planner
 from trajectory_diffuser.evaluation.rollout import run_episodes
-from trajectory_diffuser.evaluation.stepping import environment_groups
 from trajectory_diffuser.evaluation.untrained import untrained_models
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
@@ -52,26 +50,24 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     params, episodes = load_params(), arguments.episodes
-    half = -(-episodes // 2)
-    ways = [(1, 0), (episodes, 0), (episodes, 2), (half, 0), (half, 1), (half, 2)]  # at once, workers
+    ways = [1, episodes]  # at once
     with computing_device(params["run"]["device"], params["evaluate"]["threads"]) as device:
         print(f"{device_name(device)}, threads {torch.get_num_threads()}, commit {code_commit()}")
         print(", ".join(f"{name} {version}" for name, version in library_versions().items()))
         print(f"{episodes} episodes of {arguments.steps} steps, median of {arguments.rounds} rounds\n")
         print("milliseconds per environment step")
-        print(f"{'':18} {'at once':>7} {'workers':>7} {'total':>8} {'planning':>8} {'speed-up':>8}")
+        print(f"{'':18} {'at once':>7} {'total':>8} {'planning':>8} {'speed-up':>8}")
         for name in arguments.environments:
             environment = {"id": name, "max_episode_steps": arguments.steps} | ENVIRONMENTS[name]
             models = models_for(params, environment, device)
-            stepping, rounds = [], []
-            for _ in range(arguments.rounds):
-                stepping.append(step_alone(environment, episodes))
-                rounds.append([evaluate(params, models, device, environment, episodes, *way) for way in ways])
+            rounds = [
+                [evaluate(params, models, device, environment, episodes, at_once) for at_once in ways]
+                for _ in range(arguments.rounds)
+            ]
             medians = 1000 * np.median(rounds, axis=0)  # [ways, 2]
-            for way, (total, planning) in zip(ways, medians, strict=True):
+            for at_once, (total, planning) in zip(ways, medians, strict=True):
                 speed_up = medians[0, 0] / total
-                print(f"{name:18} {way[0]:7} {way[1]:7} {total:8.3f} {planning:8.3f} {speed_up:8.2f}")
-            print(f"{name:18} {'stepping alone':15} {1000 * np.median(stepping):8.3f}", flush=True)
+                print(f"{name:18} {at_once:7} {total:8.3f} {planning:8.3f} {speed_up:8.2f}", flush=True)
 
 
 class TimedPlanner(Planner):
@@ -104,37 +100,18 @@ def evaluate(
     environment: dict[str, Any],
     episodes: int,
     at_once: int,
-    workers: int,
 ) -> tuple[float, float]:
     """Seconds per environment step, and those of them that went into planning."""
-    groups = -(-episodes // at_once)
-    planners = [make_planner(params, TASK, 0, PLANNER, models, device, group) for group in range(groups)]
-    agents = [TimedPlanner(planner, params["tasks"][TASK]["target_return"], device) for planner in planners]
-    # One after another are evaluations of one episode each, not groups, which would take turns.
-    together = [[agent] for agent in agents] if at_once == 1 else [agents]
-    seconds, planning, steps = 0.0, 0.0, 0
-    for index, part in enumerate(together):
-        seeds = list(range(index, index + episodes // len(together)))
-        run_episodes(part, environment, seeds, workers, None, f"{at_once} at once, {workers} workers")
-        # Groups take turns: in between every group makes all its plans but the first.
-        seconds += part[-1].last_step_ended - part[0].first_step_ended
-        planning += sum(agent.planning_seconds for agent in part)
-        steps += len(seeds) * (environment["max_episode_steps"] - 1)
+    seconds, planning = 0.0, 0.0
+    groups = np.array_split(np.arange(episodes), -(-episodes // at_once))
+    for number, seeds in enumerate(groups):
+        inner = make_planner(params, TASK, 0, PLANNER, models, device, number)
+        planner = TimedPlanner(inner, params["tasks"][TASK]["target_return"], device)
+        run_episodes(planner, environment, seeds.tolist(), None, f"{at_once} at once")
+        seconds += planner.last_step_ended - planner.first_step_ended
+        planning += planner.planning_seconds
+    steps = episodes * (environment["max_episode_steps"] - 1)
     return seconds / steps, planning / steps
-
-
-def step_alone(environment: dict[str, Any], count: int) -> float:
-    """Seconds per environment step, side by side in this process, with random actions."""
-    generator, steps = np.random.default_rng(0), environment["max_episode_steps"] - 1
-    with closing(make_environment(environment)) as one:
-        space = one.action_space
-    actions = generator.uniform(space.low, space.high, (steps, count, *space.shape)).astype(np.float32)
-    with environment_groups(environment, [np.arange(count)], workers=0) as (group,):
-        group.reset().result()
-        started = time.perf_counter()
-        for action in actions:
-            group.step(action).result()
-        return (time.perf_counter() - started) / (count * steps)
 
 
 def models_for(params: dict[str, Any], environment: dict[str, Any], device: torch.device) -> PlanningModels:

@@ -15,7 +15,7 @@ from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.environments.maze import Maze
 from trajectory_diffuser.evaluation.cell import load_models, make_planner, run_directory
-from trajectory_diffuser.evaluation.rollout import run_episodes
+from trajectory_diffuser.evaluation.rollout import joined, run_episodes
 from trajectory_diffuser.evaluation.scores import normalised_score
 from trajectory_diffuser.planning.planner import Planner
 
@@ -27,34 +27,37 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     maze = dataset.provenance["maze"]
     episodes = np.arange(planner_episodes(params, planner))
     environment_seeds = settings["first_environment_seed"] + episodes
+    groups = np.array_split(environment_seeds, math.ceil(len(episodes) / settings["batch_size"]))
+    rollouts = []
     with computing_device(params["run"]["device"], settings["threads"]) as device:
         models = load_models(params, task, seed, device)
-        planners = [
-            make_planner(params, task, seed, planner, models, device, group)
-            for group in range(math.ceil(len(episodes) / settings["batch_size"]))
-        ]
-        rollout = run_episodes(
-            [Planner(each, task_settings["target_return"], device) for each in planners],
-            task_settings["environment"],
-            environment_seeds.tolist(),
-            settings["workers"],
-            None if maze is None else Maze.from_json(maze),
-            f"{planner} {task} seed {seed}",
-        )
+        for number, seeds in enumerate(groups):
+            inner = make_planner(params, task, seed, planner, models, device, number)
+            rollouts.append(
+                run_episodes(
+                    Planner(inner, task_settings["target_return"], device),
+                    task_settings["environment"],
+                    seeds.tolist(),
+                    None if maze is None else Maze.from_json(maze),
+                    f"{planner} {task} seed {seed}, {number + 1} of {len(groups)}",
+                )
+            )
+    rollout = joined(rollouts)
     reference = dataset.provenance["reference_scores"]
     table = pd.DataFrame({"task": task, "seed": seed, "planner": planner, "episode": episodes})
     table["environment_seed"] = environment_seeds
     table["return"] = rollout.returns
     table["normalised_score"] = normalised_score(rollout.returns, reference["minimum"], reference["maximum"])
     table["length"] = rollout.lengths
-    table["success"] = "" if rollout.successes is None else rollout.successes.astype(int)
-    table["wall_crossing_fraction"] = "" if maze is None else rollout.wall_crossing_fractions
+    table["success"] = pd.Series(rollout.successes).astype("Int64")  # written as 0, 1 or nothing
+    table["wall_crossing_fraction"] = rollout.wall_crossing_fractions
     summary = {"task": task, "seed": seed, "planner": planner, "planner_row": params["planners"][planner]}
-    summary |= {"guidance": planners[0].settings.guidance, "target_return": task_settings["target_return"]}
-    summary |= {"episodes": len(episodes), "groups": len(planners), "workers": settings["workers"]}
+    summary |= {"guidance": inner.settings.guidance, "target_return": task_settings["target_return"]}
+    summary |= {"episodes": len(episodes), "groups": len(groups)}
     summary |= {"device": device.type, "threads": torch.get_num_threads()} | params["planning"]
     summary |= {"versions": library_versions(), "commit": code_commit()}
-    summary |= {"planning_seconds_per_step": rollout.planning_seconds / int(rollout.lengths.max())}
+    decisions = sum(int(each.lengths.max()) for each in rollouts)  # each of them for a whole group
+    summary |= {"planning_seconds_per_step": rollout.planning_seconds / decisions}
     with atomic_directory(run_directory(task, seed) / "evaluation" / planner) as directory:
         table.to_csv(directory / "episodes.csv", index=False)
         write_json(directory / "evaluation.json", summary)

@@ -7,9 +7,9 @@ rule evaluate:
         directory("results/runs/{task}/seed{seed}/evaluation/{planner}"),
     log:
         "results/logs/evaluate/{task}-seed{seed}-{planner}.log",
-    threads: config["evaluate"]["threads"] + config["evaluate"]["workers"]
+    threads: config["evaluate"]["threads"]
     resources:
-        mem_mb=2000 + 1000 * config["evaluate"]["workers"],
+        mem_mb=2000,
         runtime=240,
         gpu=gpus_per_job(),
     params:

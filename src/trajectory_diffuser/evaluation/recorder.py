@@ -12,28 +12,28 @@ PLAN_SNAPSHOTS = 24
 
 @dataclass
 class Recorder:
-    """Keeps the plans and the path of an agent's first episode.
+    """Keeps the plans and the path of a planner's first episode.
 
     Attributes:
-        agent: it has just decided when `record` is called.
+        planner: it has just decided when `record` is called.
         steps: at which it took a new plan.
         drafts: normalised drafts of these plans, each [H, state]; NaN where there was none.
         refined: the plans that became of them.
         executed: observations so far, each [obs].
     """
 
-    agent: Planner
+    planner: Planner
     steps: list[int] = field(default_factory=list)
     drafts: list[torch.Tensor] = field(default_factory=list)
     refined: list[torch.Tensor] = field(default_factory=list)
     executed: list[np.ndarray] = field(default_factory=list)
 
     def record(self, observation: np.ndarray) -> None:
-        """Keep what the agent saw [obs], and its plan if it is new."""
+        """Keep what the planner saw [obs], and its plan if it is new."""
         self.executed.append(observation.copy())
-        if self.agent.plan_age > 0:
+        if self.planner.plan_age > 0:
             return
-        plan = self.agent.last_plan
+        plan = self.planner.last_plan
         assert plan is not None
         missing = torch.full_like(plan.states[0], torch.nan)
         # Copies: a slice would hold on to the plans of all episodes.
@@ -48,7 +48,7 @@ class Recorder:
     def plans(self) -> dict[str, np.ndarray]:
         """PLAN_SNAPSHOTS plans at most, evenly spaced, and the whole path; see `Rollout.plans`."""
         chosen = np.unique(np.linspace(0, len(self.refined) - 1, PLAN_SNAPSHOTS).round().astype(int))
-        normaliser = self.agent.planner.models.normaliser
+        normaliser = self.planner.planner.models.normaliser
         raw = {
             name: normaliser.unnormalise(torch.stack([plans[index] for index in chosen]).cpu().numpy())
             for name, plans in {"draft": self.drafts, "plan": self.refined}.items()
