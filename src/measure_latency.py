@@ -12,7 +12,6 @@ from trajectory_diffuser.computing.device import computing_device, device_name
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation.cell import load_models, make_planner
-from trajectory_diffuser.evaluation.cost_model import fit_cost_model, predict_seconds
 from trajectory_diffuser.evaluation.latency import SteadyState, measure
 from trajectory_diffuser.evaluation.sweep import sweep
 from trajectory_diffuser.planning.planner import Planner
@@ -39,11 +38,9 @@ def main(params: dict[str, Any], task: str) -> None:
                 first = {"task": task, "planner": name, "batch": batch, **where}
                 rows.append(first | row | {"repetitions": settings["repetitions"]})
         scaling = sweep(params, task, dataset.normaliser, observations, dataset.action_size, device)
-        model = fit_cost_model(scaling)
-        machine = {"device_name": device_name(device), **where, "cost_model": model}
+        machine = {"device_name": device_name(device), **where}
     with atomic_directory(f"results/runs/{task}/latency") as directory:
         pd.DataFrame(rows).to_csv(directory / "latency.csv", index=False)
-        scaling = scaling.assign(predicted_seconds=predict_seconds(model, scaling))
         scaling.to_csv(directory / "scaling.csv", index=False)
         record = machine | params["planning"] | {"versions": library_versions(), "commit": code_commit()}
         write_json(directory / "latency.json", record)

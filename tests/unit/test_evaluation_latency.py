@@ -1,10 +1,8 @@
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from small_models import ACTION, DIFFUSION_STEPS, HISTORY, HORIZON, STATE, make_models, make_planner
 
-from trajectory_diffuser.evaluation.cost_model import FEATURES, fit_cost_model, predict_seconds
 from trajectory_diffuser.evaluation.latency import SteadyState, measure, peak_bytes
 from trajectory_diffuser.evaluation.network_cost import network_cost, record_calls, repeat_calls
 from trajectory_diffuser.planning.planner import Planner
@@ -107,18 +105,3 @@ def test_peak_memory_counts_what_is_held_at_a_time():
         return second.sum() + torch.ones(500).sum()
 
     assert 4 * 4000 <= peak_bytes(work, CPU) < 4 * 4400
-
-
-def test_the_cost_model_finds_the_costs_that_made_the_times():
-    random = np.random.default_rng(0)
-    table = pd.DataFrame(
-        {
-            "transformer_calls": random.integers(0, 40, 50),
-            "denoiser_calls": random.integers(0, 100, 50),
-            "transformer_flops": random.uniform(0, 1e8, 50),
-            "denoiser_flops": random.uniform(0, 1e9, 50),
-        }
-    )
-    truth = {"constant": 2e-4, **dict(zip(FEATURES, (3e-4, 1e-3, 2e-11, 1e-11), strict=True))}
-    table["seconds_per_plan"] = predict_seconds(truth, table)
-    assert fit_cost_model(table) == pytest.approx(truth, rel=1e-3)

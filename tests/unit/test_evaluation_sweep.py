@@ -5,7 +5,6 @@ import torch
 import yaml
 from small_models import identity_normaliser
 
-from trajectory_diffuser.evaluation.cost_model import fit_cost_model, predict_seconds
 from trajectory_diffuser.evaluation.sweep import MEASURED, sweep
 
 STATE, ACTION = 3, 2
@@ -33,7 +32,6 @@ def test_every_quantity_is_varied_for_every_planner_that_has_it():
     assert counts == {"horizon": 10, "candidates": 10, "batch": 10, "width": 10, "refine_steps": 6}
     assert np.isfinite(table[list(MEASURED)].to_numpy(float)).all()
     assert (table["seconds_per_plan"] > 0).all()
-    assert (predict_seconds(fit_cost_model(table), table) > 0).all()
     rows = table.set_index(["varied", "value", "planner"])
     calls, flops = rows["denoiser_calls"], rows["denoiser_flops"]
     assert calls["refine_steps", 8, "one_call"] == 8  # over the last eight steps, not over five

@@ -20,7 +20,7 @@ LATENCY_COLUMNS = (
     "plans_per_second", "decisions_per_second", "network_calls", "flops", "network_seconds", "overhead",
     "peak_bytes", "repetitions",
 )  # fmt: skip
-SCALING_COLUMNS = ("varied", "value", "planner", "seconds_per_plan", "network_seconds", "predicted_seconds")
+SCALING_COLUMNS = ("varied", "value", "planner", "seconds_per_plan", "network_seconds")
 SHOWN_STATES = 20_000  # evenly over the data
 CURVE_COLUMNS = ("step", "train_loss", "validation_loss")
 

@@ -57,7 +57,7 @@ def speed_against_return(results: Results, headline: pd.DataFrame) -> Figure:
 
 
 def scaling(results: Results, task: str) -> Figure:
-    """One panel per varied quantity: measured plan times (markers) and the cost model's (lines), log-log."""
+    """One panel per varied quantity: plan times, log-log."""
     table = results.scaling[results.scaling["task"] == task]
     colours = planner_colours(list(results.params["planners"]))
     markers = planner_markers(list(results.params["planners"]))
@@ -65,9 +65,8 @@ def scaling(results: Results, task: str) -> Figure:
     figure, axes = panels(len(quantities), columns=3, width=2.9, height=2.6)
     for axis, quantity in zip(axes, quantities, strict=True):
         for planner, rows in table[table["varied"] == quantity].groupby("planner", sort=False):
-            look = {"color": colours[planner], "label": planner}
-            axis.plot(rows["value"], 1e3 * rows["seconds_per_plan"], markers[planner], markersize=5, **look)
-            axis.plot(rows["value"], 1e3 * rows["predicted_seconds"], color=colours[planner], linewidth=1.0)
+            look = {"color": colours[planner], "marker": markers[planner], "markersize": 5, "linewidth": 1.0}
+            axis.plot(rows["value"], 1e3 * rows["seconds_per_plan"], label=planner, **look)
         values = sorted(set(table.loc[table["varied"] == quantity, "value"]))
         axis.set(title=SCALING_TITLES[quantity], xscale="log", yscale="log", ylabel="time per plan [ms]")
         axis.set_xticks(values, [str(value) for value in values], minor=False)

@@ -95,24 +95,6 @@ def latency_table(results: Results, task: str) -> Table:
     return Table(headers, rows, marked=SUBJECT)
 
 
-def cost_model_sentence(results: Results, task: str) -> str:
-    """The fitted cost model in words, with how far its expectations are from what was measured."""
-    record = results.latency_machines[task]
-    model, table = record["cost_model"], results.scaling[results.scaling["task"] == task]
-    compiled = ", compiled" if record["compile"] else ""
-    errors = (table["predicted_seconds"] / table["seconds_per_plan"] - 1).abs()
-    parts = [f"{_time(model['constant'])} for a plan"]
-    for network in ("transformer", "denoiser"):
-        parts.append(f"{_time(model[f'{network}_calls'])} for each call of the {network}")
-        parts.append(f"{_time(1e9 * model[f'{network}_flops'])} for each of its GFLOP")
-    machine = f"{record['device_name']}, {record['threads']} thread(s), {record['precision']}{compiled}"
-    return (
-        f"What to expect ({machine}): {', '.join(parts)}. "
-        f"Over the points above the median error is {100 * errors.median():.0f} %, "
-        f"the largest {100 * errors.max():.0f} %."
-    )
-
-
 def training_table(results: Results, task: str) -> Table:
     """The models trained on one task: size, steps, time, machine and losses."""
     headers = ["model", "seed", "parameters", "steps", "time", "device", "threads", "final loss",

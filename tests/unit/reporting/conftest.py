@@ -123,12 +123,9 @@ def write_latency(folder: Path, task: str, generator: np.random.Generator) -> No
     )
     scaling["seconds_per_plan"] = 0.01 * scaling["scale"] * scaling["value"]
     scaling["network_seconds"] = 0.9 * scaling["seconds_per_plan"]
-    scaling["predicted_seconds"] = 1.25 * scaling["seconds_per_plan"]
     scaling.to_csv(folder / "scaling.csv", index=False)
-    costs = ("constant", "transformer_calls", "denoiser_calls", "transformer_flops", "denoiser_flops")
     machine = {"device_name": "a processor", "threads": 1, "versions": {}, "commit": "0123456789ab"}
     machine |= {"compile": False, "precision": "float32"}
-    machine["cost_model"] = {name: 1e-3 for name in costs}
     write_json(folder / "latency.json", machine)
 
 

@@ -73,13 +73,18 @@ def test_page_is_self_contained_and_complete(full_report):
         "validation loss rose by 30 % since step 4500",
         "commit 0123456789ab",
         "a processor",
-        "the median error is 25 %, the largest 25 %",
         "score of a perfect imitation",
         "Own data. D4RL's maze2d has one fixed goal",
     ):
         assert expected in text
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", page, flags=re.DOTALL)
     assert len(captions) == 11
+    for sentence in (
+        "Up and to the left is better",
+        "with untrained networks",
+        "Plans of trajectory_diffuser",
+    ):
+        assert text.count(sentence) == 1  # once for all tasks
     for caption in captions:
         assert "Seeds 0, 1; device cpu (1 thread)" in caption and "commit" in caption and "H = " in caption
     figures = {path.name for path in (full_report / "figures").iterdir()}
