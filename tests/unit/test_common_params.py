@@ -190,9 +190,14 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         ["18 must be a multiple of 4", "channel_multipliers"],
     ),
     "width that heads do not divide": (
-        {"train_transformer.width": 20, "train_transformer.heads": 4},
+        {"train_transformer.width": 20, "train_transformer.heads": 8},
         "train_transformer.width",
-        ["20", "multiple of 2 * heads (8)"],
+        ["20", "multiple of heads (8)"],
+    ),
+    "odd width": (
+        {"train_transformer.width": 15, "train_transformer.heads": 3},
+        "train_transformer.width",
+        ["15 must be even"],
     ),
     "word for refinement steps": (
         {PLANNER: ROW | {"refine_steps": "al"}},

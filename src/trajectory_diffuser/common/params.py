@@ -125,9 +125,9 @@ def _check_references(params: dict[str, Any], path: str) -> None:
         if row["start"] == "noise" and row["forward_noise"]:
             raise UserError(f"{key}.forward_noise: a start from noise has nothing to add noise to; use false")
     width, heads = params["train_transformer"]["width"], params["train_transformer"]["heads"]
-    if width % (2 * heads):
+    if width % 2 or width % heads:
         raise UserError(
-            f"{path}: train_transformer.width: {width} must be a multiple of 2 * heads ({2 * heads})"
+            f"{path}: train_transformer.width: {width} must be even and a multiple of heads ({heads})"
         )
     multipliers = params["train_diffusion"]["channel_multipliers"]
     factor = 2 ** (len(multipliers) - 1)
