@@ -26,6 +26,7 @@ def main(params: dict[str, Any], task: str, seed: int) -> None:
                 split=split,
                 return_scale=task_settings["return_scale"],
                 absorbing=False,
+                length_keys=("history", "horizon"),
             )
             for split in ("train", "validation")
         }
