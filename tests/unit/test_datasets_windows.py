@@ -159,7 +159,7 @@ def test_the_refusal_names_the_settings_that_make_up_the_length(episodes: list[E
         WindowSampler(dataset_of(episodes), 9, CPU, length_keys=("history", "horizon"))
     assert str(caught.value) == (
         "params.yaml: tasks.toy.history: history + horizon is 9 states, "
-        "but the longest training episode has 7; lower history or horizon, or collect longer episodes"
+        "but the longest training episode has 7; lower history or horizon or collect longer episodes"
     )
 
 

@@ -7,9 +7,9 @@ rule evaluate:
         directory("results/runs/{task}/seed{seed}/evaluation/{planner}"),
     log:
         "results/logs/evaluate/{task}-seed{seed}-{planner}.log",
-    threads: config["evaluate"]["threads"] + config["evaluate"]["workers"]
+    threads: PARAMS["evaluate"]["threads"] + PARAMS["evaluate"]["workers"]
     resources:
-        mem_mb=2000 + 1000 * config["evaluate"]["workers"],
+        mem_mb=2000 + 1000 * PARAMS["evaluate"]["workers"],
         runtime=240,
         gpu=gpus_per_job(),
     params:
@@ -17,6 +17,7 @@ rule evaluate:
             "tasks.{task}.environment",
             "tasks.{task}.target_return",
             "tasks.{task}.guidance",
+            "base_planner",
             "planners.{planner}",
             "planning",
             "evaluate",
@@ -51,6 +52,7 @@ rule measure_latency:
             "train_diffusion",
             "train_inverse_dynamics",
             "train_value",
+            "base_planner",
             "planners",
             "run.planners",
             "planning",

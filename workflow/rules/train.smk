@@ -6,16 +6,17 @@ rule train_transformer:
         directory("results/runs/{task}/seed{seed}/transformer"),
     log:
         "results/logs/train_transformer/{task}-seed{seed}.log",
-    threads: config["train_transformer"]["threads"] * config["run"]["processes_per_training"]
+    threads: PARAMS["train_transformer"]["threads"] * PARAMS["run"]["processes_per_training"]
     resources:
         mem_mb=2000,
         runtime=240,
-        gpu=gpus_per_job() * config["run"]["processes_per_training"],
+        gpu=gpus_per_job() * PARAMS["run"]["processes_per_training"],
     params:
         settings(
             "tasks.{task}.horizon",
             "tasks.{task}.history",
             "tasks.{task}.return_scale",
+            "base_training",
             "train_transformer",
             "run.device",
             "run.processes_per_training",
@@ -32,15 +33,16 @@ rule train_diffusion:
         directory("results/runs/{task}/seed{seed}/diffusion"),
     log:
         "results/logs/train_diffusion/{task}-seed{seed}.log",
-    threads: config["train_diffusion"]["threads"] * config["run"]["processes_per_training"]
+    threads: PARAMS["train_diffusion"]["threads"] * PARAMS["run"]["processes_per_training"]
     resources:
         mem_mb=2000,
         runtime=240,
-        gpu=gpus_per_job() * config["run"]["processes_per_training"],
+        gpu=gpus_per_job() * PARAMS["run"]["processes_per_training"],
     params:
         settings(
             "tasks.{task}.horizon",
             "tasks.{task}.return_scale",
+            "base_training",
             "train_diffusion",
             "run.device",
             "run.processes_per_training",
@@ -57,13 +59,13 @@ rule train_inverse_dynamics:
         directory("results/runs/{task}/seed{seed}/inverse_dynamics"),
     log:
         "results/logs/train_inverse_dynamics/{task}-seed{seed}.log",
-    threads: config["train_inverse_dynamics"]["threads"] * config["run"]["processes_per_training"]
+    threads: PARAMS["train_inverse_dynamics"]["threads"] * PARAMS["run"]["processes_per_training"]
     resources:
         mem_mb=2000,
         runtime=240,
-        gpu=gpus_per_job() * config["run"]["processes_per_training"],
+        gpu=gpus_per_job() * PARAMS["run"]["processes_per_training"],
     params:
-        settings("train_inverse_dynamics", "run.device", "run.processes_per_training"),
+        settings("base_training", "train_inverse_dynamics", "run.device", "run.processes_per_training"),
     shell:
         "python src/train_inverse_dynamics.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"
 
@@ -76,12 +78,18 @@ rule train_value:
         directory("results/runs/{task}/seed{seed}/value"),
     log:
         "results/logs/train_value/{task}-seed{seed}.log",
-    threads: config["train_value"]["threads"] * config["run"]["processes_per_training"]
+    threads: PARAMS["train_value"]["threads"] * PARAMS["run"]["processes_per_training"]
     resources:
         mem_mb=2000,
         runtime=240,
-        gpu=gpus_per_job() * config["run"]["processes_per_training"],
+        gpu=gpus_per_job() * PARAMS["run"]["processes_per_training"],
     params:
-        settings("tasks.{task}.return_scale", "train_value", "run.device", "run.processes_per_training"),
+        settings(
+            "tasks.{task}.return_scale",
+            "base_training",
+            "train_value",
+            "run.device",
+            "run.processes_per_training",
+        ),
     shell:
         "python src/train_value.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"

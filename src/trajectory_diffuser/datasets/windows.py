@@ -112,7 +112,8 @@ class WindowSampler:
             task, keys = dataset.provenance["task"], " + ".join(length_keys)
             raise UserError(
                 f"params.yaml: tasks.{task}.{length_keys[0]}: {keys} is {length} states, but the longest "
-                f"training episode has {longest}; lower {' or '.join(length_keys)}, or collect longer episodes"
+                f"training episode has {longest}; lower {' or '.join(length_keys)} "
+                "or collect longer episodes"
             )
         final_start = last - 1
         if absorbing:
