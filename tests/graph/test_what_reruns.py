@@ -77,7 +77,7 @@ def test_the_report_code_retrains_nothing(finished: Project) -> None:
 
 def test_a_planner_row_concerns_that_planner_only(finished: Project) -> None:
     finished.reset()
-    finished.replace("5, forward_noise: false, sampler: ddim", "6, forward_noise: false, sampler: ddim")
+    finished.replace("sampler: ddim}", "sampler: ddim, refine_steps: 6}")
     needed = needed_by_snakemake(finished)
     assert {name.partition("@")[0] for name in needed} == {"evaluate", "measure_latency", "make_report"}
     assert all(name.endswith("-ddim") for name in needed if name.startswith("evaluate"))
