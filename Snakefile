@@ -8,7 +8,7 @@ min_version("9.0")
 include: "workflow/rules/common.smk"
 
 
-check_params()
+PARAMS = checked_params()
 
 
 configfile: "params.yaml"

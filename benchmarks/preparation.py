@@ -75,7 +75,7 @@ def episodes(count: int, length: int) -> Iterator[Episode]:
 
 def prepare_it(folder: Path, count: int, length: int) -> None:
     """What the stage prepare_dataset does."""
-    prepare(folder / "raw", folder / "processed", "noise", HOPPER, 16, validation_fraction=0.05, seed=0)
+    prepare(folder / "raw", folder / "processed", "noise", HOPPER, validation_fraction=0.05, seed=0)
 
 
 if __name__ == "__main__":

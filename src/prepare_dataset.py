@@ -8,13 +8,12 @@ from trajectory_diffuser.common.stage import run_stage
 
 def main(params: dict[str, Any], task: str) -> None:
     """Read data/raw/{task}, write data/processed/{task}."""
-    entry, settings = params["tasks"][task], params["prepare_dataset"]
+    settings = params["prepare_dataset"]
     provenance = prepare(
         raw=f"data/raw/{task}",
         directory=f"data/processed/{task}",
         task=task,
-        environment=entry["environment"],
-        horizon=entry["horizon"],
+        environment=params["tasks"][task]["environment"],
         validation_fraction=settings["validation_fraction"],
         seed=settings["seed"],
     )

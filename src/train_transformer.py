@@ -19,7 +19,14 @@ def main(params: dict[str, Any], task: str, seed: int) -> None:
     keys = ["horizon", "history", "return_scale"]
     with training_run(params, "train_transformer", task, seed, keys) as run:
         windows = {
-            split: WindowSampler(run.dataset, context, run.device, split=split, return_scale=return_scale)
+            split: WindowSampler(
+                run.dataset,
+                context,
+                run.device,
+                split=split,
+                return_scale=return_scale,
+                length_keys=("history", "horizon"),
+            )
             for split in SPLITS
         }
         config = {"state_size": run.dataset.observation_size, "context": context}

@@ -1,12 +1,14 @@
 """A project of their own for the graph and integration tests, and the two engines run in it."""
 
 import os
+import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+presets = runpy.run_path(str(ROOT / "workflow" / "scripts" / "use_preset.py"))
 PRODUCED = [".git", ".venv", ".snakemake", ".*_cache", ".hypothesis", "__pycache__"]
 PRODUCED += ["results", "raw", "processed"]
 
@@ -21,7 +23,7 @@ class Project:
         shutil.rmtree(folder / ".dvc" / "tmp", ignore_errors=True)
         (folder / "dvc.lock").unlink(missing_ok=True)
         if preset:
-            shutil.copy(folder / "workflow" / "presets" / f"{preset}.yaml", folder / "params.yaml")
+            self.use_preset(preset)
         self.run("git", "init", "--quiet")
         self.commit()
 
@@ -31,6 +33,11 @@ class Project:
         # One thread per process: the tests measure nothing, and the machine may be small.
         environment = os.environ | {"PATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+
+    def use_preset(self, name: str) -> None:
+        """Make params.yaml a preset."""
+        done = self.run("python", "workflow/scripts/use_preset.py", name)
+        assert done.returncode == 0, done.stderr
 
     def commit(self) -> None:
         """Commit everything, as `dvc exp` asks for."""

@@ -3,15 +3,15 @@
 import pytest
 import yaml
 from graphs import dvc_jobs, snakemake_jobs
-from project import Project
+from project import Project, presets
 
 
 def enlarge(project: Project) -> None:
     """Every task of the default parameters and of the presets, with three seeds."""
     file = project.folder / "params.yaml"
     params = yaml.safe_load(file.read_text())
-    for preset in (project.folder / "workflow" / "presets").glob("*.yaml"):
-        params["tasks"] = yaml.safe_load(preset.read_text())["tasks"] | params["tasks"]
+    for name in presets["names"]():
+        params["tasks"] |= yaml.safe_load(presets["preset"](name))["tasks"]
     params["run"] |= {
         "tasks": list(params["tasks"]),
         "seeds": [2, 0, 11],
@@ -26,8 +26,7 @@ def test_the_engines_expand_to_the_same_jobs(project: Project, matrix: str) -> N
     if matrix == "enlarged":
         enlarge(project)
     elif matrix != "default":
-        preset = project.folder / "workflow" / "presets" / f"{matrix}.yaml"
-        (project.folder / "params.yaml").write_text(preset.read_text())
+        project.use_preset(matrix)
     params = yaml.safe_load((project.folder / "params.yaml").read_text())["run"]
     brought = project.folder / "data" / "external" / params["tasks"][0] / "deeper" / "file.bin"
     brought.parent.mkdir(parents=True, exist_ok=True)

@@ -3,19 +3,29 @@
 The results here are placeholders: empty but for one file each.
 """
 
-import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatch
 
 import pytest
+from dvc.repo import Repo
 from graphs import snakemake_graph
 from project import Project
 
-from trajectory_diffuser.common.params import load_params
+LIBRARY = "src/trajectory_diffuser"
+CODE = None  # an edit of a module that adds a comment
+HOPPER, MAZE = "hopper-medium-expert", "maze-umaze"
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project whose results Snakemake takes for its own and DVC has adopted."""
+    """A project whose results Snakemake takes for its own and DVC has adopted; two planners and a seed do."""
     project = Project(tmp_path_factory.mktemp("finished") / "copy")
+    file = project.folder / "params.yaml"
+    text = file.read_text().replace("seeds: [0, 1]", "seeds: [0]")
+    file.write_text(re.sub(r"\n  planners: .*", "\n  planners: [trajectory_diffuser, ddim]", text, count=1))
     for job in snakemake_graph(project):
         for output in job["outputs"]:
             (project.folder / output).mkdir(parents=True)
@@ -30,65 +40,161 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-def needed_by_snakemake(project: Project) -> set[str]:
-    """Jobs that Snakemake would run, by DVC's names for them."""
+@contextmanager
+def edited(project: Project, *edits: tuple[str, str | None, str | None]) -> Iterator[None]:
+    """The project with a text of each file replaced (or, with CODE, a comment added), and then as it was."""
+    paths = {project.folder / file for file, _, _ in edits}
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in paths}
+    for file, old, new in edits:
+        if old is CODE:
+            path = project.folder / file
+            path.write_text(path.read_text() + "# changed\n")
+        else:
+            project.replace(old, new, file)
+    try:
+        yield
+    finally:
+        for path, (content, time) in before.items():
+            path.write_bytes(content)
+            os.utime(path, ns=(time, time))
+
+
+def jobs_of(project: Project) -> dict[str, bool]:
+    """Snakemake's jobs, by DVC's names for them, and whether it would run them."""
     return {
-        "@".join(filter(None, [job["rule"], "-".join(job["wildcards"].values())]))
+        "@".join(filter(None, [job["rule"], "-".join(job["wildcards"].values())])): job["needed"]
         for job in snakemake_graph(project)
-        if job["needed"]
     }
 
 
 def changed_for_dvc(project: Project) -> set[str]:
     """Stages whose own dependencies differ for DVC; those that merely follow are not among them."""
-    done = project.run("dvc", "status", "--json")
-    assert done.returncode == 0, done.stderr
-    return set(json.loads(done.stdout)) - {"check_parameters"}
+    with Repo(str(project.folder)) as repo:
+        return {name.rpartition(":")[2] for name in repo.status()} - {"check_parameters"}
+
+
+def code(*modules: str) -> list[tuple[str, None, None]]:
+    """Edits of the library's modules."""
+    return [(f"{LIBRARY}/{module}", CODE, CODE) for module in modules]
+
+
+def params(old: str, new: str) -> list[tuple[str, str, str]]:
+    """An edit of params.yaml: the first `old` becomes `new`."""
+    return [("params.yaml", old, new)]
+
+
+# What is edited; the jobs that it concerns itself (all that DVC names); the jobs that then follow.
+EDITS = {
+    "error text and schema": (
+        [*code("common/errors.py", "common/params.py"), (f"{LIBRARY}/common/params.schema.yaml", CODE, CODE)],
+        [],
+        [],
+    ),
+    "source module": (code("collecting/sources/d4rl.py"), ["fetch_dataset@*", "prepare_dataset@*"], ["*"]),
+    "environments code": (
+        code("environments/environment.py"),
+        ["fetch_dataset@*", "prepare_dataset@*", "evaluate@*", "make_report"],
+        ["*"],
+    ),
+    "windows code": (
+        code("datasets/windows.py"),
+        ["prepare_dataset@*", "train_*", "evaluate@*", "measure_latency@*", "make_report"],
+        [],
+    ),
+    "networks' code": (
+        code("models/layers.py"),
+        ["train_*", "evaluate@*", "measure_latency@*"],
+        ["make_report"],
+    ),
+    "training code": (
+        code("training/loop.py"),
+        ["train_*"],
+        ["evaluate@*", "measure_latency@*", "make_report"],
+    ),
+    "planning code": (code("planning/planner.py"), ["evaluate@*", "measure_latency@*"], ["make_report"]),
+    "report code": (code("reporting/page.py"), ["make_report"], []),
+    "stage module": (
+        [("src/train_value.py", CODE, CODE)],
+        ["train_value@*"],
+        ["evaluate@*", "measure_latency@*", "make_report"],
+    ),
+    "data of a task": (
+        params("steps: 200000, action_noise", "steps: 100000, action_noise"),
+        [f"fetch_dataset@{MAZE}", "make_report"],
+        [f"*@{MAZE}*"],
+    ),
+    "history of a task": (
+        params("history: 8", "history: 4"),
+        [f"train_transformer@{HOPPER}-*", f"measure_latency@{HOPPER}", "make_report"],
+        [f"evaluate@{HOPPER}-*"],
+    ),
+    "horizon of a task": (
+        params("horizon: 16", "horizon: 32"),
+        [
+            f"train_transformer@{HOPPER}-*",
+            f"train_diffusion@{HOPPER}-*",
+            f"measure_latency@{HOPPER}",
+            "make_report",
+        ],
+        [f"evaluate@{HOPPER}-*"],
+    ),
+    "guidance of a task": (
+        params("guidance: 1.2", "guidance: 1.3"),
+        [f"evaluate@{HOPPER}-*", f"measure_latency@{HOPPER}", "make_report"],
+        [],
+    ),
+    "base of the planners": (
+        params("temperature: 0.5", "temperature: 0.4"),
+        ["evaluate@*", "measure_latency@*"],
+        ["make_report"],
+    ),
+    "planner": (
+        params("sampler: ddim}", "sampler: ddim, refine_steps: 6}"),
+        ["evaluate@*-ddim", "measure_latency@*", "make_report"],
+        [],
+    ),
+    "planner that is its base": (
+        params("trajectory_diffuser: {}", "trajectory_diffuser: {candidates: 2}"),
+        ["evaluate@*-trajectory_diffuser", "measure_latency@*", "make_report"],
+        [],
+    ),
+    "base of the trainings": (
+        params("ema_decay: 0.995", "ema_decay: 0.99"),
+        ["train_*"],
+        ["evaluate@*", "measure_latency@*", "make_report"],
+    ),
+    "one training": (
+        params("label_dropout: 0.25", "label_dropout: 0.2"),
+        ["train_diffusion@*", "measure_latency@*"],
+        ["evaluate@*", "make_report"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("edits", "concerned", "following"), EDITS.values(), ids=EDITS)
+def test_an_edit_reruns_what_it_concerns(
+    finished: Project, edits: list, concerned: list[str], following: list[str]
+) -> None:
+    with edited(finished, *edits):
+        jobs, changed = jobs_of(finished), changed_for_dvc(finished)
+
+    def named(patterns: list[str]) -> set[str]:
+        return {name for name in jobs if any(fnmatch(name, pattern) for pattern in patterns)}
+
+    assert all(named([pattern]) for pattern in [*concerned, *following])
+    assert changed == named(concerned)
+    assert {name for name, needed in jobs.items() if needed} == named(concerned + following)
 
 
 def test_after_one_engine_the_other_has_nothing_to_do(finished: Project) -> None:
-    finished.reset()
-    assert needed_by_snakemake(finished) == set()
+    assert not any(jobs_of(finished).values())
     assert changed_for_dvc(finished) == set()
 
 
-def test_a_task_setting_concerns_that_task_only(finished: Project) -> None:
-    finished.reset()
-    finished.replace("target_return: ", "target_return: 1")  # of hopper-medium-expert, the first task
-    needed = needed_by_snakemake(finished)
-    evaluations = {name for name in needed if name.startswith("evaluate@hopper-medium-expert-")}
-    planners = load_params(finished.folder / "params.yaml")["run"]["planners"]
-    assert len(evaluations) == 2 * len(planners)
-    assert needed == evaluations | {"measure_latency@hopper-medium-expert", "make_report"}
-    assert changed_for_dvc(finished) == needed
-
-
-def test_the_report_code_retrains_nothing(finished: Project) -> None:
-    finished.reset()
-    module = finished.folder / "src" / "trajectory_diffuser" / "reporting" / "page.py"
-    module.write_text(module.read_text() + "# changed\n")
-    assert needed_by_snakemake(finished) == {"make_report"}
-    assert changed_for_dvc(finished) == {"make_report"}
-    finished.reset()
-    finished.run(
-        "snakemake", "--touch", "--forceall", "--cores", "1"
-    )  # the file is the old one, its time is not
-
-
-def test_a_planner_row_concerns_that_planner_only(finished: Project) -> None:
-    finished.reset()
-    finished.replace("5, forward_noise: false, sampler: ddim", "6, forward_noise: false, sampler: ddim")
-    needed = needed_by_snakemake(finished)
-    assert {name.partition("@")[0] for name in needed} == {"evaluate", "measure_latency", "make_report"}
-    assert all(name.endswith("-ddim") for name in needed if name.startswith("evaluate"))
-    assert changed_for_dvc(finished) == needed
-
-
 def test_agreement_is_refused_after_an_edit_without_a_run(finished: Project) -> None:
-    finished.reset()
-    finished.replace("confidence: 0.95", "confidence: 0.9")
-    for engine in ("snakemake", "dvc"):
-        done = finished.run("python", "workflow/scripts/agree.py", "--from", engine)
-        assert done.returncode == 1
-        assert done.stderr.startswith("error: results are not up to date")
-    assert needed_by_snakemake(finished) == {"make_report"}
+    with edited(finished, *params("confidence: 0.95", "confidence: 0.9")):
+        for engine in ("snakemake", "dvc"):
+            done = finished.run("python", "workflow/scripts/agree.py", "--from", engine)
+            assert done.returncode == 1
+            assert done.stderr.startswith("error: results are not up to date")
+        assert [name for name, needed in jobs_of(finished).items() if needed] == ["make_report"]

@@ -184,7 +184,7 @@ def test_maze_from_source_to_prepared_arrays(tmp_path: Path) -> None:
 
 
 def prepare_maze(folder: Path, **changes: Any) -> dict[str, Any]:
-    arguments = {"environment": MAZE, "horizon": 41, "validation_fraction": 0.25, "seed": 0} | changes
+    arguments = {"environment": MAZE, "validation_fraction": 0.25, "seed": 0} | changes
     return prepare(folder / "raw", folder / "processed", "maze-toy", **arguments)
 
 
@@ -242,7 +242,7 @@ def test_kitchen_as_minari_records_it(tmp_path: Path, monkeypatch: pytest.Monkey
     source = {"kind": "minari", "dataset": "D4RL/kitchen/toy-v0", "clip_actions": False, "licence": "none"}
     entry = {"environment": environment, "source": source, "reference_scores": SCORES}
     fetch("kitchen-toy", entry, SETTINGS, tmp_path, tmp_path / "raw")
-    prepare(tmp_path / "raw", tmp_path / "processed", "kitchen-toy", environment, 4, 0.0, 0)
+    prepare(tmp_path / "raw", tmp_path / "processed", "kitchen-toy", environment, 0.0, 0)
     dataset = PreparedDataset.load(tmp_path / "processed")
     assert dataset.observation_size == make_environment(environment).observation_space.shape[0] == 59
     np.testing.assert_array_equal(dataset.observations, np.array(observations, np.float32))

@@ -48,7 +48,7 @@ def test_full_disk_leaves_nothing_half_written(tmp_path: Path, small_disk: Path,
         if stage == "fetch":
             fetch("toy", entry, SETTINGS, tmp_path, folder / "made")
         else:
-            prepare(tmp_path / "raw", folder / "made", "toy", HOPPER, 2, 0.0, 0)
+            prepare(tmp_path / "raw", folder / "made", "toy", HOPPER, 0.0, 0)
 
     with pytest.raises(SystemExit) as ended, ending_with_one_line():
         run(small_disk)

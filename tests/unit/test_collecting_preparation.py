@@ -23,19 +23,13 @@ class TestPreparation:
         return tmp_path
 
     def prepare(self, folder: Path, **changes: Any) -> None:
-        arguments = {"environment": MAZE, "horizon": 41, "validation_fraction": 0.25, "seed": 0} | changes
+        arguments = {"environment": MAZE, "validation_fraction": 0.25, "seed": 0} | changes
         prepare(folder / "raw", folder / "processed", "toy", **arguments)
 
     def test_missing_dataset(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"raw: no dataset toy-v0.*fetch_dataset\.py --task toy"):
             self.prepare(tmp_path)
         assert not list(tmp_path.iterdir())
-
-    def test_horizon_longer_than_the_episodes(self, folder: Path) -> None:
-        with pytest.raises(UserError, match=r"tasks\.toy\.horizon: 42 states .*41.*lower it"):
-            self.prepare(folder, horizon=42)
-        assert [path.name for path in folder.iterdir()] == ["raw"]
-        self.prepare(folder, horizon=41)
 
     def test_observations_of_another_environment(self, folder: Path) -> None:
         with pytest.raises(
@@ -56,7 +50,7 @@ def test_provenance_says_how_the_data_came_to_be(tmp_path: Path) -> None:
     good(tmp_path / "external" / "toy", D4RL)
     entry = {"environment": HOPPER, "source": D4RL | {"licence": "CC BY 4.0"}, "reference_scores": SCORES}
     fetch("toy", entry, SETTINGS, tmp_path, tmp_path / "raw")
-    prepare(tmp_path / "raw", tmp_path / "processed", "toy", HOPPER, 2, 0.0, 0)
+    prepare(tmp_path / "raw", tmp_path / "processed", "toy", HOPPER, 0.0, 0)
     provenance = read_json(tmp_path / "processed" / "provenance.json")
     assert provenance["licence"] == "CC BY 4.0"
     assert provenance["final_observations"] is False

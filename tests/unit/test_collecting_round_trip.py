@@ -30,7 +30,7 @@ def test_every_episode_comes_back(kinds: list[tuple[int, bool]], horizon: int, s
     episodes = [random_episode(generator, length, terminated) for length, terminated in kinds]
     horizon = min(horizon, max(map(len, episodes)) + 1)
     with tempfile.TemporaryDirectory() as folder:
-        dataset = prepared(Path(folder), episodes, horizon)
+        dataset = prepared(Path(folder), episodes)
         # Without `absorbing` there is a window from every state that has a successor.
         sampler = WindowSampler(dataset, horizon, CPU)
         states, returns_to_go, mask = sampler.windows(torch.arange(len(sampler.starts)))
@@ -60,7 +60,7 @@ def random_episode(generator: np.random.Generator, length: int, terminated: bool
     return Episode(observations, actions, generator.normal(size=length).astype(np.float32), terminated)
 
 
-def prepared(folder: Path, episodes: list[Episode], horizon: int) -> PreparedDataset:
+def prepared(folder: Path, episodes: list[Episode]) -> PreparedDataset:
     """The episodes, through a Minari dataset, as prepared arrays; all of them for training."""
     record = {
         "reference_scores": {"minimum": 0.0, "maximum": 1.0},
@@ -74,5 +74,5 @@ def prepared(folder: Path, episodes: list[Episode], horizon: int) -> PreparedDat
         "versions": {},
     }
     write_dataset(folder / "raw", "toy", make_environment(HOPPER), episodes, record)
-    prepare(folder / "raw", folder / "processed", "toy", HOPPER, horizon, validation_fraction=0.0, seed=0)
+    prepare(folder / "raw", folder / "processed", "toy", HOPPER, validation_fraction=0.0, seed=0)
     return PreparedDataset.load(folder / "processed")

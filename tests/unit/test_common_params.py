@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.common.params import PARAMS_FILE, load_params, planner_episodes
+from trajectory_diffuser.common.params import PARAMS_FILE, TRAININGS, load_params, planner_episodes
 
 ROOT = Path(__file__).parents[2]
 BASE = yaml.safe_load((ROOT / PARAMS_FILE).read_text())
@@ -17,17 +17,7 @@ BEHAVIOUR = {
     "ladder": "hopper",
     "mixture": [{"actors": ["expert"], "noise": 1.0, "steps": 100}],
 }
-ROW = {
-    "start": "draft",
-    "refine_steps": 3,
-    "forward_noise": False,
-    "sampler": "ddpm",
-    "guidance": "task",
-    "candidates": 1,
-    "temperature": 0.5,
-    "redraft_every": 1,
-    "actions_per_plan": 1,
-}
+ROW = {"refine_steps": 3}
 PLANNER = "planners.x"
 
 
@@ -109,7 +99,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "carried draft without a draft": (
         {PLANNER: ROW | {"start": "previous_plan", "redraft_every": 4}},
         f"{PLANNER}.redraft_every",
-        ["no draft with start: previous_plan", "use 1"],
+        ["no draft with start: previous_plan", "use redraft_every: 1"],
     ),
     "more actions than a plan has": (
         {PLANNER: ROW | {"actions_per_plan": 16}},
@@ -119,12 +109,53 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "last steps of a start from noise": (
         {PLANNER: ROW | {"start": "noise", "sampler": "ddim", "last_steps": 5}},
         f"{PLANNER}.last_steps",
-        ["goes through the whole chain", "remove it"],
+        ["goes through the whole chain", "remove last_steps"],
     ),
     "fewer last steps than calls": (
         {PLANNER: ROW | {"last_steps": 2}},
         f"{PLANNER}.last_steps",
         ["2 must lie between refine_steps (3)", "(100)"],
+    ),
+    "unknown key of a planner": (
+        {PLANNER: {"refine_step": 3}},
+        PLANNER,
+        ["'refine_step'", "did you mean 'refine_steps'?"],
+    ),
+    "planner left empty": ({PLANNER: None}, PLANNER, ["None", "differ from base_planner; {} for none"]),
+    "base of planners with a gap": (
+        {"base_planner.sampler": REMOVED},
+        "base_planner",
+        ["'sampler' is missing", "add it"],
+    ),
+    "unknown key of the base of planners": (
+        {"base_planner.sampled": 1},
+        "base_planner",
+        ["'sampled'", "did you mean 'sampler'?"],
+    ),
+    "base of planners that does not fit": (
+        {"base_planner.refine_steps": 101},
+        "base_planner.refine_steps",
+        ["101 is more than", "use at most 100, or all"],
+    ),
+    "base of planners that does not fit what a row says": (
+        {PLANNER: {"start": "noise"}},
+        f"{PLANNER}.start",
+        ["ddpm from noise", "refine_steps: 5", "use all, or sampler: ddim"],
+    ),
+    "base of trainings with a gap": (
+        {"base_training.precision": REMOVED},
+        "base_training",
+        ["'precision' is missing", "add it"],
+    ),
+    "key of one training in the base of all": (
+        {"base_training.label_dropout": 0.1},
+        "base_training",
+        ["unknown key 'label_dropout'"],
+    ),
+    "steps that a training does not say": (
+        {"train_value.steps": REMOVED},
+        "train_value",
+        ["'steps' is missing", "add it"],
     ),
     "unknown planner of the sweep": (
         {"measure_latency.sweep.planners": ["drift"]},
@@ -222,7 +253,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "noise on noise": (
         {PLANNER: ROW | {"start": "noise", "refine_steps": "all", "forward_noise": True}},
         f"{PLANNER}.forward_noise",
-        ["use false"],
+        ["use forward_noise: false"],
     ),
 }
 
@@ -254,15 +285,27 @@ def test_a_missing_file_says_where_to_run_from(tmp_path):
         load_params(tmp_path / "nowhere.yaml")
 
 
-def test_the_shipped_parameters_are_valid_and_returned_as_written():
-    assert load_params(ROOT / PARAMS_FILE) == BASE
+def test_planners_and_trainings_are_completed_from_their_base_and_the_rest_is_as_written():
+    params = load_params(ROOT / PARAMS_FILE)
+    changed = {key for key in BASE if params[key] != BASE[key]}
+    assert changed == {"planners", *TRAININGS}
+    assert params["planners"]["trajectory_diffuser"] == BASE["base_planner"]
+    assert params["planners"]["draft"] == BASE["base_planner"] | {"refine_steps": 0}
+    assert params["train_value"] == BASE["base_training"] | BASE["train_value"]
+    assert params["train_diffusion"]["learning_rate"] == BASE["train_diffusion"]["learning_rate"]
 
 
-@pytest.mark.parametrize("row", [ROW, ROW | {"refine_steps": "all"}, ROW | {"guidance": 1.2, "episodes": 5}])
+def test_complete_rows_are_valid_too(tmp_path):
+    params = load_params(ROOT / PARAMS_FILE)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    assert load_params(tmp_path / "params.yaml") == params
+
+
+@pytest.mark.parametrize("row", [{}, {"refine_steps": "all"}, {"guidance": 1.2, "episodes": 5}])
 def test_valid_planner_rows_pass(tmp_path, row):
     file = tmp_path / "params.yaml"
     file.write_text(yaml.safe_dump(changed({PLANNER: row})))
-    assert load_params(file)["planners"]["x"] == row
+    assert load_params(file)["planners"]["x"] == BASE["base_planner"] | row
 
 
 def test_a_planner_row_may_set_its_own_number_of_episodes():

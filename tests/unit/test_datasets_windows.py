@@ -79,7 +79,7 @@ def test_a_last_observation_that_was_not_recorded_is_never_drawn(episodes: list[
         assert action == 100 * state[0] + state[1]
 
 
-@pytest.mark.parametrize("length", [2, 4, 7, 9])
+@pytest.mark.parametrize("length", [2, 4, 7])
 def test_masked_windows_start_at_every_state_with_a_successor(episodes: list[Episode], length: int) -> None:
     windows = all_windows(WindowSampler(dataset_of(episodes), length, CPU, return_scale=2.0))
     assert len(windows) == sum(LENGTHS)
@@ -141,9 +141,26 @@ def test_no_validation_episode_leaves_an_empty_sampler(episodes: list[Episode]) 
     assert not WindowSampler(dataset, 2, CPU).empty
 
 
-def test_truncated_episodes_shorter_than_the_window_are_refused(episodes: list[Episode]) -> None:
-    with pytest.raises(UserError, match=r"tasks\.toy\.horizon.*7 states"):
-        WindowSampler(dataset_of(episodes[2:]), 7, CPU, absorbing=True)
+@pytest.mark.parametrize("absorbing", [True, False])
+@pytest.mark.parametrize("kept", [slice(2), slice(2, None)], ids=["terminated", "truncated"])
+def test_a_length_that_no_training_episode_has_is_refused(
+    episodes: list[Episode], kept: slice, absorbing: bool
+) -> None:
+    dataset = dataset_of(episodes[kept])
+    longest = max(LENGTHS[kept]) + 1
+    assert not WindowSampler(dataset, longest, CPU, absorbing=absorbing).empty
+    refusal = rf"tasks\.toy\.horizon: horizon is {longest + 1} states.* {longest};"
+    with pytest.raises(UserError, match=refusal):
+        WindowSampler(dataset, longest + 1, CPU, absorbing=absorbing)
+
+
+def test_the_refusal_names_the_settings_that_make_up_the_length(episodes: list[Episode]) -> None:
+    with pytest.raises(UserError) as caught:
+        WindowSampler(dataset_of(episodes), 9, CPU, length_keys=("history", "horizon"))
+    assert str(caught.value) == (
+        "params.yaml: tasks.toy.history: history + horizon is 9 states, "
+        "but the longest training episode has 7; lower history or horizon or collect longer episodes"
+    )
 
 
 def test_batches_depend_on_the_seed_alone(episodes: list[Episode]) -> None:

@@ -1,17 +1,17 @@
-from pathlib import Path
-
 import numpy as np
 import torch
 import yaml
+from project import presets
 from small_models import identity_normaliser
 
+from trajectory_diffuser.common.params import with_bases
 from trajectory_diffuser.evaluation.sweep import MEASURED, sweep
 
 STATE, ACTION = 3, 2
 
 
 def small_params():
-    params = yaml.safe_load((Path(__file__).parents[2] / "workflow/presets/smoke.yaml").read_text())
+    params = with_bases(yaml.safe_load(presets["preset"]("smoke")))
     params["measure_latency"]["sweep"] = {
         "planners": ["draft", "trajectory_diffuser", "full_diffusion", "one_call", "four_actions"],
         "horizons": [8, 16],
@@ -27,7 +27,7 @@ def small_params():
 def test_every_quantity_is_varied_for_every_planner_that_has_it():
     observations = np.random.default_rng(0).normal(size=(20, STATE))
     params, device = small_params(), torch.device("cpu")
-    table = sweep(params, "maze-umaze", identity_normaliser(STATE), observations, ACTION, device)
+    table = sweep(params, "maze-umaze-smoke", identity_normaliser(STATE), observations, ACTION, device)
     counts = table.groupby("varied")["planner"].count().to_dict()
     assert counts == {"horizon": 10, "candidates": 10, "batch": 10, "width": 10, "refine_steps": 6}
     assert np.isfinite(table[list(MEASURED)].to_numpy(float)).all()

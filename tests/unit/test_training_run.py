@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
 from small_models import ACTION, HISTORY, HORIZON, STATE, history, make_planner, save_dataset
 
 from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.training.checkpoint import Checkpoint
@@ -35,7 +35,7 @@ SMALL = {
 
 def small_params():
     """The shipped parameters with a task and budgets that take no time."""
-    params = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())
+    params = load_params(Path(__file__).parents[2] / "params.yaml")
     task = {"horizon": HORIZON, "history": HISTORY, "return_scale": 10.0}
     params["tasks"]["task"] = next(iter(params["tasks"].values())) | task
     params["run"]["device"] = "cpu"

@@ -10,20 +10,20 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.common.params import load_params
+from trajectory_diffuser.common.params import load_params, read_params
 
 
-def check_params():
-    """End with one line when params.yaml is not valid, before anything runs."""
+def checked_params():
+    """The parameters with complete rows; ends with one line when params.yaml is not valid, before anything runs."""
     try:
-        load_params()
+        return load_params()
     except UserError as error:
         sys.exit(f"error: {error}")
 
 
 def refuse_overrides():
     """End when --config or --configfile changed the parameters: the stages and DVC read params.yaml itself."""
-    if config != load_params():
+    if config != read_params():
         sys.exit("error: --config and --configfile have no effect on the stages; edit params.yaml instead")
 
 
@@ -41,7 +41,7 @@ def files(folder):
 
 
 def settings(*keys):
-    """A function of the wildcards: the parameters under dotted keys, so that a change to one of them re-runs the job."""
+    """A function of the wildcards: what params.yaml says under dotted keys, so that a change there re-runs the job."""
 
     def values(wildcards):
         names = [key.format(**wildcards) for key in keys]

@@ -35,12 +35,7 @@ rule prepare_dataset:
         mem_mb=4000,
         runtime=30,
     params:
-        settings(
-            "tasks.{task}.environment",
-            "tasks.{task}.horizon",
-            "tasks.{task}.history",
-            "prepare_dataset",
-        ),
+        settings("tasks.{task}.environment", "prepare_dataset"),
     shell:
         "python src/prepare_dataset.py --task {wildcards.task} > {log} 2>&1"
 

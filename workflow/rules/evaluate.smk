@@ -7,7 +7,7 @@ rule evaluate:
         directory("results/runs/{task}/seed{seed}/evaluation/{planner}"),
     log:
         "results/logs/evaluate/{task}-seed{seed}-{planner}.log",
-    threads: config["evaluate"]["threads"]
+    threads: PARAMS["evaluate"]["threads"]
     resources:
         mem_mb=2000,
         runtime=240,
@@ -17,6 +17,7 @@ rule evaluate:
             "tasks.{task}.environment",
             "tasks.{task}.target_return",
             "tasks.{task}.guidance",
+            "base_planner",
             "planners.{planner}",
             "planning",
             "evaluate",
@@ -51,6 +52,7 @@ rule measure_latency:
             "train_diffusion",
             "train_inverse_dynamics",
             "train_value",
+            "base_planner",
             "planners",
             "run.planners",
             "planning",

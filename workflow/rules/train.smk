@@ -6,7 +6,7 @@ rule train_transformer:
         directory("results/runs/{task}/seed{seed}/transformer"),
     log:
         "results/logs/train_transformer/{task}-seed{seed}.log",
-    threads: config["train_transformer"]["threads"]
+    threads: PARAMS["train_transformer"]["threads"]
     resources:
         mem_mb=2000,
         runtime=240,
@@ -16,6 +16,7 @@ rule train_transformer:
             "tasks.{task}.horizon",
             "tasks.{task}.history",
             "tasks.{task}.return_scale",
+            "base_training",
             "train_transformer",
             "run.device",
         ),
@@ -31,7 +32,7 @@ rule train_diffusion:
         directory("results/runs/{task}/seed{seed}/diffusion"),
     log:
         "results/logs/train_diffusion/{task}-seed{seed}.log",
-    threads: config["train_diffusion"]["threads"]
+    threads: PARAMS["train_diffusion"]["threads"]
     resources:
         mem_mb=2000,
         runtime=240,
@@ -40,6 +41,7 @@ rule train_diffusion:
         settings(
             "tasks.{task}.horizon",
             "tasks.{task}.return_scale",
+            "base_training",
             "train_diffusion",
             "run.device",
         ),
@@ -55,13 +57,13 @@ rule train_inverse_dynamics:
         directory("results/runs/{task}/seed{seed}/inverse_dynamics"),
     log:
         "results/logs/train_inverse_dynamics/{task}-seed{seed}.log",
-    threads: config["train_inverse_dynamics"]["threads"]
+    threads: PARAMS["train_inverse_dynamics"]["threads"]
     resources:
         mem_mb=2000,
         runtime=240,
         gpu=gpus_per_job(),
     params:
-        settings("train_inverse_dynamics", "run.device"),
+        settings("base_training", "train_inverse_dynamics", "run.device"),
     shell:
         "python src/train_inverse_dynamics.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"
 
@@ -74,12 +76,17 @@ rule train_value:
         directory("results/runs/{task}/seed{seed}/value"),
     log:
         "results/logs/train_value/{task}-seed{seed}.log",
-    threads: config["train_value"]["threads"]
+    threads: PARAMS["train_value"]["threads"]
     resources:
         mem_mb=2000,
         runtime=240,
         gpu=gpus_per_job(),
     params:
-        settings("tasks.{task}.return_scale", "train_value", "run.device"),
+        settings(
+            "tasks.{task}.return_scale",
+            "base_training",
+            "train_value",
+            "run.device",
+        ),
     shell:
         "python src/train_value.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"

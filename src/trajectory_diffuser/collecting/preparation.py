@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike
 
 from trajectory_diffuser.collecting.checks import checked_episodes
 from trajectory_diffuser.collecting.minari_store import RawDataset
-from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.datasets.normaliser import Normaliser
@@ -29,15 +28,14 @@ def prepare(
     directory: Path | str,
     task: str,
     environment: dict[str, Any],
-    horizon: int,
     validation_fraction: float,
     seed: int,
 ) -> dict[str, Any]:
     """Turn the Minari dataset of `task` under `raw` into the arrays of `directory`; returns the provenance.
 
     Reads and writes one episode at a time, so that memory does not grow with the data.
-    Raises `UserError` for a missing dataset, non-finite values, observations that are not the environment's,
-    and a horizon longer than every training episode. Nothing is written then.
+    Raises `UserError` for a missing dataset, non-finite values, and observations that are not the
+    environment's. Nothing is written then.
     """
     dataset = RawDataset(raw, task)
     env = make_environment(environment)
@@ -46,14 +44,7 @@ def prepare(
         arrays = _write_arrays(work, dataset, env)
         np.save(work / "validation.npy", validation)
         arrays["validation"] = validation
-        lengths = np.diff(arrays["episode_offsets"])
-        longest = int(lengths[~validation].max()) + 1
-        if longest < horizon:
-            raise UserError(
-                f"params.yaml: tasks.{task}.horizon: {horizon} states is longer than every training episode "
-                f"(at most {longest}); lower it, or collect longer episodes"
-            )
-        training_rows = ~np.repeat(validation, lengths + 1)
+        training_rows = ~np.repeat(validation, np.diff(arrays["episode_offsets"]) + 1)
         write_json(work / "normaliser.json", Normaliser.fit(arrays["observations"], training_rows).to_json())
         provenance = _provenance(task, environment, seed, dataset, arrays, Maze.of_environment(env))
         write_json(work / "provenance.json", provenance)

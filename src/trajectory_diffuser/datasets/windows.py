@@ -89,6 +89,9 @@ class WindowSampler:
     With `absorbing` a termination's final state repeats for ever (return-to-go 0), and windows that would
     reach past a truncation, after which nothing is known, are left out: every position counts. Without it
     windows start at every state that has a successor, and positions past the end of the episode are masked.
+
+    `length_keys` are the task's settings whose sum `length` is. Raises `UserError` when no training episode
+    has that many states: the last positions would never be learnt.
     """
 
     def __init__(
@@ -100,20 +103,24 @@ class WindowSampler:
         split: str = "train",
         return_scale: float = 1.0,
         absorbing: bool = False,
+        length_keys: tuple[str, ...] = ("horizon",),
     ) -> None:
         self.absorbing = absorbing
         episodes = dataset.episodes(split)
         first, last = dataset.observation_bounds(episodes)
+        longest = int((last - first).max(initial=0)) + 1
+        if split == "train" and longest < length:
+            task, keys = dataset.provenance["task"], " + ".join(length_keys)
+            raise UserError(
+                f"params.yaml: tasks.{task}.{length_keys[0]}: {keys} is {length} states, but the longest "
+                f"training episode has {longest}; lower {' or '.join(length_keys)} "
+                "or collect longer episodes"
+            )
         final_start = last - 1
         if absorbing:
             terminated = np.asarray(dataset.terminations)[episodes]
             final_start = np.where(terminated, final_start, last - length + 1)
         starts, counts = _ranges(first, final_start)
-        if len(starts) == 0 and split == "train":
-            raise UserError(
-                f"params.yaml: tasks.{dataset.provenance['task']}.horizon: no training episode has a window "
-                f"of {length} states; lower it"
-            )
         self.starts = torch.from_numpy(starts).to(device)  # [windows]
         self.ends = torch.from_numpy(np.repeat(last, counts)).to(device)  # [windows], last row of the episode
         self.offsets = torch.arange(length, device=device)

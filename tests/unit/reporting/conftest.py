@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.reporting.artefacts import read_results
 from trajectory_diffuser.reporting.page import write_report
 
@@ -36,7 +37,7 @@ def full_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def made_up_params() -> dict:
     """The shipped params.yaml, with what the made-up run needs fixed."""
-    shipped = yaml.safe_load((Path(__file__).parents[3] / "params.yaml").read_text())
+    shipped = load_params(Path(__file__).parents[3] / "params.yaml")
     shipped["run"].update(
         tasks=["hopper-medium-expert", "maze-umaze"], seeds=[0, 1], planners=list(PLANNERS), device="cpu"
     )

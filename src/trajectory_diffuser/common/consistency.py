@@ -1,0 +1,121 @@
+"""What a schema cannot say: whether the values of params.yaml fit each other."""
+
+from typing import Any
+
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.schema_errors import suggestion
+
+
+def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) -> None:
+    """Raise `UserError` (one line: key, remedy) on the first value that does not fit the others.
+
+    `params` have complete rows; `written_planners` are the rows as they are in the file, so that an error
+    names the key that the user wrote: the row's or else base_planner's.
+    """
+    _check_names(params)
+    _check_sweep(params)
+    for name, written in written_planners.items():
+        _check_planner(name, written, params)
+    _check_networks(params)
+    for name, task in params["tasks"].items():
+        scores = task["reference_scores"]
+        if scores != "measured" and scores["maximum"] <= scores["minimum"]:
+            raise UserError(f"tasks.{name}.reference_scores: maximum must be above minimum")
+
+
+def _check_names(params: dict[str, Any]) -> None:
+    for key, kind, names in (
+        ("run.tasks", "tasks", params["run"]["tasks"]),
+        ("run.planners", "planners", params["run"]["planners"]),
+        ("measure_latency.sweep.planners", "planners", params["measure_latency"]["sweep"]["planners"]),
+    ):
+        for name in names:
+            if name not in params[kind]:
+                hint = suggestion(name, list(params[kind]))
+                raise UserError(f"{key}: {name!r} has no entry under {kind}; {hint}")
+
+
+def _check_sweep(params: dict[str, Any]) -> None:
+    sweep, steps = params["measure_latency"]["sweep"], params["train_diffusion"]["diffusion_steps"]
+    shortest = min(sweep["horizons"])
+    for name in sweep["planners"]:
+        actions = params["planners"][name]["actions_per_plan"]
+        if actions >= shortest:
+            raise UserError(
+                f"measure_latency.sweep.horizons: {shortest} states are too few for {name}, which "
+                f"takes {actions} actions per plan"
+            )
+    if max(sweep["refine_steps"]) > steps:
+        raise UserError(
+            f"measure_latency.sweep.refine_steps: {max(sweep['refine_steps'])} is more than "
+            f"train_diffusion.diffusion_steps ({steps}); use at most {steps}"
+        )
+
+
+def _check_planner(name: str, written: dict[str, Any], params: dict[str, Any]) -> None:
+    row, steps = params["planners"][name], params["train_diffusion"]["diffusion_steps"]
+    start, calls = row["start"], row["refine_steps"]
+
+    def key(*keys: str) -> str:
+        """Where the user wrote it: the first of these keys that the row has, or else the base's."""
+        own = [key for key in keys if key in written]
+        return f"planners.{name}.{own[0]}" if own else f"base_planner.{keys[0]}"
+
+    if calls != "all" and calls > steps:
+        raise UserError(
+            f"{key('refine_steps')}: {calls} is more than train_diffusion.diffusion_steps ({steps}); "
+            f"use at most {steps}, or all"
+        )
+    if start != "draft" and calls == 0:
+        raise UserError(
+            f"{key('refine_steps', 'start')}: refine_steps: 0 leaves start: {start} as it is; use at least 1"
+        )
+    if start == "noise" and row["sampler"] == "ddpm" and calls not in ("all", steps):
+        raise UserError(
+            f"{key('refine_steps', 'start', 'sampler')}: ddpm from noise takes every step, and {name} has "
+            f"refine_steps: {calls}; use all, or sampler: ddim to take fewer"
+        )
+    if "last_steps" in row:
+        last = row["last_steps"]
+        if start == "noise":
+            raise UserError(
+                f"{key('last_steps', 'start')}: a start from noise goes through the whole chain; "
+                "remove last_steps"
+            )
+        if calls in (0, "all") or not calls <= last <= steps:
+            raise UserError(
+                f"{key('last_steps', 'refine_steps')}: last_steps: {last} must lie between refine_steps "
+                f"({calls}) and train_diffusion.diffusion_steps ({steps})"
+            )
+    if start != "draft" and row["redraft_every"] > 1:
+        raise UserError(
+            f"{key('redraft_every', 'start')}: there is no draft with start: {start}; use redraft_every: 1"
+        )
+    for task in params["run"]["tasks"]:
+        horizon = params["tasks"][task]["horizon"]
+        if row["actions_per_plan"] >= horizon:
+            raise UserError(
+                f"{key('actions_per_plan')}: {row['actions_per_plan']} actions are more than a plan of "
+                f"tasks.{task}.horizon ({horizon}) states has"
+            )
+    if start == "noise" and row["forward_noise"]:
+        raise UserError(
+            f"{key('forward_noise', 'start')}: a start from noise has nothing to add noise to; "
+            "use forward_noise: false"
+        )
+
+
+def _check_networks(params: dict[str, Any]) -> None:
+    width, heads = params["train_transformer"]["width"], params["train_transformer"]["heads"]
+    if width % 2 or width % heads:
+        raise UserError(f"train_transformer.width: {width} must be even and a multiple of heads ({heads})")
+    halvings = len(params["train_diffusion"]["channel_multipliers"]) - 1
+    horizons = {f"tasks.{name}.horizon": [task["horizon"]] for name, task in params["tasks"].items()}
+    horizons["measure_latency.sweep.horizons"] = params["measure_latency"]["sweep"]["horizons"]
+    for key, values in horizons.items():
+        for horizon in values:
+            if horizon % 2**halvings:
+                raise UserError(
+                    f"{key}: {horizon} must be a multiple of {2**halvings}, because the denoiser "
+                    f"halves it {halvings} times (train_diffusion.channel_multipliers)"
+                )

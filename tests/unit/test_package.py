@@ -1,0 +1,17 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import trajectory_diffuser
+from trajectory_diffuser.planning import planner
+
+SRC = Path(__file__).parents[2] / "src"
+
+
+def test_the_planner_is_what_the_package_offers():
+    assert trajectory_diffuser.Planner is planner.Planner
+
+
+def test_torch_is_imported_with_the_planner_only():
+    code = "import sys, trajectory_diffuser; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=SRC, check=True)
