@@ -14,10 +14,11 @@ from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.environments.maze import Maze
-from trajectory_diffuser.evaluation.cell import load_models, make_planner, run_directory
+from trajectory_diffuser.evaluation.cell import make_planner, run_directory
 from trajectory_diffuser.evaluation.rollout import joined, run_episodes
 from trajectory_diffuser.evaluation.scores import normalised_score
-from trajectory_diffuser.planning.planner import Planner
+from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.planning.runtime import Runtime
 
 
 def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
@@ -30,12 +31,12 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     groups = np.array_split(environment_seeds, math.ceil(len(episodes) / settings["batch_size"]))
     rollouts = []
     with computing_device(params["run"]["device"], settings["threads"]) as device:
-        models = load_models(params, task, seed, device)
+        models = PlanningModels.load(run_directory(task, seed), device)
+        runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
         for number, seeds in enumerate(groups):
-            inner = make_planner(params, task, seed, planner, models, device, number)
             rollouts.append(
                 run_episodes(
-                    Planner(inner, task_settings["target_return"], device),
+                    make_planner(params, task, seed, planner, models, runtime, number),
                     task_settings["environment"],
                     seeds.tolist(),
                     None if maze is None else Maze.from_json(maze),
@@ -52,9 +53,10 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     table["success"] = pd.Series(rollout.successes).astype("Int64")  # written as 0, 1 or nothing
     table["wall_crossing_fraction"] = rollout.wall_crossing_fractions
     summary = {"task": task, "seed": seed, "planner": planner, "planner_row": params["planners"][planner]}
-    summary |= {"guidance": inner.settings.guidance, "target_return": task_settings["target_return"]}
+    summary |= {key: task_settings[key] for key in ("guidance", "target_return")}
     summary |= {"episodes": len(episodes), "groups": len(groups)}
-    summary |= {"device": device.type, "threads": torch.get_num_threads()} | params["planning"]
+    summary |= {"device": device.type, "threads": torch.get_num_threads()}
+    summary |= {"runtime": runtime.name, "precision": runtime.precision}
     summary |= {"versions": library_versions(), "commit": code_commit()}
     decisions = sum(int(each.lengths.max()) for each in rollouts)  # each of them for a whole group
     summary |= {"planning_seconds_per_step": rollout.planning_seconds / decisions}

@@ -11,38 +11,39 @@ from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.computing.device import computing_device, device_name
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.datasets.windows import PreparedDataset
-from trajectory_diffuser.evaluation.cell import load_models, make_planner
+from trajectory_diffuser.evaluation.cell import make_planner, run_directory
 from trajectory_diffuser.evaluation.latency import SteadyState, measure
 from trajectory_diffuser.evaluation.sweep import sweep
-from trajectory_diffuser.planning.planner import Planner
+from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.planning.runtime import Runtime
 
 
 def main(params: dict[str, Any], task: str) -> None:
     """Write results/runs/{task}/latency/ with the models of the first seed."""
     settings, seed = params["measure_latency"], params["run"]["seeds"][0]
     dataset = PreparedDataset.load(f"data/processed/{task}")
-    target = params["tasks"][task]["target_return"]
     rows = []
     with computing_device(params["run"]["device"], settings["threads"]) as device:
-        models = load_models(params, task, seed, device)
+        models = PlanningModels.load(run_directory(task, seed), device)
+        runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
         longest = max(settings["batches"] + settings["sweep"]["batches"]) + models.history
         observations = np.array(np.resize(dataset.observations, (longest, dataset.observation_size)))
-        where = {"device": device.type, "threads": torch.get_num_threads()}
-        for batch in settings["batches"]:
-            agents = {}
+        where = {"device": device.type, "threads": torch.get_num_threads(), "runtime": runtime.name}
+        for batch in sorted(settings["batches"]):  # rising, so that none is padded to a larger one
+            planners = {}
             for name in params["run"]["planners"]:
-                planner = make_planner(params, task, seed, name, models, device)
-                agents[name] = SteadyState(Planner(planner, target, device), observations, batch)
-            measured = measure(agents, settings["warmup"], settings["repetitions"], device)
+                planner = make_planner(params, task, seed, name, models, runtime)
+                planners[name] = SteadyState(planner, observations, batch)
+            measured = measure(planners, settings["warmup"], settings["repetitions"], device)
             for name, row in measured.items():
                 first = {"task": task, "planner": name, "batch": batch, **where}
                 rows.append(first | row | {"repetitions": settings["repetitions"]})
         scaling = sweep(params, task, dataset.normaliser, observations, dataset.action_size, device)
-        machine = {"device_name": device_name(device), **where}
+        machine = params["planning"] | {"device_name": device_name(device), **where}
     with atomic_directory(f"results/runs/{task}/latency") as directory:
         pd.DataFrame(rows).to_csv(directory / "latency.csv", index=False)
         scaling.to_csv(directory / "scaling.csv", index=False)
-        record = machine | params["planning"] | {"versions": library_versions(), "commit": code_commit()}
+        record = machine | {"versions": library_versions(), "commit": code_commit()}
         write_json(directory / "latency.json", record)
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.datasets.windows import SPLITS, WindowSampler
 from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
+from trajectory_diffuser.models.building import arguments_of
 from trajectory_diffuser.models.temporal_unet import TemporalUNet
 from trajectory_diffuser.training.run import training_run
 
@@ -22,15 +23,14 @@ def main(params: dict[str, Any], task: str, seed: int) -> None:
             )
             for split in SPLITS
         }
-        network = {"state_size": run.dataset.observation_size}
-        network |= {key: settings[key] for key in ("base_width", "channel_multipliers")}
-        chain = {key: settings[key] for key in ("schedule", "diffusion_steps", "prediction")}
+        network = arguments_of(TemporalUNet, settings | run.dataset.sizes)
+        chain = arguments_of(TrajectoryDiffusion, settings)
         model = TrajectoryDiffusion(TemporalUNet(**network), run.dataset.normaliser, **chain).to(run.device)
 
         def loss(model: TrajectoryDiffusion, states: Tensor, returns_to_go: Tensor, _: Tensor) -> Tensor:
             return model.training_loss(states, returns_to_go[:, 0], settings["label_dropout"])
 
-        run.train(model, windows, loss, {"network": network, "chain": chain}, part="network")
+        run.train(model, windows, loss, network | chain, part="network")
 
 
 if __name__ == "__main__":

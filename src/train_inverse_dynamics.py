@@ -6,6 +6,7 @@ from torch import Tensor
 
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.datasets.windows import SPLITS, TransitionSampler
+from trajectory_diffuser.models.building import arguments_of
 from trajectory_diffuser.models.mlp import InverseDynamics
 from trajectory_diffuser.training.run import training_run
 
@@ -15,8 +16,7 @@ def main(params: dict[str, Any], task: str, seed: int) -> None:
     settings = params["train_inverse_dynamics"]
     with training_run(params, "train_inverse_dynamics", task, seed, []) as run:
         transitions = {split: TransitionSampler(run.dataset, run.device, split=split) for split in SPLITS}
-        config = {"state_size": run.dataset.observation_size, "action_size": run.dataset.action_size}
-        config |= {key: settings[key] for key in ("width", "layers")}
+        config = arguments_of(InverseDynamics, settings | run.dataset.sizes)
         model = InverseDynamics(**config).to(run.device)
         run.train(model, transitions, inverse_dynamics_loss, config)
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.datasets.windows import SPLITS, WindowSampler
+from trajectory_diffuser.models.building import arguments_of
 from trajectory_diffuser.models.causal_transformer import CausalTransformer
 from trajectory_diffuser.training.run import training_run
 
@@ -29,8 +30,7 @@ def main(params: dict[str, Any], task: str, seed: int) -> None:
             )
             for split in SPLITS
         }
-        config = {"state_size": run.dataset.observation_size, "context": context}
-        config |= {key: settings[key] for key in ("width", "layers", "heads", "dropout")}
+        config = arguments_of(CausalTransformer, settings | run.dataset.sizes | {"context": context})
         model = CausalTransformer(**config).to(run.device)
         run.train(model, windows, partial(transformer_loss, state_noise=settings["state_noise"]), config)
 

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.datasets.windows import SPLITS, TransitionSampler
+from trajectory_diffuser.models.building import arguments_of
 from trajectory_diffuser.models.mlp import Value
 from trajectory_diffuser.training.run import training_run
 
@@ -18,8 +19,7 @@ def main(params: dict[str, Any], task: str, seed: int) -> None:
             split: TransitionSampler(run.dataset, run.device, split=split, return_scale=return_scale)
             for split in SPLITS
         }
-        config = {"state_size": run.dataset.observation_size, "action_size": run.dataset.action_size}
-        config |= {key: settings[key] for key in ("width", "layers")}
+        config = arguments_of(Value, settings | run.dataset.sizes)
         model = Value(**config).to(run.device)
         run.train(model, transitions, value_loss, config)
 

@@ -102,7 +102,7 @@ EDITS = {
         [],
     ),
     "networks' code": (
-        code("models/layers.py"),
+        code("models/temporal_unet.py"),
         ["train_*", "evaluate@*", "measure_latency@*"],
         ["make_report"],
     ),

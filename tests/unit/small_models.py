@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -16,10 +17,13 @@ from trajectory_diffuser.models.causal_transformer import CausalTransformer
 from trajectory_diffuser.models.mlp import InverseDynamics, Value
 from trajectory_diffuser.models.temporal_unet import TemporalUNet
 from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.planning.runtime import Runtime
 from trajectory_diffuser.planning.settings import PlannerSettings
-from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner
+from trajectory_diffuser.planning.trajectory_planner import Plan, TrajectoryPlanner
 
 STATE, ACTION, HORIZON, HISTORY, DIFFUSION_STEPS = 3, 2, 8, 4, 10
+CPU = torch.device("cpu")
+ENVIRONMENT = {"id": "Made-up-v0", "arguments": {}, "max_episode_steps": 30, "observation_keys": None}
 ROW = {
     "start": "draft",
     "refine_steps": 3,
@@ -48,9 +52,8 @@ def make_diffusion(
     prediction: str = "epsilon",
     state_size: int = STATE,
 ) -> TrajectoryDiffusion:
-    return TrajectoryDiffusion(
-        as_denoiser(network), identity_normaliser(state_size, bound), schedule, steps, prediction
-    )
+    normaliser = identity_normaliser(state_size, bound)
+    return TrajectoryDiffusion(as_module(network), normaliser, schedule, steps, prediction)
 
 
 def as_module(function: Any) -> torch.nn.Module:
@@ -62,30 +65,11 @@ def as_module(function: Any) -> torch.nn.Module:
     return module
 
 
-class FunctionDenoiser(torch.nn.Module):
-    """A denoiser that is a plain function of (plan, step, return_to_go, conditional)."""
-
-    def __init__(self, function: Any) -> None:
-        super().__init__()
-        self.function = function
-
-    def condition(self, step: Tensor, return_to_go: Tensor, conditional: Tensor) -> Tensor:
-        return torch.stack([step.float(), return_to_go, conditional.float()], dim=-1)
-
-    def forward(self, plan: Tensor, condition: Tensor) -> Tensor:
-        step, return_to_go, conditional = condition.unbind(dim=-1)
-        return self.function(plan, step.long(), return_to_go, conditional.bool())
-
-
-def as_denoiser(network: Any) -> torch.nn.Module:
-    return network if isinstance(network, torch.nn.Module) else FunctionDenoiser(network)
-
-
-def make_models(seed: int = 0, **replaced: Any) -> PlanningModels:
+def make_models(seed: int = 0, horizon: int = HORIZON, **replaced: Any) -> PlanningModels:
     """Four random networks that fit each other; any field can be replaced."""
     torch.manual_seed(seed)
     fields = {
-        "transformer": CausalTransformer(STATE, HISTORY + HORIZON, width=16, layers=2, heads=2, dropout=0.1),
+        "transformer": CausalTransformer(STATE, HISTORY + horizon, width=16, layers=2, heads=2, dropout=0.1),
         "diffusion": make_diffusion(TemporalUNet(STATE, 8, [1, 2]), prediction="velocity"),
         "inverse_dynamics": InverseDynamics(STATE, ACTION, 8, 1),
         "value": Value(STATE, ACTION, 8, 1),
@@ -93,17 +77,59 @@ def make_models(seed: int = 0, **replaced: Any) -> PlanningModels:
     fields = {name: network.eval().requires_grad_(False) for name, network in fields.items()}
     units = {
         "normaliser": identity_normaliser(),
-        "horizon": HORIZON,
+        "action_bounds": np.float32([[-9] * ACTION, [9] * ACTION]),
+        "task": "task",
+        "environment": ENVIRONMENT,
+        "horizon": horizon,
         "history": HISTORY,
         "return_scale": 10.0,
     }
     return PlanningModels(**(fields | units | replaced))
 
 
-def make_planner(models: PlanningModels | None = None, *, seed: int = 0, **row: Any) -> TrajectoryPlanner:
+def make_planner(
+    models: PlanningModels | None = None, runtime: Runtime | str = "torch", **row: Any
+) -> TrajectoryPlanner:
     models = models or make_models()
     settings = PlannerSettings.from_row(ROW | row, 1.5, models.diffusion.diffusion_steps)
-    return TrajectoryPlanner(models, settings, torch.Generator().manual_seed(seed))
+    if isinstance(runtime, str):
+        runtime = Runtime(runtime, "float32", CPU)
+    return TrajectoryPlanner(models, settings, runtime)
+
+
+def plan_from(
+    planner: TrajectoryPlanner,
+    states: Tensor,
+    returns_to_go: Tensor,
+    previous: Plan | None = None,
+    moved: int = 1,
+    seed: int = 0,
+) -> Plan:
+    """A plan from a history of any length, with noise of its own; previous and moved as for the planner."""
+    noise = plan_noise(planner, len(states), previous, seed)
+    return planner.plan(*padded(states, returns_to_go), noise, previous, moved)
+
+
+def plan_noise(planner: TrajectoryPlanner, batch: int, previous: Plan | None = None, seed: int = 0) -> Tensor:
+    """What a planner wants to be given, at its temperature."""
+    shape = planner.noise_shape(batch, previous)
+    generator = torch.Generator().manual_seed(seed)
+    return planner.settings.temperature * torch.randn(shape, generator=generator)
+
+
+def padded(states: Tensor, returns_to_go: Tensor, length: int = HISTORY) -> tuple[Tensor, Tensor]:
+    """Tokens [B, length, state + 1] of a history of at most `length` steps, and how many are padding []."""
+    tokens = torch.cat([states, returns_to_go[..., None]], dim=-1)
+    padding = length - tokens.shape[1]
+    return F.pad(tokens, (0, 0, padding, 0)), torch.tensor(padding)
+
+
+def continued(transformer: CausalTransformer, tokens: Tensor, length: int) -> Tensor:
+    """The `length` tokens after these [B, length, state + 1]; for each the whole sequence is read again."""
+    whole = tokens
+    for _ in range(length):
+        whole = torch.cat([whole, transformer(whole)[:, -1:]], dim=1)
+    return whole[:, tokens.shape[1] :]
 
 
 def history(batch: int = 2, length: int = HISTORY, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -129,7 +155,7 @@ def save_models(directory: Path, models: PlanningModels) -> None:
         ),
         "diffusion": (
             models.diffusion.network,
-            {"network": denoiser, "chain": chain},
+            denoiser | chain,
             {key: settings[key] for key in ("horizon", "return_scale")},
         ),
         "inverse_dynamics": (models.inverse_dynamics, mlp, {}),
@@ -142,9 +168,11 @@ def save_models(directory: Path, models: PlanningModels) -> None:
             directory / name / "config.json",
             {
                 "model": config,
-                "task": "task",
+                "task": models.task,
+                "environment": models.environment,
                 "task_settings": task_settings,
                 "normaliser": models.normaliser.to_json(),
+                "action_bounds": models.action_bounds.tolist(),
             },
         )
 
@@ -169,19 +197,36 @@ def save_dataset(directory: Path, lengths: tuple[int, ...] = (20, 30, 25, 20)) -
     write_json(directory / "normaliser.json", Normaliser.fit(observations).to_json())
     write_json(
         directory / "provenance.json",
-        {"task": "task", "content_hash": "hash", "maze": None, "final_observations": True},
+        {
+            "task": "task",
+            "environment": ENVIRONMENT,
+            "content_hash": "hash",
+            "maze": None,
+            "final_observations": True,
+            "action_bounds": [[-9.0] * ACTION, [9.0] * ACTION],
+        },
     )
 
 
 def stub_planner(
     act: Any, *, state_size: int = STATE, horizon: int = 4, history_length: int = HISTORY
 ) -> Any:
-    """Something an agent can plan with: `act(states, returns_to_go, previous)` gives a `Plan`."""
+    """What `Planner` plans with: `act(states, returns_to_go, previous)` gives a `Plan` from what has been."""
     models = SimpleNamespace(
-        normaliser=identity_normaliser(state_size), return_scale=10.0, history=history_length, horizon=horizon
+        normaliser=identity_normaliser(state_size),
+        action_bounds=np.float32([-np.inf, np.inf]),
+        return_scale=10.0,
+        history=history_length,
+        horizon=horizon,
     )
+
+    def plan(tokens: Tensor, padding: Tensor, noise: Tensor, previous: Plan | None, moved: int) -> Plan:
+        return act(tokens[:, padding:, :-1], tokens[:, padding:, -1], previous)
+
     return SimpleNamespace(
         models=models,
-        settings=SimpleNamespace(actions_per_plan=1),
-        plan=lambda states, returns_to_go, previous, moved: act(states, returns_to_go, previous),
+        settings=SimpleNamespace(actions_per_plan=1, temperature=1.0),
+        runtime=SimpleNamespace(device=CPU),
+        noise_shape=lambda batch, previous: (batch, 1, horizon, state_size),
+        plan=plan,
     )

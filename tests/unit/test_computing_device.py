@@ -89,3 +89,11 @@ def test_threads_never_exceed_the_cores(monkeypatch):
 def test_where_the_system_does_not_tell_which_cores_a_process_has_it_has_all(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     assert device.available_cores() == os.cpu_count()
+
+
+def test_a_missing_compiler_is_named_with_the_key_that_asks_for_it(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    device.check_compiler("train_value.compile", False, "cpu")
+    device.check_compiler("train_value.compile", True, "cuda")
+    with pytest.raises(UserError, match=r"train_value.compile: true needs .* there is no no-such-compiler"):
+        device.check_compiler("train_value.compile", True, "cpu")

@@ -1,8 +1,8 @@
 import pytest
 import torch
-from small_models import FunctionDenoiser
+from small_models import as_module
 
-from trajectory_diffuser.diffusion.guidance import classifier_free_guidance, guidance_conditions
+from trajectory_diffuser.diffusion.guidance import classifier_free_guidance
 
 
 class Recorder:
@@ -27,9 +27,8 @@ UNCONDITIONAL = -PLAN + 7
 
 def guided(weight):
     recorder = Recorder()
-    network = FunctionDenoiser(recorder)
-    condition = guidance_conditions(network, torch.tensor([3, 7]), RETURNS, weight)[1]
-    return classifier_free_guidance(network, PLAN, condition, weight), recorder.calls
+    t = torch.full((len(PLAN),), 7)
+    return classifier_free_guidance(as_module(recorder), PLAN, t, RETURNS, weight), recorder.calls
 
 
 @pytest.mark.parametrize(("weight", "branch"), [(0, UNCONDITIONAL), (1, CONDITIONAL), (0.0, UNCONDITIONAL)])

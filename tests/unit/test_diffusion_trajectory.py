@@ -2,24 +2,22 @@ from itertools import pairwise
 
 import pytest
 import torch
-from small_diffusion import STATE, B, H, K, by_return, chain, one_step, some_plan, wrong_on_purpose
+from small_diffusion import STATE, B, H, K, chain, denoise, one_step, some_plan, wrong_on_purpose
 
-from trajectory_diffuser.diffusion.schedule import end_of_chain
-
-
-def denoise(diffusion, plan, steps, guidance, sampler, temperature, generator=None):
-    returns = torch.ones(len(plan))
-    return diffusion.denoise(plan, diffusion.chain(steps, sampler), returns, guidance, temperature, generator)
+from trajectory_diffuser.diffusion.schedule import timesteps
 
 
 def test_noise_is_added_in_closed_form():
     diffusion, plan, noise = chain(), some_plan(), some_plan(1)
-    step = torch.tensor([0, 40, K - 1])
-    noisy = diffusion.add_noise(plan, step, noise)
+    t = torch.tensor([1, 40, K])
+    noisy = diffusion.add_noise(plan, t, noise)
     for index in range(B):
-        signal = float(diffusion.alpha_bar[step[index]])
+        signal = float(diffusion.alpha_bar[t[index]])
         expected = signal**0.5 * plan[index] + (1 - signal) ** 0.5 * noise[index]
-        torch.testing.assert_close(noisy[index], expected)
+        torch.testing.assert_close(noisy[index, 1:], expected[1:])
+        # One step for all plans is the same for each of them.
+        assert torch.equal(diffusion.add_noise(plan, t[index], noise)[index], noisy[index])
+    assert torch.equal(noisy[:, 0], plan[:, 0])
 
 
 def gaussian(mean, std, prediction, diffusion_alpha_bar):
@@ -62,7 +60,7 @@ def test_normal_data_come_back_with_their_mean_and_deviation(prediction, schedul
     options = {"prediction": prediction, "schedule": schedule, "bound": 1e6}
     signal = chain(**options).alpha_bar
     diffusion = chain(gaussian(mean, std, prediction, signal), **options)
-    generator, steps = torch.Generator().manual_seed(0), end_of_chain(K, calls)
+    generator, steps = torch.Generator().manual_seed(0), timesteps(K, calls)
     noise = torch.randn(batch, H, STATE, generator=generator)
     plans = denoise(diffusion, noise, steps, 1.0, sampler, 1.0, generator)[:, 1:]
     assert float(plans.mean()) == pytest.approx(mean, abs=0.02)
@@ -74,7 +72,7 @@ def test_normal_data_come_back_with_their_mean_and_deviation(prediction, schedul
 
 @pytest.mark.parametrize("prediction", ["epsilon", "velocity"])
 @pytest.mark.parametrize("sampler", ["ddpm", "ddim"])
-@pytest.mark.parametrize("steps", [end_of_chain(K, K), end_of_chain(K, 3), end_of_chain(4, 4)])
+@pytest.mark.parametrize("steps", [timesteps(K, K), timesteps(K, 3), timesteps(4, 4)])
 def test_a_single_true_plan_is_found_from_anywhere(prediction, sampler, steps):
     truth = some_plan(5)[:1]
     diffusion = chain(prediction=prediction, bound=10)
@@ -88,17 +86,31 @@ def test_no_steps_return_the_plan_as_it_is():
     assert torch.equal(denoise(chain(), plan, [], 1.2, "ddpm", 1.0), plan)
 
 
+@pytest.mark.parametrize("cut", [1, 4])
+def test_a_chain_in_pieces_is_the_whole_chain(cut):
+    diffusion, timesteps_ = chain(), torch.tensor([9, 7, 5, 3, 1, 0])
+    noise = torch.randn(B, 5, H, STATE, generator=torch.Generator().manual_seed(0))
+    returns = torch.linspace(0, 1, B)
+
+    def part(plan, steps):
+        following = timesteps_[steps.start : steps.stop + 1]
+        return diffusion.denoise(plan, following, returns, noise[:, steps], 1.5, 1.0)
+
+    whole = part(some_plan(), slice(0, 5))
+    assert torch.equal(part(part(some_plan(), slice(0, cut)), slice(cut, 5)), whole)
+
+
 def test_all_steps_from_noise_are_ordinary_ancestral_sampling():
     diffusion = chain()
     ours = denoise(
-        diffusion, some_plan(), end_of_chain(K, K), 1.2, "ddpm", 0.5, torch.Generator().manual_seed(3)
+        diffusion, some_plan(), timesteps(K, K), 1.2, "ddpm", 0.5, torch.Generator().manual_seed(3)
     )
     generator, plan, present = torch.Generator().manual_seed(3), some_plan(), some_plan()[:, 0]
-    for step in range(K - 1, -1, -1):
-        signal = diffusion.alpha_bar[step]
-        previous = diffusion.alpha_bar[step - 1] if step else torch.tensor(1.0)
+    for t in range(K, 0, -1):
+        signal = diffusion.alpha_bar[t]
+        previous = diffusion.alpha_bar[t - 1] if t > 1 else torch.tensor(1.0)
         beta = 1 - signal / previous
-        clean, _ = one_step(diffusion, plan, step, step - 1, 1.0, 0.0, guidance=1.2)
+        clean, _ = one_step(diffusion, plan, t, t - 1, 1.0, None, guidance=1.2)
         # The posterior q(x_{t-1} | x_t, x_0), Ho et al. 2020, equations 6 and 7.
         mean = previous.sqrt() * beta / (1 - signal) * clean
         mean = mean + (1 - beta).sqrt() * (1 - previous) / (1 - signal) * plan
@@ -128,27 +140,13 @@ def test_the_network_sees_the_present_state_at_every_step_and_the_plan_keeps_it(
 
 def test_the_plan_that_was_passed_in_is_left_alone():
     start = some_plan()
-    denoise(chain(), start, [3, 2, 1, 0], 1.0, "ddpm", 1.0)
+    denoise(chain(), start, [4, 3, 2, 1], 1.0, "ddpm", 1.0)
     assert torch.equal(start, some_plan())
-
-
-@pytest.mark.parametrize("guidance", [1.0, 1.5])
-@pytest.mark.parametrize("candidates", [2, 4])
-def test_candidates_are_what_as_many_copies_of_the_plan_become(guidance, candidates):
-    diffusion, returns = chain(by_return), torch.linspace(0, 1, B)
-    links = diffusion.chain([3, 2, 1, 0], "ddpm")
-    copies = [each.repeat_interleave(candidates, dim=0) for each in (some_plan(), returns)]
-    ours, theirs = (
-        diffusion.denoise(plan, links, target, guidance, 0.5, torch.Generator().manual_seed(0), more)
-        for plan, target, more in ((some_plan(), returns, candidates), (*copies, 1))
-    )
-    torch.testing.assert_close(ours, theirs)
-    assert len(ours.unique(dim=0)) == B * candidates
 
 
 def refine(sampler, temperature, seed):
     generator = torch.Generator().manual_seed(seed)
-    return denoise(chain(), some_plan(), end_of_chain(10, 10), 1.0, sampler, temperature, generator)
+    return denoise(chain(), some_plan(), timesteps(10, 10), 1.0, sampler, temperature, generator)
 
 
 def test_ddim_draws_nothing_and_ddpm_without_temperature_neither():
@@ -160,8 +158,8 @@ def test_ddim_draws_nothing_and_ddpm_without_temperature_neither():
 
 def test_the_last_step_adds_no_noise():
     diffusion, plan = chain(), some_plan()
-    clean, last = one_step(diffusion, plan, 0, -1, 1.0, some_plan(1))
-    torch.testing.assert_close(last, clean)
+    clean, last = one_step(diffusion, plan, 1, 0, 1.0, some_plan(1))
+    torch.testing.assert_close(last[:, 1:], clean[:, 1:])
 
 
 class Recorder:
@@ -214,8 +212,10 @@ def test_the_first_state_is_neither_noised_nor_predicted(prediction):
 def test_training_draws_every_step_and_standard_normal_noise():
     recorder = Recorder()
     diffusion, _ = loss_of(recorder, "epsilon", batch=5000)
-    assert torch.bincount(recorder.step, minlength=K).min() > 20
-    assert len(torch.bincount(recorder.step)) == K
+    counts = torch.bincount(recorder.step)
+    assert len(counts) == K + 1
+    assert counts[0] == 0
+    assert counts[1:].min() > 20
     signal = diffusion.alpha_bar[recorder.step].view(-1, 1, 1)
     noise = ((recorder.plan - signal.sqrt() * some_plan(batch=5000)) / (1 - signal).sqrt())[:, 1:]
     assert float(noise.mean()) == pytest.approx(0, abs=0.02)

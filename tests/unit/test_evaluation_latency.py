@@ -1,18 +1,20 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
-from small_models import ACTION, DIFFUSION_STEPS, HISTORY, HORIZON, STATE, make_models, make_planner
+from small_models import ACTION, CPU, DIFFUSION_STEPS, HISTORY, HORIZON, STATE, make_models, make_planner
 
-from trajectory_diffuser.evaluation.latency import SteadyState, measure, peak_bytes
+from trajectory_diffuser.evaluation import latency
+from trajectory_diffuser.evaluation.latency import SteadyState, measure, peak_bytes, timed
 from trajectory_diffuser.evaluation.network_cost import network_cost, record_calls, repeat_calls
 from trajectory_diffuser.planning.planner import Planner
 
 DATA = np.arange(40.0)[:, None].repeat(STATE, axis=1)
-CPU = torch.device("cpu")
 
 
 def steady(batch=2, models=None, **row):
-    return SteadyState(Planner(make_planner(models, **row), 10.0, CPU), DATA, batch)
+    return SteadyState(Planner(make_planner(models, **row), 10.0, seed=0), DATA, batch)
 
 
 @pytest.mark.parametrize(
@@ -38,9 +40,14 @@ def matrix_product(rows, inputs, outputs):
     return 2 * rows * inputs * outputs
 
 
+def cost_of(state):
+    planner = state.planner.trajectory_planner
+    return network_cost(planner, record_calls(planner, state.whole_cycle))
+
+
 def test_operations_are_those_of_the_matrix_products_and_of_attention():
     models, width, heads = make_models(), 16, 2
-    cost = network_cost(record_calls(models, steady(1, models, refine_steps=0).whole_cycle))
+    cost = cost_of(steady(1, models, refine_steps=0))
     expected = 0
     for index in range(HORIZON - 1):
         tokens, keys = (HISTORY, HISTORY) if index == 0 else (1, HISTORY + index)
@@ -57,44 +64,113 @@ def test_operations_are_those_of_the_matrix_products_and_of_attention():
 
 
 def test_a_second_guidance_branch_doubles_the_denoisers_operations():
-    costs = {}
-    for guidance in (0.0, 1.0, 1.5):
-        models = make_models()
-        state = steady(1, models, guidance=guidance)
-        costs[guidance] = network_cost(record_calls(models, state.whole_cycle)).flops["denoiser"]
-    assert costs[0.0] == costs[1.0]
-    assert costs[1.5] == 2 * costs[1.0]
+    costs = {guidance: cost_of(steady(1, guidance=guidance)).flops for guidance in (0.0, 1.0, 1.5)}
+    assert costs[0.0]["denoiser"] == costs[1.0]["denoiser"]
+    assert costs[1.5]["denoiser"] == 2 * costs[1.0]["denoiser"]
 
 
-def test_repeated_calls_are_the_same_calls_and_leave_no_hook_behind():
-    models = make_models()
-    state = steady(models=models, guidance=1.5, redraft_every=2)
-    calls = record_calls(models, state.whole_cycle)
-    again = record_calls(models, lambda: repeat_calls(calls))
-    assert [(call.name, call.past) for call in again] == [(call.name, call.past) for call in calls]
-    for network in (models.transformer, models.diffusion.network, models.inverse_dynamics):
-        assert not network._forward_pre_hooks
+def test_operations_are_counted_alike_whatever_computes():
+    costs = []
+    for runtime in ("torch", "openvino"):
+        planner = make_planner(runtime=runtime, guidance=1.5, candidates=2, redraft_every=2)
+        costs.append(cost_of(SteadyState(Planner(planner, 10.0, seed=0), DATA, 2)))
+    assert costs[0] == costs[1]
+
+
+def shapes(calls):
+    return [(function, [each.shape for each in inputs]) for function, inputs in calls]
+
+
+def test_repeated_calls_are_the_same_calls_and_nobody_records_any_more():
+    state = steady(guidance=1.5, redraft_every=2)
+    planner = state.planner.trajectory_planner
+    functions = list(planner.runtime.functions.values())
+    calls = record_calls(planner, state.whole_cycle)
+    again, between = [], len(calls)
+    for function in functions:
+        function.backend = remembering(function, again)
+    repeat_calls(calls)
+    assert shapes(again) == shapes(calls)
+    assert {function.module.method for function, _ in calls} == {"draft", "denoise", "forward"}
+    state.whole_cycle()
+    assert len(calls) == between
+    assert all(function.calls is None for function in functions)
+
+
+def remembering(function, calls):
+    backend = function.backend
+    return lambda *inputs: calls.append((function, inputs)) or backend(*inputs)
+
+
+def test_what_a_cycle_calls_first_is_recorded_too():
+    planner = make_planner(redraft_every=2)
+    assert [function.module.method for function in planner.runtime.functions.values()].count("draft") == 0
+    agent = Planner(planner, 10.0, seed=0)
+    calls = record_calls(planner, lambda: agent.reset() or agent.act(DATA[0]))
+    assert [function.module.method for function, _ in calls].count("draft") == 1
 
 
 def test_a_planner_is_timed_with_a_full_history_and_a_previous_plan():
     state = steady(batch=5, start="previous_plan", actions_per_plan=3)
-    before = state.agent.states[:, :, 0]
+    memory = state.planner.memory
+    before = memory.tokens[:, :, 0]
     assert before.shape == (5, HISTORY)
+    assert memory.padding == 0
     assert (before[:, 1:] - before[:, :-1] == 1).all()
     assert (before[1:] - before[:-1] == 1).all()
-    assert state.agent.last_plan is not None
+    assert memory.last_plan is not None
     assert [state.decide() for _ in range(6)] == [True, False, False] * 2
 
 
-def test_rates_and_times_fit_each_other():
+class Clock:
+    """Time that passes where it is told to: a second for each forward pass, half for a decision.
+
+    The first `slow` of them all take ten times as long, as they do where nothing is warm yet.
+    """
+
+    def __init__(self, state, slow=0):
+        self.now, self.slow = 1000.0, slow
+        for function in state.planner.trajectory_planner.runtime.functions.values():
+            function.backend = self.taking(function.module, function.backend)
+        state.planner.act = self.taking(None, state.planner.act)
+
+    def taking(self, module, work):
+        def timed(*inputs):
+            seconds = 0.5
+            if module is not None:
+                denoises = module.method == "denoise"
+                seconds = len(inputs[1]) - 1 if denoises else module.settings.get("length", 1)
+            self.now += 10 * seconds if self.slow > 0 else seconds
+            self.slow -= 1
+            return work(*inputs)
+
+        return timed
+
+
+@pytest.mark.parametrize("slow", [0, 50])  # until half-way through the warm-up
+def test_rates_and_times_fit_each_other(monkeypatch, slow):
     state = steady(batch=4, actions_per_plan=2, redraft_every=2)
+    clock = Clock(state, slow)
+    monkeypatch.setattr(latency, "time", SimpleNamespace(perf_counter=lambda: clock.now))
     row = measure({"x": state}, 1, 5, CPU)["x"]
-    assert row["decisions_per_second"] == pytest.approx(2 * row["plans_per_second"] / 4)
-    assert row["seconds_per_plan"] == pytest.approx(4 / row["plans_per_second"])
-    assert 0 < row["network_seconds"] < row["seconds_per_plan"]
-    assert row["p50_seconds"] <= row["p95_seconds"] < 10
+    # A plan drafted from scratch, one with two states drafted, and a later action of each.
+    scratch, carried, later = HORIZON - 1 + 3 + 1, 2 + 3 + 1, 1
+    cycle, bare = scratch + carried + 2 * later + 4 * 0.5, scratch + carried + 2 * later
+    assert row["seconds_per_plan"] == pytest.approx(cycle / 2)
+    assert row["plans_per_second"] == pytest.approx(4 * 2 / cycle)  # of four environments
+    assert row["decisions_per_second"] == pytest.approx(4 / cycle)
+    assert row["network_seconds"] == pytest.approx(bare / 2)
+    assert row["overhead"] == pytest.approx(cycle / bare)
+    assert row["p50_seconds"] == pytest.approx((scratch + carried) / 2 + 0.5)  # of decisions with a new plan
+    assert row["p95_seconds"] == pytest.approx(scratch + 0.5)
     assert row["transformer_calls"] == (HORIZON - 1 + 2) / 2
     assert row["denoiser_calls"] == 3
+
+
+def test_time_passes():
+    seconds, result = timed(lambda: "done", CPU)
+    assert 0 < seconds < 10
+    assert result == "done"
 
 
 def test_peak_memory_counts_what_is_held_at_a_time():

@@ -32,13 +32,13 @@ def policy(state):
 def act(states, returns_to_go, previous):
     now = states[:, -1]  # [N, state]
     plan = now[:, None] + torch.arange(HORIZON)[None, :, None]  # [N, H, state]
-    return Plan(plan, plan + 10, policy(now))
+    return Plan(plan, policy(now), plan + 10)
 
 
 def evaluate(seeds=SEEDS, maze=None, planner=act):
     stub = stub_planner(planner, state_size=STATE, horizon=HORIZON)
-    stub.models.normaliser = NORMALISER
-    return run_episodes(Planner(stub, 100.0, torch.device("cpu")), HOPPER, seeds, maze, "test")
+    stub.models.normaliser, stub.models.action_bounds = NORMALISER, np.float32([[-1] * 3, [1] * 3])
+    return run_episodes(Planner(stub, 100.0, seed=0), HOPPER, seeds, maze, "test")
 
 
 def by_hand(seed):
@@ -83,8 +83,7 @@ def test_successes_are_those_that_the_environment_reported(rollout):
 
 def count_steps(seeds, noise_seed=0):
     """Episodes with real networks and noise."""
-    planner = Planner(make_planner(seed=noise_seed), 5.0, torch.device("cpu"))
-    return run_episodes(planner, COUNTING, seeds, None, "test")
+    return run_episodes(Planner(make_planner(), 5.0, noise_seed), COUNTING, seeds, None, "test")
 
 
 def test_groups_are_joined_in_their_order_and_the_first_ones_plans_are_kept():
@@ -124,7 +123,7 @@ def test_the_first_episodes_path_and_plans_are_recorded_in_raw_units(rollout, ex
 def test_where_there_is_no_draft_it_is_recorded_as_nan():
     def without_draft(states, returns_to_go, previous):
         plan = act(states, returns_to_go, previous)
-        return Plan(plan.states, None, plan.action)
+        return Plan(plan.states, plan.action, None)
 
     plans = evaluate(SEEDS[:1], planner=without_draft).plans
     assert np.isnan(plans["draft"]).all()

@@ -12,6 +12,7 @@ STATE, ACTION = 3, 2
 
 def small_params():
     params = with_bases(yaml.safe_load(presets["preset"]("smoke")))
+    params["planning"]["runtime"] = "torch"  # nothing to compile for each of so many networks and shapes
     params["measure_latency"]["sweep"] = {
         "planners": ["draft", "trajectory_diffuser", "full_diffusion", "one_call", "four_actions"],
         "horizons": [8, 16],

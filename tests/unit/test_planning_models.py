@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from small_models import STATE, history, make_models, make_planner, save_models
+from small_models import STATE, history, make_models, make_planner, plan_from, save_models
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import read_json, write_json
@@ -22,12 +22,11 @@ def load(run):
 
 def test_loaded_models_plan_as_the_saved_ones(run):
     loaded, saved = load(run), make_models()
-    assert (loaded.horizon, loaded.history, loaded.return_scale) == (
-        saved.horizon,
-        saved.history,
-        saved.return_scale,
-    )
-    ours, theirs = make_planner(loaded).plan(*history()), make_planner(saved).plan(*history())
+    for name in ("task", "environment", "horizon", "history", "return_scale"):
+        assert getattr(loaded, name) == getattr(saved, name)
+    np.testing.assert_array_equal(loaded.action_bounds, saved.action_bounds)
+    assert loaded.action_bounds.dtype == np.float32  # so that clipped actions are
+    ours, theirs = (plan_from(make_planner(each), *history()) for each in (loaded, saved))
     assert torch.equal(ours.states, theirs.states)
     assert torch.equal(ours.action, theirs.action)
     state, action = torch.ones(1, STATE), torch.ones(1, 2)
@@ -86,19 +85,31 @@ def test_models_of_other_settings_than_the_others_are_refused(run, key):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_of_data_of_another_size_is_refused(run, name):
-    def enlarge(config):
-        (config["model"].get("network") or config["model"])["state_size"] = 5
-
-    edit(run, name, enlarge)
+    edit(run, name, lambda config: config["model"].update(state_size=5))
     with pytest.raises(
         UserError, match=rf"{name}/config\.json: state_size 5 does not fit the data's {STATE}"
     ):
         load(run)
 
 
-def test_a_model_without_a_normaliser_is_refused(run):
-    edit(run, "value", lambda config: config.pop("normaliser"))
-    with pytest.raises(UserError, match=r"value/config\.json: no normaliser in it; train the model again"):
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_of_an_earlier_version_is_refused(run, name):
+    edit(run, name, lambda config: config.pop("action_bounds"))
+    with pytest.raises(
+        UserError, match=rf"{name}/config\.json: no action_bounds in it; train the model again"
+    ):
+        load(run)
+
+
+def test_models_of_another_environment_than_the_others_are_refused(run):
+    edit(run, "value", lambda config: config["environment"].update(id="Other-v0"))
+    with pytest.raises(UserError, match=r"value/config\.json: environment is .*Other.*train them again"):
+        load(run)
+
+
+def test_models_of_environments_with_other_actions_are_refused(run):
+    edit(run, "value", lambda config: config["action_bounds"][0].__setitem__(0, -0.5))
+    with pytest.raises(UserError, match=r"value/config\.json: action_bounds is .*, but .*train them again"):
         load(run)
 
 
@@ -119,3 +130,26 @@ def edit(run, name, change):
     config = read_json(run / name / "config.json")
     change(config)
     write_json(run / name / "config.json", config)
+
+
+def test_built_networks_are_those_that_training_begins_with():
+    sizes = {"state_size": STATE, "action_size": 2, "context": 12}
+    settings = {
+        "transformer": sizes | {"width": 8, "layers": 1, "heads": 2, "dropout": 0.5, "steps": 3},
+        "diffusion": sizes
+        | {"base_width": 8, "channel_multipliers": [1, 2]}
+        | {"schedule": "linear", "diffusion_steps": 7, "prediction": "epsilon"},
+        "inverse_dynamics": sizes | {"width": 8, "layers": 1},
+        "value": sizes | {"width": 8, "layers": 2},
+    }
+    units = {
+        key: getattr(make_models(), key) for key in ("normaliser", "action_bounds", "task", "environment")
+    }
+    models = PlanningModels.build(
+        settings, torch.device("cpu"), **units, horizon=8, history=4, return_scale=2.0
+    )
+    assert (models.diffusion.diffusion_steps, models.diffusion.prediction) == (7, "epsilon")
+    assert models.transformer.context == 12
+    assert (models.horizon, models.history, models.return_scale) == (8, 4, 2.0)
+    assert not any(getattr(models, name).training for name in MODELS)
+    assert plan_from(make_planner(models), *history()).states.shape == (2, 8, STATE)

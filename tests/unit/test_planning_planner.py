@@ -1,16 +1,34 @@
+import inspect
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
-from small_models import ACTION, HORIZON, ROW, STATE, make_models, make_planner, save_models, stub_planner
+from small_models import (
+    ACTION,
+    HORIZON,
+    ROW,
+    STATE,
+    as_module,
+    history,
+    make_diffusion,
+    make_models,
+    make_planner,
+    save_models,
+    stub_planner,
+)
 
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.computing.files import write_json
+from trajectory_diffuser.common.params import load_params
+from trajectory_diffuser.computing.files import read_json, write_json
 from trajectory_diffuser.datasets.normaliser import Normaliser
-from trajectory_diffuser.planning.acceleration import accelerate
 from trajectory_diffuser.planning.planner import Planner
+from trajectory_diffuser.planning.settings import PlannerSettings
 from trajectory_diffuser.planning.trajectory_planner import Plan
 
-HISTORY, TARGET, SCALE = 4, 50.0, 10.0
+HISTORY, TARGET, SCALE, TASK = 4, 50.0, 10.0, "maze-umaze"
+PARAMS = Path(__file__).parents[2] / "params.yaml"
 NORMALISER = Normaliser(*(np.array(row, np.float32) for row in ([1, 2, 3], [2, 4, 8], [0, 0, 0], [9, 9, 9])))
 
 
@@ -24,14 +42,14 @@ class Recorder:
     def __call__(self, states, returns_to_go, previous):
         self.asked.append((states, returns_to_go, previous))
         plan = torch.randn(len(states), 5, STATE, generator=self.generator)
-        self.answered.append(Plan(plan, plan + 1 if self.with_draft else None, plan[:, 1, :2]))
+        self.answered.append(Plan(plan, plan[:, 1, :2], plan + 1 if self.with_draft else None))
         return self.answered[-1]
 
 
 def make_agent(recorder):
     planner = stub_planner(recorder, history_length=HISTORY)
     planner.models.normaliser = NORMALISER
-    return Planner(planner, TARGET, torch.device("cpu"))
+    return Planner(planner, TARGET, seed=0)
 
 
 def test_history_and_return_to_go_are_those_of_each_episode_on_its_own():
@@ -60,7 +78,7 @@ def test_history_and_return_to_go_are_those_of_each_episode_on_its_own():
         for row, episode in enumerate(running):
             asked[episode].append(asked[episode][-1] - rewards[row])
         going_on = np.array([ends[episode] > step + 1 for episode in running])
-        agent.keep(going_on)
+        agent.memory.keep(going_on)
         rewards = rewards[going_on]
         running = [episode for episode, on in zip(running, going_on, strict=True) if on]
     assert running == []
@@ -71,22 +89,22 @@ def test_keep_keeps_the_last_plan_of_those_that_go_on():
         recorder = Recorder(with_draft)
         agent = make_agent(recorder)
         agent.act(np.zeros((3, STATE)))
-        agent.keep(np.array([True, False, True]))
-        whole, kept = recorder.answered[0], agent.last_plan
+        agent.memory.keep(np.array([True, False, True]))
+        whole, kept = recorder.answered[0], agent.memory.last_plan
         assert torch.equal(kept.states, whole.states[[0, 2]])
         assert torch.equal(kept.action, whole.action[[0, 2]])
         assert torch.equal(kept.draft, whole.draft[[0, 2]]) if with_draft else kept.draft is None
 
 
 def test_keep_keeps_what_a_carried_draft_needs():
-    agent = Planner(make_planner(redraft_every=3), TARGET, torch.device("cpu"))
+    agent = Planner(make_planner(redraft_every=3), TARGET, seed=0)
     observations = np.random.default_rng(0).normal(size=(3, STATE))
     for _ in range(2):
         agent.act(observations)
-    whole = agent.last_plan
-    agent.keep(np.array([False, True, True]))
-    assert torch.equal(agent.last_plan.draft_returns, whole.draft_returns[1:])
-    assert agent.last_plan.age == whole.age == 1
+    whole = agent.memory.last_plan
+    agent.memory.keep(np.array([False, True, True]))
+    assert torch.equal(agent.memory.last_plan.draft_returns, whole.draft_returns[1:])
+    assert agent.memory.last_plan.age == whole.age == 1
 
 
 @pytest.mark.parametrize("row", [{"redraft_every": 3}, {"actions_per_plan": 3}])
@@ -94,15 +112,15 @@ def test_an_episode_is_planned_the_same_beside_others_that_end_earlier(row):
     random = np.random.default_rng(0)
     observations = random.normal(size=(8, 3, STATE))
     ends = np.array([8, 2, 5])
-    together = Planner(make_planner(temperature=0.0, **row), TARGET, torch.device("cpu"))
-    alone = Planner(make_planner(temperature=0.0, **row), TARGET, torch.device("cpu"))
+    together = Planner(make_planner(temperature=0.0, **row), TARGET, seed=0)
+    alone = Planner(make_planner(temperature=0.0, **row), TARGET, seed=0)
     running = np.arange(3)
     for step in range(8):
         actions = together.act(observations[step, running], 1.0)
         expected = alone.act(observations[step, 0], 1.0)
         np.testing.assert_allclose(actions[0], expected, atol=1e-4)
         going_on = ends[running] > step + 1
-        together.keep(going_on)
+        together.memory.keep(going_on)
         running = running[going_on]
 
 
@@ -111,24 +129,24 @@ def test_a_step_for_which_somebody_else_decides_moves_the_plan_on_too():
     inner = make_planner(models, actions_per_plan=3, start="previous_plan", refine_steps=2)
     plan = inner.plan
     inner.plan = lambda *inputs: asked.append(inputs) or plan(*inputs)
-    agent = Planner(inner, TARGET, torch.device("cpu"))
+    agent = Planner(inner, TARGET, seed=0)
     observations = np.random.default_rng(0).normal(size=(20, STATE)).astype(np.float32)
     agent.observe(observations[0])
-    agent.keep(np.array([True]))
+    agent.memory.keep(np.array([True]))
     agent.act(observations[1])
     agent.observe(observations[2])
     action = agent.act(observations[3])
-    following = agent.last_plan.states[0, 3]  # two steps after the plan was made, so its fourth state
+    following = agent.memory.last_plan.states[0, 3]  # two steps after the plan was made, so its fourth state
     expected = models.inverse_dynamics(torch.from_numpy(observations[3]), following)
     np.testing.assert_allclose(action, expected, atol=1e-6)
     for step in range(4, 8):
         agent.observe(observations[step])
     agent.act(observations[8])
     assert [moved for *_, moved in asked] == [0, 7]
-    for step in range(9, 9 + HORIZON):
+    for step in range(9, 8 + HORIZON):
         agent.observe(observations[step])
-    agent.act(observations[9 + HORIZON])
-    assert asked[-1][2] is None  # nothing is left of the plan
+    agent.act(observations[8 + HORIZON])
+    assert asked[-1][3] is None  # nothing is left of the plan
 
 
 def test_a_reset_begins_new_episodes():
@@ -157,24 +175,25 @@ def test_several_actions_of_a_plan_lead_to_its_states_one_after_the_other():
     inner = make_planner(models, actions_per_plan=3, start="noise", refine_steps="all")
     plan = inner.plan
     inner.plan = lambda *inputs: asked.append(inputs) or plan(*inputs)
-    agent = Planner(inner, TARGET, torch.device("cpu"))
+    agent = Planner(inner, TARGET, seed=0)
     random = np.random.default_rng(0)
     for step in range(7):
         observations = random.normal(size=(2, STATE)).astype(np.float32)
         action = agent.act(observations, None if step == 0 else 1.0)
-        following = agent.last_plan.states[:, step % 3 + 1]
+        following = agent.memory.last_plan.states[:, step % 3 + 1]
         expected = models.inverse_dynamics(torch.from_numpy(observations), following)
         np.testing.assert_allclose(action, expected, atol=1e-6)
     assert [moved for *_, moved in asked] == [0, 3, 3]
-    states, returns_to_go, _, _ = asked[2]  # steps without a plan are remembered all the same
-    assert states.shape == (2, HISTORY, STATE)
-    np.testing.assert_allclose(returns_to_go[0] * SCALE, [TARGET - step for step in range(3, 7)], rtol=1e-5)
+    tokens, padding, *_ = asked[2]  # steps without a plan are remembered all the same
+    assert tokens.shape == (2, HISTORY, STATE + 1)
+    assert padding == 0
+    np.testing.assert_allclose(tokens[0, :, -1] * SCALE, [TARGET - step for step in range(3, 7)], rtol=1e-5)
 
 
 @pytest.fixture
 def run(tmp_path):
     """A run directory with one evaluated planner."""
-    save_models(tmp_path, make_models())
+    save_models(tmp_path, make_models(task=TASK))
     record = {"planner_row": ROW | {"guidance": "task"}, "guidance": 1.5, "target_return": TARGET}
     record["precision"] = "float32"
     (tmp_path / "evaluation" / "mine").mkdir(parents=True)
@@ -182,15 +201,65 @@ def run(tmp_path):
     return tmp_path
 
 
-def test_a_loaded_planner_plans_as_the_evaluated_one(run):
+@pytest.mark.parametrize(("runtime", "tolerance"), [("torch", 0.0), ("openvino", 1e-4), ("auto", 1e-4)])
+def test_a_loaded_planner_plans_as_the_evaluated_one(run, runtime, tolerance):
     observations = np.random.default_rng(0).normal(size=(3, STATE))
-    ours = Planner.load(run, "mine", seed=5)
-    models, device = make_models(), torch.device("cpu")
-    accelerate(models, {"compile": False, "precision": "float32"}, device)
-    theirs = Planner(make_planner(models, seed=5, guidance=1.5), TARGET, device)
+    ours = Planner.load(run, "mine", seed=5, runtime=runtime)
+    theirs = Planner(make_planner(guidance=1.5), TARGET, seed=5)
     for step in range(6):
         reward = None if step == 0 else 1.0
-        np.testing.assert_array_equal(ours.act(observations, reward), theirs.act(observations, reward))
+        action = theirs.act(observations, reward)
+        np.testing.assert_allclose(ours.act(observations, reward), action, atol=tolerance, rtol=0)
+
+
+def test_the_precision_is_the_evaluations_and_the_runtime_the_callers(run):
+    edit_record(run, precision="bfloat16")
+    planner = Planner.load(run, "mine", runtime="torch")
+    assert planner.trajectory_planner.runtime.precision == "bfloat16"
+    assert planner.trajectory_planner.runtime.name == "torch"
+    assert Planner.load(run, "mine").trajectory_planner.runtime.name == "openvino"
+
+
+def edit_record(run, **changes):
+    file = run / "evaluation" / "mine" / "evaluation.json"
+    write_json(file, read_json(file) | changes)
+
+
+@pytest.mark.parametrize(("asked", "expected"), [({}, TARGET), ({"target_return": 20.0}, 20.0)])
+def test_the_target_return_is_the_evaluations_or_the_callers(run, asked, expected):
+    planner = Planner.load(run, "mine", **asked)
+    for begins in ("at first", "after a reset"):
+        planner.act(np.ones(STATE))
+        assert planner.memory.tokens[0, -1, -1] == pytest.approx(expected / SCALE), begins
+        planner.act(np.ones(STATE), 1.0)
+        assert planner.memory.tokens[0, -1, -1] == pytest.approx((expected - 1) / SCALE)
+        planner.reset()
+
+
+@pytest.mark.parametrize("of_row", ["task", 1.1])
+@pytest.mark.parametrize("asked", [None, 0.0, 2.5])
+def test_the_guidance_is_the_rows_or_the_callers(run, of_row, asked):
+    edit_record(run, planner_row=ROW | {"guidance": of_row})
+    guidance = Planner.load(run, "mine", guidance=asked).trajectory_planner.settings.guidance
+    assert guidance == (asked if asked is not None else {"task": 1.5}.get(of_row, of_row))
+
+
+def test_a_row_that_was_not_evaluated_is_taken_from_the_parameters(run, tmp_path, monkeypatch):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    shutil.copy(PARAMS, folder / "params.yaml")
+    monkeypatch.chdir(folder)
+    params = load_params()
+    planner = Planner.load(run, "ddim", seed=5)
+    row = params["planners"]["ddim"]
+    task = params["tasks"][TASK]
+    assert planner.target_return == task["target_return"] != TARGET
+    assert planner.trajectory_planner.settings == PlannerSettings.from_row(row, task["guidance"], 10)
+    assert planner.trajectory_planner.runtime.precision == params["planning"]["precision"]
+    assert planner.act(np.ones((2, STATE))).shape == (2, ACTION)
+    # What was evaluated is what its own record says, whatever the parameters have become.
+    (run / "evaluation" / "mine").rename(run / "evaluation" / "ddim")
+    assert Planner.load(run, "ddim").target_return == TARGET
 
 
 def test_one_environment_is_a_vector_of_one(run):
@@ -205,7 +274,7 @@ def test_one_environment_is_a_vector_of_one(run):
 
 def test_a_plan_begins_with_the_observation_and_is_in_its_units(run):
     planner = Planner.load(run, "mine", seed=3)
-    planner.planner.models.normaliser = NORMALISER
+    planner.trajectory_planner.models.normaliser = NORMALISER
     observation = np.array([1.5, 2.5, 3.5])
     states = planner.plan(observation)
     assert states.shape == (HORIZON, STATE)
@@ -214,9 +283,25 @@ def test_a_plan_begins_with_the_observation_and_is_in_its_units(run):
     np.testing.assert_array_equal(planner.plan(observation), states)
 
 
-def test_a_planner_that_was_not_evaluated_is_named(run):
-    with pytest.raises(UserError, match=r"evaluation: planner 'yours' was not evaluated.*there are: mine"):
+def test_a_planner_that_is_not_known_is_named_with_those_that_are(run, tmp_path, monkeypatch):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    message = rf"planner 'yours' of {TASK}: neither evaluated in .*evaluation nor in \./params\.yaml; "
+    with pytest.raises(UserError, match=message + "there are: mine$"):
         Planner.load(run, "yours")
+    shutil.copy(PARAMS, "params.yaml")
+    with pytest.raises(UserError, match=message + "there are: .*ddim, .*mine, .*warm_start$"):
+        Planner.load(run, "yours")
+
+
+def test_the_rows_of_parameters_without_the_task_are_not_known(run, monkeypatch):
+    for model in ("transformer", "diffusion", "inverse_dynamics", "value"):
+        file = run / model / "config.json"
+        write_json(file, read_json(file) | {"task": "another"})
+    monkeypatch.chdir(PARAMS.parent)
+    with pytest.raises(UserError, match=r"planner 'ddim' of another: .*there are: mine$"):
+        Planner.load(run, "ddim")
 
 
 @pytest.mark.parametrize("observation", [np.zeros(1), np.zeros((3, STATE + 1)), np.zeros((2, 3, STATE))])
@@ -224,3 +309,128 @@ def test_an_observation_of_another_size_is_refused(observation):
     agent = make_agent(Recorder(True))
     with pytest.raises(ValueError, match=f"the models were trained on {STATE}"):
         agent.act(observation)
+
+
+def test_another_number_of_environments_without_a_reset_is_refused():
+    agent = make_agent(Recorder())
+    agent.act(np.zeros((3, STATE)))
+    with pytest.raises(ValueError):
+        agent.act(np.zeros((2, STATE)))
+
+
+@pytest.mark.parametrize("row", [{}, {"actions_per_plan": 3}])
+def test_actions_are_clipped_to_the_environments_bounds(row):
+    bounds = np.float32([[-0.02, -9.0], [0.01, 0.03]])
+    free = Planner(make_planner(**row), TARGET, seed=0)
+    bounded = Planner(make_planner(make_models(action_bounds=bounds), **row), TARGET, seed=0)
+    observations, changed = np.random.default_rng(0).normal(size=(6, 5, STATE)), 0
+    for observation in observations:
+        expected, action = free.act(observation), bounded.act(observation)
+        assert action.dtype == np.float32
+        np.testing.assert_array_equal(action, np.minimum(np.maximum(expected, bounds[0]), bounds[1]))
+        changed += (action != expected).sum()
+    assert 0 < changed < observations[..., :ACTION].size
+
+
+def test_predict_has_the_signature_of_stable_baselines3():
+    parameters = list(inspect.signature(Planner.predict).parameters.values())[1:]
+    assert [(each.name, each.default) for each in parameters] == [
+        ("observation", inspect.Parameter.empty),
+        ("state", None),
+        ("episode_start", None),
+        ("deterministic", False),
+    ]
+
+
+def test_predict_acts_without_rewards_and_restarts_where_episodes_begin():
+    observations = np.random.default_rng(0).normal(size=(7, 2, STATE))
+    predicting, acting = (Planner(make_planner(), TARGET, seed=0) for _ in range(2))
+    for step, observation in enumerate(observations):
+        starts = step in (0, 4)
+        if step == 4:
+            acting.reset()
+        action, state = predicting.predict(observation, None, np.full(2, starts))
+        np.testing.assert_array_equal(action, acting.act(observation))
+        assert state is None
+        assert predicting.memory.padding == max(HISTORY - 1 - step % 4, 0)
+        assert (predicting.memory.tokens[:, -1, -1] == TARGET / SCALE).all()
+    single, _ = predicting.predict(observations[0, 0], episode_start=True)
+    assert single.shape == (ACTION,)
+    predicting.predict(observations[0, 0])  # nothing begins unless somebody says so
+    assert predicting.memory.padding == HISTORY - 2
+
+
+def test_predict_refuses_episodes_that_do_not_begin_together():
+    agent = make_agent(Recorder())
+    with pytest.raises(ValueError, match=r"episode_start: .* must begin together"):
+        agent.predict(np.zeros((2, STATE)), episode_start=np.array([True, False]))
+    assert agent.memory.tokens is None
+
+
+NOISY = [{}, {"forward_noise": True, "candidates": 3}, {"start": "noise", "refine_steps": "all"}]
+
+
+@pytest.mark.parametrize("row", NOISY)
+def test_deterministic_actions_are_those_of_a_planner_without_temperature(row):
+    cold = Planner(make_planner(**(row | {"temperature": 0.0})), TARGET, seed=0)
+    warm = [Planner(make_planner(**row), TARGET, seed=seed) for seed in (1, 2)]
+    for observation in np.random.default_rng(0).normal(size=(3, 2, STATE)):
+        expected = cold.act(observation)
+        for planner in warm:
+            action, _ = planner.predict(observation, deterministic=True)
+            np.testing.assert_allclose(action, expected, atol=1e-5, rtol=0)
+    first, second = (planner.act(observation) for planner in warm)
+    assert not np.allclose(first, second, atol=1e-5)
+
+
+def plans(seed, **row):
+    """Plans of the states of `history`, which chance has had its part in or not."""
+    planner = Planner(make_planner(**row), TARGET, seed)
+    return planner.plan(history()[0][:, -1].numpy())
+
+
+@pytest.mark.parametrize("forward_noise", [False, True])
+def test_without_temperature_a_draft_is_refined_without_chance(forward_noise):
+    row = {"temperature": 0.0, "forward_noise": forward_noise}
+    np.testing.assert_array_equal(plans(1, **row), plans(2, **row))
+
+
+def test_with_temperature_the_noise_comes_from_the_planners_own_generator():
+    torch.manual_seed(0)
+    first = plans(1)
+    torch.manual_seed(1)
+    np.testing.assert_array_equal(first, plans(1))
+    assert not np.allclose(first, plans(2))
+
+
+def test_noise_is_standard_normal_but_for_the_temperature():
+    asked = []
+    inner = make_planner(temperature=0.5, forward_noise=True)
+    plan = inner.plan
+    inner.plan = lambda *inputs: asked.append(inputs) or plan(*inputs)
+    agent = Planner(inner, TARGET, seed=0)
+    observations = np.zeros((400, STATE))
+    for _ in range(2):
+        agent.act(observations)
+    first, second = (noise for _, _, noise, *_ in asked)
+    assert first.shape == (400, 4, HORIZON, STATE)
+    for part in (*first.unbind(1), *second.unbind(1)):
+        assert float(part.std()) == pytest.approx(0.5, rel=0.05)
+        assert float(part.mean()) == pytest.approx(0, abs=0.03)
+    assert not torch.equal(first, second)
+
+
+def test_forward_noise_has_the_level_of_the_first_step_and_the_temperature():
+    entered = []
+
+    def network(x_t, t, return_to_go, conditional):
+        entered.append(x_t.clone())
+        return torch.zeros_like(x_t)
+
+    models = make_models(diffusion=make_diffusion(as_module(network)))
+    agent = Planner(make_planner(models, forward_noise=True, temperature=0.5), TARGET, seed=0)
+    agent.act(np.random.default_rng(0).normal(size=(400, STATE)))
+    signal = models.diffusion.alpha_bar[3]
+    noise = (entered[0] - signal.sqrt() * agent.memory.last_plan.draft) / (1 - signal).sqrt()
+    assert float(noise[:, 1:].std()) == pytest.approx(0.5, rel=0.05)
+    assert float(noise[:, 1:].mean()) == pytest.approx(0, abs=0.03)

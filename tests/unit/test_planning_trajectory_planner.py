@@ -6,14 +6,19 @@ from small_models import (
     HORIZON,
     STATE,
     as_module,
+    continued,
     history,
     make_diffusion,
     make_models,
     make_planner,
+    padded,
+    plan_from,
+    plan_noise,
 )
 
 from trajectory_diffuser.models.mlp import InverseDynamics
-from trajectory_diffuser.planning.trajectory_planner import Plan
+from trajectory_diffuser.models.temporal_unet import TemporalUNet
+from trajectory_diffuser.planning.trajectory_planner import LONGEST_CHAIN, LONGEST_ROLL_OUT, Plan
 
 
 class Chain:
@@ -22,42 +27,90 @@ class Chain:
     def __init__(self):
         self.calls = []
 
-    def __call__(self, plan, step, return_to_go, conditional):
-        self.calls.append((plan.clone(), int(step[0]), return_to_go.clone()))
-        return torch.zeros_like(plan)
+    def __call__(self, x_t, t, return_to_go, conditional):
+        self.calls.append((x_t.clone(), int(t[0]), return_to_go.clone()))
+        return torch.zeros_like(x_t)
 
 
 def drafted(models, states, returns_to_go):
-    """The draft with the present state in front [B, H, state]."""
-    future, _ = models.transformer.draft(states, returns_to_go, HORIZON - 1)
-    return torch.cat([states[:, -1:], future], dim=1)
+    """The draft with the present state in front [B, H, state], made without keeping keys and values."""
+    tokens = torch.cat([states, returns_to_go[..., None]], dim=-1)
+    future = continued(models.transformer, tokens, models.horizon - 1)
+    return torch.cat([states[:, -1:], future[..., :-1]], dim=1)
 
 
 def some_plan(batch):
-    return Plan(torch.randn(batch, HORIZON, STATE), None, torch.zeros(batch, ACTION))
+    return Plan(torch.randn(batch, HORIZON, STATE), torch.zeros(batch, ACTION), None)
+
+
+def assert_near(ours, theirs):
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("forward_noise", [False, True])
-@pytest.mark.parametrize("length", [1, 4])
+@pytest.mark.parametrize("length", [1, 2, 3, 4])
 def test_no_refinement_steps_return_the_draft_exactly(forward_noise, length):
     models, inputs = make_models(), history(length=length)
-    plan = make_planner(models, refine_steps=0, forward_noise=forward_noise).plan(*inputs)
-    assert torch.equal(plan.states, drafted(models, *inputs))
+    plan = plan_from(make_planner(models, refine_steps=0, forward_noise=forward_noise), *inputs)
+    assert_near(plan.states, drafted(models, *inputs))
     assert torch.equal(plan.states, plan.draft)
 
 
+@pytest.mark.parametrize("length", [1, 3])
+def test_what_stands_for_steps_that_have_not_been_makes_no_difference(length):
+    planner = make_planner()
+    (tokens, padding), noise = padded(*history(length=length)), plan_noise(planner, 2)
+    before = planner.plan(tokens, padding, noise)
+    tokens[:, :padding] = 1e3 * torch.randn(2, int(padding), STATE + 1)
+    after = planner.plan(tokens, padding, noise)
+    assert torch.equal(before.states, after.states)
+    assert torch.equal(before.action, after.action)
+
+
+LENGTHS = [1, 2, LONGEST_ROLL_OUT + 1, LONGEST_ROLL_OUT + 2, 2 * LONGEST_ROLL_OUT + 3, 3 * LONGEST_ROLL_OUT]
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("steps", [2, 4])
+def test_a_draft_of_any_length_is_drafted_as_if_nothing_were_kept(length, steps):
+    models, inputs = make_models(horizon=length + 1), history(length=steps)
+    plan = plan_from(make_planner(models, refine_steps=0), *inputs)
+    assert plan.draft.shape == (2, length + 1, STATE)
+    assert plan.draft_returns.shape == (2, length + 1)
+    assert_near(plan.draft, drafted(models, *inputs))
+
+
+def test_no_network_call_drafts_or_denoises_more_than_is_to_be_compiled():
+    steps = 2 * LONGEST_CHAIN + 3
+    models = make_models(horizon=3 * LONGEST_ROLL_OUT, diffusion=make_diffusion(Chain(), steps=steps))
+    planner, calls = make_planner(models, refine_steps="all"), []
+    for function in (planner.denoise, planner.inverse_dynamics):
+        function.calls = calls
+    plan_from(planner, *history())
+    lengths = [each.module.settings.get("length", 1) for each in planner.runtime.functions.values()]
+    assert max(lengths) == LONGEST_ROLL_OUT
+    chains = [len(inputs[1]) - 1 for function, inputs in calls if function is planner.denoise]
+    assert sum(chains) == steps
+    assert max(chains) == LONGEST_CHAIN
+
+
 @pytest.mark.parametrize("guidance", [1.0, 1.5])
-def test_all_steps_from_noise_are_ordinary_sampling(guidance):
-    models, (states, returns) = make_models(), history()
-    plan = make_planner(models, seed=7, start="noise", refine_steps="all", guidance=guidance).plan(
-        states, returns
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+@pytest.mark.parametrize("steps", [1, DIFFUSION_STEPS, 2 * LONGEST_CHAIN + 3])
+def test_all_steps_from_noise_are_ordinary_sampling(guidance, temperature, steps):
+    diffusion = make_diffusion(TemporalUNet(STATE, 8, [1, 2]), prediction="velocity", steps=steps)
+    models, (states, returns) = make_models(diffusion=diffusion.eval().requires_grad_(False)), history()
+    planner = make_planner(
+        models, start="noise", refine_steps="all", guidance=guidance, temperature=temperature
     )
-    generator = torch.Generator().manual_seed(7)
-    noise = torch.randn(2, HORIZON, STATE, generator=generator)
-    noise[:, 0] = states[:, -1]
-    chain = models.diffusion.chain(list(range(DIFFUSION_STEPS - 1, -1, -1)), "ddpm")
-    expected = models.diffusion.denoise(noise, chain, returns[:, -1], guidance, 1.0, generator)
-    assert torch.equal(plan.states, expected)
+    plan = plan_from(planner, states, returns, seed=7)
+    noise = plan_noise(planner, 2, seed=7)
+    assert noise.shape == (2, steps + 1, HORIZON, STATE)
+    x_t = torch.cat([states[:, -1:], noise[:, 0, 1:]], dim=1)
+    for step, t in enumerate(range(steps, 0, -1)):
+        following, more = torch.tensor([t, t - 1]), noise[:, step + 1 : step + 2]
+        x_t = models.diffusion.denoise(x_t, following, returns[:, -1], more, guidance, 1.0)
+    assert_near(plan.states, x_t)
     assert plan.draft is None
 
 
@@ -65,26 +118,25 @@ def test_the_draft_enters_the_chain_at_the_level_of_its_first_step():
     network = Chain()
     models = make_models(diffusion=make_diffusion(network))
     inputs = history()
-    plan = make_planner(models, refine_steps=3).plan(*inputs)
+    plan = plan_from(make_planner(models, refine_steps=3), *inputs)
     entered, _, target = network.calls[0]
-    draft = drafted(models, *inputs)
-    expected = models.diffusion.alpha_bar[2].sqrt() * draft
-    assert [call[1] for call in network.calls] == [2, 1, 0]
-    torch.testing.assert_close(entered[:, 1:], expected[:, 1:])
+    expected = models.diffusion.alpha_bar[3].sqrt() * drafted(models, *inputs)
+    assert [call[1] for call in network.calls] == [3, 2, 1]
+    assert_near(entered[:, 1:], expected[:, 1:])
     assert torch.equal(entered[:, 0], inputs[0][:, -1])
     assert torch.equal(target, inputs[1][:, -1])
-    assert torch.equal(plan.draft, draft)
+    assert_near(plan.draft, drafted(models, *inputs))
 
 
-def test_forward_noise_has_the_level_of_the_first_step_and_the_temperature():
+def test_forward_noise_has_the_level_of_the_first_step():
     network = Chain()
     models = make_models(diffusion=make_diffusion(network))
-    states, returns = history(batch=400)
-    make_planner(models, refine_steps=3, forward_noise=True, temperature=0.5).plan(states, returns)
-    signal = models.diffusion.alpha_bar[2]
-    noise = (network.calls[0][0] - signal.sqrt() * drafted(models, states, returns)) / (1 - signal).sqrt()
-    assert float(noise[:, 1:].std()) == pytest.approx(0.5, rel=0.05)
-    assert float(noise[:, 1:].mean()) == pytest.approx(0, abs=0.03)
+    inputs = history(batch=3)
+    planner = make_planner(models, refine_steps=3, forward_noise=True, temperature=0.5)
+    plan_from(planner, *inputs)
+    signal = models.diffusion.alpha_bar[3]
+    noise = (network.calls[0][0] - signal.sqrt() * drafted(models, *inputs)) / (1 - signal).sqrt()
+    torch.testing.assert_close(noise[:, 1:], plan_noise(planner, 3)[:, 0, 1:], atol=1e-4, rtol=1e-4)
 
 
 def test_a_previous_plan_is_moved_on_by_one_step():
@@ -92,31 +144,31 @@ def test_a_previous_plan_is_moved_on_by_one_step():
     models = make_models(diffusion=make_diffusion(network))
     states, returns = history()
     previous = some_plan(2)
-    plan = make_planner(models, start="previous_plan", refine_steps=3).plan(states, returns, previous)
+    plan = plan_from(make_planner(models, start="previous_plan", refine_steps=3), states, returns, previous)
     for row, before in enumerate(previous.states):
         assert torch.equal(plan.draft[row], torch.stack([states[row, -1], *before[2:], before[-1]]))
-    assert [call[1] for call in network.calls] == [2, 1, 0]
+    assert [call[1] for call in network.calls] == [3, 2, 1]
     torch.testing.assert_close(
-        network.calls[0][0][:, 1:], models.diffusion.alpha_bar[2].sqrt() * plan.draft[:, 1:]
+        network.calls[0][0][:, 1:], models.diffusion.alpha_bar[3].sqrt() * plan.draft[:, 1:]
     )
 
 
 def test_a_previous_plan_is_moved_on_by_as_many_steps_as_were_taken():
     states, returns = history()
     previous = some_plan(2)
-    plan = make_planner(start="previous_plan", refine_steps=3).plan(states, returns, previous, 3)
+    plan = plan_from(make_planner(start="previous_plan", refine_steps=3), states, returns, previous, 3)
     for row, before in enumerate(previous.states):
         expected = [states[row, -1], *before[4:], before[-1], before[-1], before[-1]]
         assert torch.equal(plan.draft[row], torch.stack(expected))
 
 
-@pytest.mark.parametrize("moved", [1, 3])
+@pytest.mark.parametrize("moved", [1, 2, 3, HORIZON - 1])
 def test_a_draft_that_is_carried_over_keeps_its_later_states_and_drafts_what_is_missing(moved):
     models = make_models()
     planner = make_planner(models, redraft_every=3)
-    first = planner.plan(*history())
+    first = plan_from(planner, *history())
     states, returns = history(seed=1)
-    second = planner.plan(states, returns, first, moved)
+    second = plan_from(planner, states, returns, first, moved)
     kept = HORIZON - 1 - moved
     assert torch.equal(second.draft[:, 0], states[:, -1])
     assert torch.equal(second.draft[:, 1 : 1 + kept], first.draft[:, 1 + moved :])
@@ -126,27 +178,42 @@ def test_a_draft_that_is_carried_over_keeps_its_later_states_and_drafts_what_is_
     tokens = torch.cat([states, returns[..., None]], dim=-1)
     for index in range(moved):
         following = models.transformer(tokens)[:, -1]
-        torch.testing.assert_close(second.draft[:, 1 + kept + index], following[:, :-1])
-        torch.testing.assert_close(second.draft_returns[:, 1 + kept + index], following[:, -1])
+        assert_near(second.draft[:, 1 + kept + index], following[:, :-1])
+        assert_near(second.draft_returns[:, 1 + kept + index], following[:, -1])
         tokens = torch.cat([tokens, following[:, None]], dim=1)
+
+
+def test_a_draft_is_carried_over_from_an_episodes_first_steps_too():
+    models = make_models()
+    planner = make_planner(models, redraft_every=3)
+    first = plan_from(planner, *history(length=1))
+    states, returns = history(length=2, seed=1)
+    second = plan_from(planner, states, returns, first)
+    states = torch.cat([states, first.draft[:, 2:]], dim=1)
+    returns = torch.cat([returns, first.draft_returns[:, 2:]], dim=1)
+    following = models.transformer(torch.cat([states, returns[..., None]], dim=-1))[:, -1]
+    assert_near(second.draft[:, -1], following[:, :-1])
+    assert_near(second.draft_returns[:, -1], following[:, -1])
 
 
 def test_every_so_many_plans_are_drafted_from_scratch():
     models = make_models()
-    planner, previous, scratch = make_planner(models, redraft_every=3), None, []
+    planner, previous, scratch, ages = make_planner(models, redraft_every=3), None, [], []
     for step in range(7):
         inputs = history(seed=step)
-        previous = planner.plan(*inputs, previous)
-        scratch.append(torch.equal(previous.draft, drafted(models, *inputs)))
+        previous = plan_from(planner, *inputs, previous)
+        scratch.append(torch.allclose(previous.draft, drafted(models, *inputs), atol=1e-5))
+        ages.append(previous.age)
     assert scratch == [True, False, False, True, False, False, True]
+    assert ages == [0, 1, 2, 0, 1, 2, 0]
 
 
 def test_without_a_previous_plan_the_first_plan_goes_from_noise_through_the_whole_chain():
     network = Chain()
     models = make_models(diffusion=make_diffusion(network))
-    plan = make_planner(models, start="previous_plan", refine_steps=3).plan(*history())
+    plan = plan_from(make_planner(models, start="previous_plan", refine_steps=3), *history())
     assert plan.draft is None
-    assert [call[1] for call in network.calls] == list(range(DIFFUSION_STEPS - 1, -1, -1))
+    assert [call[1] for call in network.calls] == list(range(DIFFUSION_STEPS, 0, -1))
 
 
 @pytest.mark.parametrize("start", ["draft", "noise", "previous_plan"])
@@ -154,7 +221,7 @@ def test_without_a_previous_plan_the_first_plan_goes_from_noise_through_the_whol
 def test_the_plan_begins_with_the_present_state_and_has_one_row_per_environment(start, candidates):
     states, returns = history(batch=4)
     row = {"start": start, "refine_steps": "all", "candidates": candidates}
-    plan = make_planner(**row).plan(states, returns, some_plan(4))
+    plan = plan_from(make_planner(**row), states, returns, some_plan(4))
     assert plan.states.shape == (4, HORIZON, STATE)
     assert plan.action.shape == (4, ACTION)
     assert torch.equal(plan.states[:, 0], states[:, -1])
@@ -162,7 +229,7 @@ def test_the_plan_begins_with_the_present_state_and_has_one_row_per_environment(
 
 def test_the_action_leads_from_the_first_state_to_the_second():
     models = make_models()
-    plan = make_planner(models).plan(*history())
+    plan = plan_from(make_planner(models), *history())
     torch.testing.assert_close(plan.action, models.inverse_dynamics(plan.states[:, 0], plan.states[:, 1]))
 
 
@@ -181,9 +248,8 @@ def test_of_the_candidates_the_one_of_highest_value_is_chosen_for_each_environme
 
     models = make_models(inverse_dynamics=as_module(remember_action), value=as_module(remember_value))
     states, returns = history(batch=batch)
-    plan = make_planner(models, start="noise", refine_steps="all", candidates=candidates).plan(
-        states, returns
-    )
+    planner = make_planner(models, start="noise", refine_steps="all", candidates=candidates)
+    plan = plan_from(planner, states, returns)
     assert len(made["value"]) == batch * candidates
     winners = set()
     for environment in range(batch):
@@ -196,18 +262,42 @@ def test_of_the_candidates_the_one_of_highest_value_is_chosen_for_each_environme
     assert len(winners) > 1
 
 
-@pytest.mark.parametrize(("row", "first"), [({}, 1), ({"forward_noise": True}, 2), ({"start": "noise"}, 2)])
-def test_candidates_are_one_plan_until_noise_tells_them_apart(row, first):
+@pytest.mark.parametrize("row", [{}, {"forward_noise": True}, {"start": "noise"}])
+def test_candidates_are_repeated_once_where_the_chain_is_entered(row):
     network = Chain()
     states, returns = history(batch=3)
     models = make_models(diffusion=make_diffusion(network))
-    make_planner(models, candidates=2, **(row | {"refine_steps": "all"})).plan(states, returns)
+    plan_from(make_planner(models, candidates=2, **(row | {"refine_steps": "all"})), states, returns)
     assert len(network.calls) == DIFFUSION_STEPS
-    for index, (plan, _, target) in enumerate(network.calls):
-        copies = 2 if index else first
+    for x_t, _, target in network.calls:
         # Each asks for the return of its own environment.
-        assert torch.equal(target, returns[:, -1].repeat_interleave(copies))
-        assert torch.equal(plan[:, 0], states[:, -1].repeat_interleave(copies, dim=0))
+        assert torch.equal(target, returns[:, -1].repeat_interleave(2))
+        assert torch.equal(x_t[:, 0], states[:, -1].repeat_interleave(2, dim=0))
+    entered, denoised = network.calls[0][0], network.calls[1][0]
+    assert torch.equal(entered[::2], entered[1::2]) == (not row)  # until noise tells them apart
+    assert len(denoised.unique(dim=0)) == 6
+
+
+@pytest.mark.parametrize("guidance", [1.0, 1.5])
+@pytest.mark.parametrize("candidates", [2, 4])
+@pytest.mark.parametrize("row", [{}, {"forward_noise": True}, {"start": "noise", "refine_steps": "all"}])
+def test_candidates_are_what_as_many_copies_of_the_environment_become(guidance, candidates, row):
+    made = {}
+
+    def remember(state, action):
+        made["states"], made["actions"] = state, action
+        return action.sum(dim=-1)
+
+    models = make_models(value=as_module(remember))
+    inputs = history(batch=3)
+    planner = make_planner(models, candidates=candidates, guidance=guidance, **row)
+    plan = plan_from(planner, *inputs)
+    copies = [each.repeat_interleave(candidates, dim=0) for each in inputs]
+    alone = plan_from(make_planner(models, guidance=guidance, **row), *copies)
+    torch.testing.assert_close(made["actions"], alone.action, atol=1e-4, rtol=1e-4)
+    best = alone.action.sum(dim=-1).view(3, candidates).argmax(dim=1) + candidates * torch.arange(3)
+    torch.testing.assert_close(plan.states, alone.states[best], atol=1e-4, rtol=1e-4)
+    assert len(alone.states.unique(dim=0)) == 3 * candidates
 
 
 @pytest.mark.parametrize(
@@ -223,24 +313,27 @@ def test_candidates_are_one_plan_until_noise_tells_them_apart(row, first):
 )
 def test_where_no_noise_is_drawn_there_is_one_candidate_and_nothing_to_choose(row):
     models = make_models(value=as_module(lambda *_: pytest.fail("chooses among equal plans")))
-    many, one = (make_planner(models, candidates=each, **row).plan(*history()) for each in (4, 1))
+    many, one = (plan_from(make_planner(models, candidates=each, **row), *history()) for each in (4, 1))
     assert torch.equal(many.states, one.states)
     assert torch.equal(many.action, one.action)
 
 
-def plans(temperature, seed, sampler="ddpm", forward_noise=False):
-    row = {"temperature": temperature, "sampler": sampler, "forward_noise": forward_noise}
-    return make_planner(seed=seed, **row).plan(*history()).states
+def test_noise_has_one_part_to_enter_with_and_one_for_each_step():
+    planner = make_planner(start="previous_plan", refine_steps=3, forward_noise=True, candidates=2)
+    assert planner.noise_shape(5, None) == (10, DIFFUSION_STEPS + 1, HORIZON, STATE)
+    assert planner.noise_shape(5, some_plan(5)) == (10, 4, HORIZON, STATE)
 
 
-@pytest.mark.parametrize("forward_noise", [False, True])
-def test_without_temperature_a_draft_is_refined_without_chance(forward_noise):
-    assert torch.equal(plans(0.0, 1, forward_noise=forward_noise), plans(0.0, 2, forward_noise=forward_noise))
-
-
-def test_with_temperature_the_noise_comes_from_the_planners_own_generator():
-    torch.manual_seed(0)
-    first = plans(1.0, 1)
+def test_a_plan_depends_on_what_is_passed_in_alone():
+    planner = make_planner(redraft_every=2)
+    inputs = (*padded(*history()), plan_noise(planner, 2))
+    first = planner.plan(*inputs)
+    kept = [each.clone() for each in (*inputs, first.states, first.draft, first.draft_returns)]
     torch.manual_seed(1)
-    assert torch.equal(first, plans(1.0, 1))
-    assert not torch.equal(first, plans(1.0, 2))
+    plan_from(planner, *history(seed=3), first, seed=5)
+    second = planner.plan(*inputs)
+    assert torch.equal(first.states, second.states)
+    assert torch.equal(first.action, second.action)
+    for before, after in zip(kept, (*inputs, first.states, first.draft, first.draft_returns), strict=True):
+        assert torch.equal(before, after)
+    assert not torch.equal(first.states, plan_from(planner, *history(), seed=1).states)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from small_models import ACTION, HISTORY, HORIZON, STATE, history, make_planner, save_dataset
+from small_models import ACTION, HISTORY, HORIZON, STATE, history, make_planner, plan_from, save_dataset
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params
@@ -65,9 +65,16 @@ def without_seconds(directory):
 def test_the_four_stages_leave_models_that_plan_together(project):
     directories = [train(stage) for stage in STAGES]
     models = PlanningModels.load(directories[0].parent, torch.device("cpu"))
-    plan = make_planner(models, start="draft", candidates=3, guidance=1.5).plan(*history())
+    plan = plan_from(make_planner(models, start="draft", candidates=3, guidance=1.5), *history())
     assert plan.states.shape == (2, HORIZON, STATE)
     assert plan.action.shape == (2, ACTION)
+    np.testing.assert_array_equal(models.action_bounds, np.float32([[-9] * ACTION, [9] * ACTION]))
+    assert (models.task, models.horizon, models.history, models.return_scale) == (
+        "task",
+        HORIZON,
+        HISTORY,
+        10,
+    )
     for directory, stage in zip(directories, STAGES, strict=True):
         assert {file.name for file in directory.iterdir()} == {
             "model.safetensors", "config.json", "training.json", "curves.csv", "dvclive",

@@ -47,6 +47,7 @@ def prepare(
         training_rows = ~np.repeat(validation, np.diff(arrays["episode_offsets"]) + 1)
         write_json(work / "normaliser.json", Normaliser.fit(arrays["observations"], training_rows).to_json())
         provenance = _provenance(task, environment, seed, dataset, arrays, Maze.of_environment(env))
+        provenance["action_bounds"] = [env.action_space.low.tolist(), env.action_space.high.tolist()]
         write_json(work / "provenance.json", provenance)
     return provenance
 
@@ -108,8 +109,7 @@ def _provenance(
     returns = arrays["returns_to_go"][offsets[:-1] + np.arange(len(lengths))].astype(np.float64)
     return {
         "task": task,
-        "environment": environment["id"],
-        "observation_keys": environment["observation_keys"],
+        "environment": environment,
         **{
             key: collection[key] for key in ("source", "algorithm", "licence", "origin", "final_observations")
         },

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 def library_versions(*names: str) -> dict[str, str]:
     """Installed versions of the named distributions (default: those that decide the numbers)."""
-    return {name: version(name) for name in names or ("torch", "mujoco", "gymnasium", "numpy")}
+    return {name: version(name) for name in names or ("torch", "openvino", "mujoco", "gymnasium", "numpy")}
 
 
 def code_commit() -> str:

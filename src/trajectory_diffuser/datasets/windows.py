@@ -69,6 +69,11 @@ class PreparedDataset:
         """Dimensions of an action."""
         return self.actions.shape[1]
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """What networks are told of the data: `state_size` and `action_size`."""
+        return {"state_size": self.observation_size, "action_size": self.action_size}
+
     def episodes(self, split: str) -> np.ndarray:
         """Indices of the episodes of `split`: train or validation."""
         return np.flatnonzero(np.asarray(self.validation) == (split == "validation"))

@@ -11,8 +11,8 @@ MAXIMUM_BETA = 0.999  # keeps the last step of the cosine schedule from dividing
 def alpha_bar(schedule: str, diffusion_steps: int) -> Tensor:
     """The cumulative signal share of a schedule that ends in noise.
 
-    Step t of the forward process is q(x_t | x_0) = N(sqrt(alpha_bar[t]) x_0, (1 - alpha_bar[t]) I), with t
-    from 0 (least noise) to K - 1 (nothing but noise).
+    The forward process is q(x_t | x_0) = N(sqrt(alpha_bar[t]) x_0, (1 - alpha_bar[t]) I), with t from 0 (the
+    clean plan) to K (nothing but noise).
 
     Args:
         schedule: `cosine` (Nichol and Dhariwal 2021, equation 17) or `linear` (Ho et al. 2020, section 4,
@@ -20,7 +20,7 @@ def alpha_bar(schedule: str, diffusion_steps: int) -> Tensor:
         diffusion_steps: K.
 
     Returns:
-        [K] float64, falling from nearly 1 to nearly 0.
+        [K + 1] float64, falling from 1 to nearly 0.
 
     Raises:
         ValueError: unknown schedule.
@@ -35,15 +35,16 @@ def alpha_bar(schedule: str, diffusion_steps: int) -> Tensor:
         beta = torch.linspace(scale * 0.02, scale * 1e-4, diffusion_steps, dtype=torch.float64).flip(0)
     else:
         raise ValueError(f"unknown schedule {schedule!r}; one of cosine, linear")
-    return torch.cumprod(1 - beta.clamp(max=MAXIMUM_BETA), dim=0)
+    alpha = 1 - beta.clamp(max=MAXIMUM_BETA)  # [K]
+    return torch.cat([alpha.new_ones(1), alpha.cumprod(0)])
 
 
-def end_of_chain(length: int, network_calls: int) -> list[int]:
-    """`network_calls` steps, falling and evenly spread over the last `length` steps of the chain.
+def timesteps(length: int, network_calls: int) -> list[int]:
+    """`network_calls` values of t, falling and evenly spread over the last `length` steps of the chain.
 
     All K steps are the whole chain; fewer are the truncated diffusion. The spacing is "trailing" (Lin et al.
     2023, arXiv 2305.08891, section 3.3): it starts at the noisiest of the steps, and takes a full-sized step
     at the end too.
     """
     stride = length / max(network_calls, 1)
-    return [round(length - index * stride) - 1 for index in range(network_calls)]
+    return [round(length - index * stride) for index in range(network_calls)]

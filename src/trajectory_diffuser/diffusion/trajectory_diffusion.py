@@ -1,11 +1,12 @@
-"""Diffusion over plans: the training loss, and the reverse chain, whole or truncated."""
+"""Diffusion over plans: the training loss, and the reverse process."""
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from trajectory_diffuser.datasets.normaliser import Normaliser
-from trajectory_diffuser.diffusion.guidance import classifier_free_guidance, guidance_conditions
-from trajectory_diffuser.diffusion.reverse_chain import ReverseChain, ReverseStep, reverse_chain
+from trajectory_diffuser.diffusion.guidance import classifier_free_guidance
 from trajectory_diffuser.diffusion.schedule import alpha_bar
 
 SAMPLER_ETA = {"ddpm": 1.0, "ddim": 0.0}
@@ -14,8 +15,8 @@ SAMPLER_ETA = {"ddpm": 1.0, "ddim": 0.0}
 class TrajectoryDiffusion(nn.Module):
     """A denoising network with the schedule it was trained on.
 
-    The first state of a plan is the present one: it is never noised, never predicted, and set again after
-    every step (inpainting; Decision Diffuser, section 3.2).
+    The first state of a plan is the present one: it is never noised, never predicted, and kept at every step
+    (inpainting; Decision Diffuser, section 3.2).
 
     Args:
         network: predicts noise or velocity, see `TemporalUNet`.
@@ -42,83 +43,87 @@ class TrajectoryDiffusion(nn.Module):
         self.register_buffer("minimum", torch.from_numpy(normaliser.normalised_minimum), persistent=False)
         self.register_buffer("maximum", torch.from_numpy(normaliser.normalised_maximum), persistent=False)
 
-    def add_noise(self, plan: Tensor, step: Tensor, noise: Tensor) -> Tensor:
-        """Draw from q(x_t | x_0): plan [B, H, state], step [B], noise like plan."""
-        signal = self.alpha_bar[step].view(-1, 1, 1)  # [B, 1, 1]
-        return signal.sqrt() * plan + (1 - signal).sqrt() * noise
+    def add_noise(self, x_0: Tensor, t: Tensor, epsilon: Tensor) -> Tensor:
+        """Draw from q(x_t | x_0) for plans [B, H, state] at t, [B] or []; the first state stays."""
+        alpha_bar = self.alpha_bar[t].view(-1, 1, 1)  # [B, 1, 1] or [1, 1, 1]
+        x_t = alpha_bar.sqrt() * x_0 + (1 - alpha_bar).sqrt() * epsilon
+        return torch.cat([x_0[:, :1], x_t[:, 1:]], dim=1)
 
-    def training_loss(self, plan: Tensor, return_to_go: Tensor, label_dropout: float) -> Tensor:
+    def training_loss(self, x_0: Tensor, return_to_go: Tensor, label_dropout: float) -> Tensor:
         """The mean squared error of the network's prediction at random steps (Ho et al. 2020, equation 14).
 
         Args:
-            plan: clean normalised plans [B, H, state].
+            x_0: clean normalised plans [B, H, state].
             return_to_go: their scaled returns-to-go [B].
             label_dropout: probability that the network does not see the return-to-go.
 
         Returns:
             Scalar loss over all states but the first.
         """
-        batch = plan.shape[0]
-        step = torch.randint(self.diffusion_steps, (batch,), device=plan.device)
-        conditional = torch.rand(batch, device=plan.device) >= label_dropout
-        noise = torch.randn_like(plan)
-        noisy = self.add_noise(plan, step, noise)
-        noisy[:, 0] = plan[:, 0]
-        condition = self.network.condition(step, return_to_go, conditional)
-        predicted = self.network(noisy, condition)  # [B, H, state]
-        signal = self.alpha_bar[step].view(-1, 1, 1)
-        velocity = signal.sqrt() * noise - (1 - signal).sqrt() * plan
-        target = noise if self.prediction == "epsilon" else velocity
+        batch = len(x_0)
+        t = 1 + torch.randint(self.diffusion_steps, (batch,), device=x_0.device)
+        conditional = torch.rand(batch, device=x_0.device) >= label_dropout
+        epsilon = torch.randn_like(x_0)
+        predicted = self.network(self.add_noise(x_0, t, epsilon), t, return_to_go, conditional)
+        alpha_bar = self.alpha_bar[t].view(-1, 1, 1)  # [B, 1, 1]
+        velocity = alpha_bar.sqrt() * epsilon - (1 - alpha_bar).sqrt() * x_0
+        target = epsilon if self.prediction == "epsilon" else velocity
         return (predicted - target)[:, 1:].square().mean()
 
-    def chain(self, steps: list[int], sampler: str) -> ReverseChain:
-        """What `denoise` does at `steps`, falling diffusion steps; sampler is `ddpm` or `ddim`."""
-        return reverse_chain(self.alpha_bar, steps, self.prediction, SAMPLER_ETA[sampler])
+    def predict_x_0(self, x_t: Tensor, t: Tensor, return_to_go: Tensor, guidance: float) -> Tensor:
+        """The guided estimate of the clean plans, clipped to the bounds of the data.
 
-    def predict_clean(self, plan: Tensor, step: ReverseStep, condition: Tensor, guidance: float) -> Tensor:
-        """The guided estimate of x_0 from noisy plans [B, H, state], clipped to the bounds of the data."""
-        predicted = classifier_free_guidance(self.network, plan, condition, guidance)
-        clean = (step.clean_from_plan * plan).add_(predicted, alpha=step.clean_from_prediction)
-        return clean.clamp_(self.minimum, self.maximum)
+        Args:
+            x_t: noisy normalised plans [B, H, state].
+            t: their diffusion step [].
+            return_to_go: scaled returns-to-go asked for [B].
+            guidance: classifier-free guidance weight.
+        """
+        steps = t.expand(x_t.shape[0])  # [B]
+        predicted = classifier_free_guidance(self.network, x_t, steps, return_to_go, guidance)
+        alpha_bar = self.alpha_bar[t]
+        if self.prediction == "epsilon":
+            x_0 = (x_t - (1 - alpha_bar).sqrt() * predicted) / alpha_bar.sqrt()
+        else:
+            x_0 = alpha_bar.sqrt() * x_t - (1 - alpha_bar).sqrt() * predicted
+        return x_0.clamp(self.minimum, self.maximum)
 
     def denoise(
         self,
-        plan: Tensor,
-        chain: ReverseChain,
+        x_t: Tensor,
+        timesteps: Tensor,
         return_to_go: Tensor,
+        noise: Tensor,
         guidance: float,
-        temperature: float,
-        generator: torch.Generator | None = None,
-        candidates: int = 1,
+        eta: float,
     ) -> Tensor:
-        """Take plans through the reverse chain to clean plans; an empty chain returns them as they are.
+        """Steps of the reverse process, from each of the timesteps to the next.
 
         Args:
-            plan: plans at the noise level of the chain's first step [B, H, state]; the first state stays.
-            chain: from `chain`.
+            x_t: plans at the noise level of the first timestep [B, H, state]; the first state stays.
+            timesteps: falling values of t [S + 1], 0 being the clean plan.
             return_to_go: scaled returns-to-go asked for [B].
+            noise: to draw with at each step, scaled by the temperature [B, S, H, state].
             guidance: classifier-free guidance weight.
-            temperature: scale of the noise that is drawn.
-            generator: source of that noise, on the plan's device.
-            candidates: plans to make of each, C; they are one until noise tells them apart.
+            eta: 0 is DDIM; 1, between neighbouring timesteps, is ancestral DDPM sampling.
 
         Returns:
-            Refined plans [B C, H, state], those of a plan side by side; [B, H, state] if no noise is drawn.
+            Plans at the noise level of the last timestep [B, H, state].
         """
-        if not chain.steps:
-            return plan
-        present = plan[:, 0]  # [B, state]
-        conditions = guidance_conditions(self.network, chain.diffusion_steps, return_to_go, guidance)
-        for index, step in enumerate(chain.steps):
-            clean = self.predict_clean(plan, step, conditions[index], guidance)
-            plan = clean.mul_(step.next_from_clean).add_(plan, alpha=step.next_from_plan)
-            if step.next_from_noise and temperature:
-                if candidates > 1 and len(plan) == len(return_to_go):
-                    plan = plan.repeat_interleave(candidates, dim=0)  # [B C, H, state]
-                    present = present.repeat_interleave(candidates, dim=0)  # [B C, state]
-                    # [S, B C or 2 B C, condition]
-                    conditions = conditions.repeat_interleave(candidates, dim=1)
-                noise = torch.randn(plan.shape, generator=generator, device=plan.device)
-                plan.add_(noise, alpha=temperature * step.next_from_noise)
-            plan[:, 0] = present
-        return plan
+        for step, (t, t_next) in enumerate(pairwise(timesteps.unbind())):
+            x_0 = self.predict_x_0(x_t, t, return_to_go, guidance)
+            x_next = self.reverse_step(x_t, x_0, t, t_next, noise[:, step], eta)
+            x_t = torch.cat([x_t[:, :1], x_next[:, 1:]], dim=1)
+        return x_t
+
+    def reverse_step(
+        self, x_t: Tensor, x_0: Tensor, t: Tensor, t_next: Tensor, noise: Tensor, eta: float
+    ) -> Tensor:
+        """From x_t to x_{t_next}, given an estimate of x_0 (Song et al. 2021, equations 12 and 16)."""
+        alpha_bar, alpha_bar_next = self.alpha_bar[t], self.alpha_bar[t_next]
+        # Not the network's: the noise that belongs to the clipped x_0.
+        epsilon = (x_t - alpha_bar.sqrt() * x_0) / (1 - alpha_bar).sqrt()
+        variance = (1 - alpha_bar_next) / (1 - alpha_bar) * (1 - alpha_bar / alpha_bar_next)
+        sigma = eta * variance.sqrt()
+        direction = (1 - alpha_bar_next - sigma.square()).clamp(min=0).sqrt()
+        return alpha_bar_next.sqrt() * x_0 + direction * epsilon + sigma * noise

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from trajectory_diffuser.computing.device import check_compiler
 from trajectory_diffuser.computing.seeding import derive_seed
-from trajectory_diffuser.planning.acceleration import accelerate
 from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.planning.planner import Planner
+from trajectory_diffuser.planning.runtime import Runtime
+from trajectory_diffuser.planning.settings import PlannerSettings
 from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner
 
 
@@ -23,21 +22,11 @@ def make_planner(
     seed: int,
     planner: str,
     models: PlanningModels,
-    device: torch.device,
+    runtime: Runtime,
     group: int = 0,
-) -> TrajectoryPlanner:
+) -> Planner:
     """The planner of a row of the parameters, with noise that depends on the cell and the group alone."""
-    row, guidance = params["planners"][planner], params["tasks"][task]["guidance"]
+    row, entry = params["planners"][planner], params["tasks"][task]
+    settings = PlannerSettings.from_row(row, entry["guidance"], models.diffusion.diffusion_steps)
     noise_seed = derive_seed("planner", task, seed, planner) + group
-    return TrajectoryPlanner.from_row(models, row, guidance, device, noise_seed)
-
-
-def load_models(params: dict[str, Any], task: str, seed: int, device: torch.device) -> PlanningModels:
-    """The four models of a task and seed, as the section `planning` wants them to run.
-
-    Raises `UserError` where they are to be compiled and there is no compiler, or one does not fit.
-    """
-    check_compiler("params.yaml: planning.compile", params["planning"]["compile"], device.type)
-    models = PlanningModels.load(run_directory(task, seed), device)
-    accelerate(models, params["planning"], device)
-    return models
+    return Planner(TrajectoryPlanner(models, settings, runtime), entry["target_return"], noise_seed)

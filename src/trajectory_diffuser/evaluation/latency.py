@@ -20,14 +20,14 @@ class SteadyState:
     """A planner in the middle of episodes: the history is full, and there is a previous plan.
 
     Args:
-        agent: fresh planner.
+        planner: a fresh one.
         observations: consecutive observations of the data [N, obs]; environment b begins at the b-th.
         batch: environments to plan for at once.
     """
 
-    def __init__(self, agent: Planner, observations: np.ndarray, batch: int) -> None:
-        self.agent = agent
-        settings = agent.planner.settings
+    def __init__(self, planner: Planner, observations: np.ndarray, batch: int) -> None:
+        self.planner = planner
+        settings = planner.trajectory_planner.settings
         # Decisions after which everything comes again: plans, and drafts from scratch.
         self.cycle = settings.actions_per_plan * settings.redraft_every
         rows = np.arange(batch)
@@ -36,14 +36,14 @@ class SteadyState:
         ]
         self.step = 0
         self.batch = batch
-        for _ in range(agent.planner.models.history - 1):
-            agent.observe(self._next(), 0.0)
+        for _ in range(planner.trajectory_planner.models.history - 1):
+            planner.observe(self._next(), 0.0)
         self.whole_cycle()
 
     def decide(self) -> bool:
         """Take one decision for every environment; whether it took a new plan."""
-        self.agent.act(self._next(), 0.0)
-        return self.agent.plan_age == 0
+        self.planner.act(self._next(), 0.0)
+        return self.planner.memory.plan_age == 0
 
     def _next(self) -> np.ndarray:
         self.step += 1
@@ -56,12 +56,12 @@ class SteadyState:
 
 
 def measure(
-    agents: dict[str, SteadyState], warmup: int, repetitions: int, device: torch.device
+    planners: dict[str, SteadyState], warmup: int, repetitions: int, device: torch.device
 ) -> dict[str, dict[str, Any]]:
     """Time planners against each other and against their own bare network calls.
 
     Args:
-        agents: what to measure.
+        planners: what to measure.
         warmup: unmeasured rounds before the clock starts.
         repetitions: timed rounds; in each, every planner goes through one cycle of decisions untimed, through
             another timed, and then makes the same network calls again without anything else.
@@ -76,13 +76,14 @@ def measure(
         `peak_bytes` of a cycle.
     """
     calls = {
-        name: record_calls(state.agent.planner.models, state.whole_cycle) for name, state in agents.items()
+        name: record_calls(state.planner.trajectory_planner, state.whole_cycle)
+        for name, state in planners.items()
     }
-    plans: dict[str, list[float]] = {name: [] for name in agents}
-    cycles: dict[str, list[float]] = {name: [] for name in agents}
-    bare: dict[str, list[float]] = {name: [] for name in agents}
+    plans: dict[str, list[float]] = {name: [] for name in planners}
+    cycles: dict[str, list[float]] = {name: [] for name in planners}
+    bare: dict[str, list[float]] = {name: [] for name in planners}
     for round_ in range(warmup + repetitions):
-        for name, state in agents.items():
+        for name, state in planners.items():
             state.whole_cycle()  # its own code and weights are then at hand, as when it controls alone
             decisions = [timed(state.decide, device) for _ in range(state.cycle)]
             again, _ = timed(lambda name=name: repeat_calls(calls[name]), device)
@@ -91,11 +92,12 @@ def measure(
                 cycles[name].append(sum(seconds for seconds, _ in decisions))
                 bare[name].append(again)
     rows = {}
-    for name, state in agents.items():
-        per_cycle = state.agent.planner.settings.redraft_every  # plans
+    for name, state in planners.items():
+        planner = state.planner.trajectory_planner
+        per_cycle = planner.settings.redraft_every  # plans
         p50, p95 = np.quantile(plans[name], [0.5, 0.95])
         cycle = float(np.median(cycles[name]))
-        cost = network_cost(calls[name])
+        cost = network_cost(planner, calls[name])
         rows[name] = {
             "p50_seconds": p50,
             "p95_seconds": p95,

@@ -31,9 +31,9 @@ class Recorder:
     def record(self, observation: np.ndarray) -> None:
         """Keep what the planner saw [obs], and its plan if it is new."""
         self.executed.append(observation.copy())
-        if self.planner.plan_age > 0:
+        if self.planner.memory.plan_age > 0:
             return
-        plan = self.planner.last_plan
+        plan = self.planner.memory.last_plan
         assert plan is not None
         missing = torch.full_like(plan.states[0], torch.nan)
         # Copies: a slice would hold on to the plans of all episodes.
@@ -48,7 +48,7 @@ class Recorder:
     def plans(self) -> dict[str, np.ndarray]:
         """PLAN_SNAPSHOTS plans at most, evenly spaced, and the whole path; see `Rollout.plans`."""
         chosen = np.unique(np.linspace(0, len(self.refined) - 1, PLAN_SNAPSHOTS).round().astype(int))
-        normaliser = self.planner.planner.models.normaliser
+        normaliser = self.planner.trajectory_planner.models.normaliser
         raw = {
             name: normaliser.unnormalise(torch.stack([plans[index] for index in chosen]).cpu().numpy())
             for name, plans in {"draft": self.drafts, "plan": self.refined}.items()

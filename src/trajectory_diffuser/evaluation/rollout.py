@@ -61,24 +61,23 @@ def run_episodes(
         closing(make_vector_environment(environment, count)) as environments,
         tqdm(total=steps, desc=title, unit="step", mininterval=pause) as progress,
     ):
-        bounds = environments.single_action_space
         observations, _ = environments.reset(seed=seeds)  # [N, obs]
         rewards = None
         running = np.arange(count)  # the episodes that go on
         while len(running):
             started = time.perf_counter()
-            decided = planner.act(observations[running], rewards)
+            decided = planner.act(observations[running], rewards)  # [running, action]
             planning_seconds += time.perf_counter() - started
             if 0 in running:
                 recorder.record(observations[0])
-            if maze is not None and planner.plan_age == 0:
+            if maze is not None and planner.memory.plan_age == 0:
                 crossings = _wall_crossings(planner, maze)  # [running, H - 1]
                 crossed[running] += crossings.sum(axis=1)
                 segments[running] += crossings.shape[1]
 
             # Episodes that are over stand still until the others end; nothing is read from them.
-            actions = np.zeros((count, *bounds.shape), np.float32)
-            actions[running] = np.clip(decided, bounds.low, bounds.high)
+            actions = np.zeros(environments.action_space.shape, np.float32)
+            actions[running] = decided
             observations, received, terminated, truncated, info = environments.step(actions)
             rewards, over = received[running], (terminated | truncated)[running]
             returns[running] += rewards
@@ -88,7 +87,7 @@ def run_episodes(
                 successes[running] = np.fmax(successes[running], reported)  # fmax passes over NaN
             if 0 in running[over]:
                 recorder.finish(observations[0])
-            planner.keep(~over)
+            planner.memory.keep(~over)
             running, rewards = running[~over], rewards[~over]
 
             progress.update()
@@ -106,7 +105,8 @@ def joined(rollouts: list[Rollout]) -> Rollout:
 
 
 def _wall_crossings(planner: Planner, maze: Maze) -> np.ndarray:
-    assert planner.last_plan is not None
-    states = planner.planner.models.normaliser.unnormalise(planner.last_plan.states.cpu().numpy())
+    plan, models = planner.memory.last_plan, planner.trajectory_planner.models
+    assert plan is not None
+    states = models.normaliser.unnormalise(plan.states.cpu().numpy())
     positions = states[..., :2]  # [N, H, 2]
     return maze.crosses_wall(positions[:, :-1], positions[:, 1:])

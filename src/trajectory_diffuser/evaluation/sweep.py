@@ -11,6 +11,8 @@ from trajectory_diffuser.evaluation.latency import SteadyState, measure
 from trajectory_diffuser.evaluation.untrained import untrained_models
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
+from trajectory_diffuser.planning.runtime import Runtime
+from trajectory_diffuser.planning.settings import PlannerSettings
 from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner
 
 MEASURED = (
@@ -58,17 +60,20 @@ def sweep(
     usual = networks()
     rows = []
     for quantity, values in varied.items():
-        for value in values:
+        # Rising, so that no batch is padded to a larger one that was compiled before.
+        runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
+        for value in sorted(values):
             models = networks(**{quantity: value}) if quantity in ("horizon", "width") else usual
-            agents = {}
+            planners = {}
             for name in settings["planners"]:
                 row = _changed(params["planners"][name], quantity, value)
                 if row is None:
                     continue
-                planner = TrajectoryPlanner.from_row(models, row, task_settings["guidance"], device, seed=0)
-                batch = value if quantity == "batch" else 1
-                agents[name] = SteadyState(Planner(planner, 1.0, device), observations, batch)
-            for name, measured in measure(agents, 0, settings["repetitions"], device).items():
+                steps = models.diffusion.diffusion_steps
+                row_settings = PlannerSettings.from_row(row, task_settings["guidance"], steps)
+                planner = Planner(TrajectoryPlanner(models, row_settings, runtime), 1.0, seed=0)
+                planners[name] = SteadyState(planner, observations, value if quantity == "batch" else 1)
+            for name, measured in measure(planners, 0, settings["repetitions"], device).items():
                 point = {"varied": quantity, "value": value, "planner": name}
                 rows.append(point | {key: measured[key] for key in MEASURED})
     return pd.DataFrame(rows)

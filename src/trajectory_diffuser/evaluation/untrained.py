@@ -2,15 +2,14 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from trajectory_diffuser.datasets.normaliser import Normaliser
-from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
-from trajectory_diffuser.models.causal_transformer import CausalTransformer
-from trajectory_diffuser.models.mlp import InverseDynamics, Value
-from trajectory_diffuser.models.temporal_unet import TemporalUNet
-from trajectory_diffuser.planning.acceleration import accelerate
+from trajectory_diffuser.models.building import NETWORKS
 from trajectory_diffuser.planning.models import PlanningModels
+
+WIDE = ("width", "base_width")
 
 
 def untrained_models(
@@ -25,30 +24,19 @@ def untrained_models(
 ) -> PlanningModels:
     """Networks as the training stages begin with them; `width` multiplies the width of the two large ones."""
     torch.manual_seed(0)
-    state_size = len(normaliser.mean)
-    transformer, diffusion = params["train_transformer"], params["train_diffusion"]
-    chain = {key: diffusion[key] for key in ("schedule", "diffusion_steps", "prediction")}
-    unet = TemporalUNet(state_size, width * diffusion["base_width"], diffusion["channel_multipliers"])
-    small = {
-        name: {key: params[f"train_{name}"][key] for key in ("width", "layers")}
-        for name in ("inverse_dynamics", "value")
-    }
-    networks = {
-        "transformer": CausalTransformer(
-            state_size,
-            history + horizon,
-            width * transformer["width"],
-            transformer["layers"],
-            transformer["heads"],
-            transformer["dropout"],
-        ),
-        "diffusion": TrajectoryDiffusion(unet, normaliser, **chain),
-        "inverse_dynamics": InverseDynamics(state_size, action_size, **small["inverse_dynamics"]),
-        "value": Value(state_size, action_size, **small["value"]),
-    }
-    ready = {name: network.to(device).eval().requires_grad_(False) for name, network in networks.items()}
-    models = PlanningModels(
-        **ready, normaliser=normaliser, horizon=horizon, history=history, return_scale=1.0
+    sizes = {"state_size": len(normaliser.mean), "action_size": action_size, "context": history + horizon}
+    settings = {name: params[f"train_{name}"] | sizes for name in NETWORKS}
+    for name in ("transformer", "diffusion"):
+        wider = {key: width * value for key, value in settings[name].items() if key in WIDE}
+        settings[name] = settings[name] | wider
+    return PlanningModels.build(
+        settings,
+        device,
+        normaliser=normaliser,
+        action_bounds=np.float32([[-1] * action_size, [1] * action_size]),
+        task="untrained",
+        environment={},
+        horizon=horizon,
+        history=history,
+        return_scale=1.0,
     )
-    accelerate(models, params["planning"], device)
-    return models

@@ -10,20 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trajectory_diffuser.models.embeddings import sinusoidal_embedding
-from trajectory_diffuser.models.layers import LayerNorm, Linear
 
-
-class KeyValueCache:
-    """Keys and values of the tokens so far; room for the longest sequence is taken once.
-
-    Attributes:
-        layers: per transformer block [2, B, heads, context, width / heads], keys and values.
-        length: tokens so far.
-    """
-
-    def __init__(self, layers: list[Tensor]) -> None:
-        self.layers = layers
-        self.length = 0
+KeysValues = tuple[Tensor, Tensor]
 
 
 class Block(nn.Module):
@@ -32,47 +20,36 @@ class Block(nn.Module):
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
-        self.dropout = dropout
-        self.norm_attention = LayerNorm(width)
-        self.query_key_value = Linear(width, 3 * width)
-        self.projection = Linear(width, width)
-        self.norm_feed_forward = LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+        self.norm_attention = nn.LayerNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.projection = nn.Linear(width, width)
+        self.norm_feed_forward = nn.LayerNorm(width)
         # The tanh form of GELU: four times faster than the exact one for a single token on a CPU.
         self.feed_forward = nn.Sequential(
-            Linear(width, 2 * width), nn.GELU(approximate="tanh"), Linear(2 * width, width)
+            nn.Linear(width, 2 * width), nn.GELU(approximate="tanh"), nn.Linear(2 * width, width)
         )
 
-    def forward(self, x: Tensor, stored: Tensor | None, past: int) -> Tensor:
-        """X [B, T, width] after `past` tokens, whose keys and values are `stored` -> [B, T, width]."""
+    def forward(self, x: Tensor, past: KeysValues | None, mask: Tensor | None) -> tuple[Tensor, KeysValues]:
+        """Read the tokens after those before them.
+
+        Args:
+            x: embedded tokens [B, T, width].
+            past: keys and values of the P tokens before them, each [B, heads, P, width / heads].
+            mask: which tokens each of them sees [T, P + T] bool; None for causal attention without a past.
+
+        Returns:
+            [B, T, width], and keys and values of all tokens, each [B, heads, P + T, width / heads].
+        """
         batch, length, width = x.shape
         split = self.query_key_value(self.norm_attention(x)).view(batch, length, 3, self.heads, -1)
-        split = split.permute(2, 0, 3, 1, 4)  # [3, B, heads, T, width / heads]
-        query, key_value = split[0], split[1:]
-        if stored is not None:
-            stored[:, :, :, past : past + length] = key_value
-            key_value = stored[:, :, :, : past + length]  # [2, B, heads, past + T, width / heads]
-        key, value = key_value.unbind()
-        dropout = self.dropout if self.training else 0.0
-        if length == 1:  # a single newest token sees everything
-            attended = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
-        elif past == 0:
-            attended = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True)
-        else:
-            mask = _causal_mask(query, key)
-            attended = F.scaled_dot_product_attention(query, key, value, mask, dropout)
-        x = x + self._dropped(self.projection(attended.transpose(1, 2).reshape(batch, length, width)))
-        return x + self._dropped(self.feed_forward(self.norm_feed_forward(x)))
-
-    __call__ = forward
-
-    def _dropped(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout) if self.training else x
-
-
-def _causal_mask(query: Tensor, key: Tensor) -> Tensor:
-    queries, keys = query.shape[2], key.shape[2]
-    mask = torch.ones(queries, keys, dtype=torch.bool, device=query.device)
-    return mask.tril(diagonal=keys - queries)  # [T, past + T]
+        query, key, value = split.permute(2, 0, 3, 1, 4).unbind()  # each [B, heads, T, width / heads]
+        if past is not None:
+            key, value = torch.cat([past[0], key], dim=2), torch.cat([past[1], value], dim=2)
+        dropout = self.dropout.p if self.training else 0.0
+        attended = F.scaled_dot_product_attention(query, key, value, mask, dropout, is_causal=mask is None)
+        x = x + self.dropout(self.projection(attended.transpose(1, 2).reshape(batch, length, width)))
+        return x + self.dropout(self.feed_forward(self.norm_feed_forward(x))), (key, value)
 
 
 class CausalTransformer(nn.Module):
@@ -81,7 +58,7 @@ class CausalTransformer(nn.Module):
     Args:
         state_size: numbers in a state.
         context: longest sequence, history and horizon together, so that nothing slides inside a plan.
-        width: of the embedded tokens.
+        width: of the embedded tokens; even, and divisible by `heads`.
         layers: transformer blocks.
         heads: attention heads.
         dropout: dropout probability in training.
@@ -92,63 +69,101 @@ class CausalTransformer(nn.Module):
     ) -> None:
         super().__init__()
         self.context = context
-        self.embedding = Linear(state_size + 1, width)
-        self.register_buffer(
-            "positions", sinusoidal_embedding(torch.arange(context), width), persistent=False
-        )
+        self.embedding = nn.Linear(state_size + 1, width)
+        positions = sinusoidal_embedding(torch.arange(context), width)  # [context, width]
+        self.register_buffer("positions", positions, persistent=False)
         self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
-        self.norm = LayerNorm(width)
-        self.output = Linear(width, state_size + 1)
+        self.norm = nn.LayerNorm(width)
+        self.output = nn.Linear(width, state_size + 1)
 
-    def new_cache(self, batch: int) -> KeyValueCache:
-        """An empty cache for `batch` sequences, on the network's device and in its precision."""
-        weight = self.output.weight
-        heads = self.blocks[0].heads
-        shape = (2, batch, heads, self.context, weight.shape[1] // heads)
-        return KeyValueCache([weight.new_empty(shape) for _ in self.blocks])
-
-    def forward(self, tokens: Tensor, cache: KeyValueCache | None = None) -> Tensor:
-        """Predict the successor of each token.
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Predict the successor of each token, as in training.
 
         Args:
             tokens: normalised state and scaled return-to-go of each step, side by side [B, T, state + 1].
-            cache: holds the tokens before these, from earlier calls, and receives these.
 
         Returns:
             The next tokens [B, T, state + 1].
 
         Raises:
-            ValueError: past and present tokens together exceed the context.
+            ValueError: more tokens than the context.
         """
-        past, length = cache.length if cache else 0, tokens.shape[1]
-        if past + length > self.context:
-            raise ValueError(f"{past + length} tokens do not fit the transformer's context of {self.context}")
-        x = self.embedding(tokens) + self.positions[past : past + length]  # [B, T, width]
-        for index, block in enumerate(self.blocks):
-            x = block(x, cache.layers[index] if cache else None, past)
-        if cache:
-            cache.length = past + length
-        # Predicting the change is easier than predicting the value: states move little in a step.
-        return tokens + self.output(self.norm(x))
+        length = tokens.shape[1]
+        if length > self.context:
+            raise ValueError(f"{length} tokens do not fit the transformer's context of {self.context}")
+        predicted, _ = self._read(tokens, self.positions[:length], [None] * len(self.blocks), None)
+        return predicted
 
-    def draft(self, states: Tensor, returns_to_go: Tensor, length: int) -> tuple[Tensor, Tensor]:
-        """Roll out `length` further steps after the history, each fed with the last prediction.
-
-        The history is read once; from then on a drafted state costs one token.
+    def draft(self, tokens: Tensor, padding: Tensor, length: int) -> tuple[Tensor, Tensor]:
+        """Read the history at once and predict `length` tokens after it, each read in its turn.
 
         Args:
-            states: normalised history [B, T, state], the present state last.
-            returns_to_go: scaled returns-to-go of the history [B, T].
-            length: steps to draft.
+            tokens: the history [B, T, state + 1], the present last.
+            padding: whole number [], how many tokens at its beginning stand for steps that have not been:
+                nothing attends to them, and positions count from the first real token.
+            length: tokens to predict; each costs one token.
 
         Returns:
-            Drafted states [B, length, state] and returns-to-go [B, length].
+            The predicted tokens [B, length, state + 1], and keys and values of the history and of all but the
+            last of them [B, layers, 2, heads, T + length - 1, width / heads].
         """
-        cache = self.new_cache(len(states))
-        tokens = torch.cat([states, returns_to_go[..., None]], dim=-1)  # [B, T, state + 1]
-        drafted = []
-        for _ in range(length):
-            tokens = self(tokens, cache)[:, -1:]  # [B, 1, state + 1]
-            drafted.append(tokens)
-        future = torch.cat(drafted, dim=1)  # [B, length, state + 1]
-        return future[..., :-1], future[..., -1]
+        count = tokens.shape[1]
+        slots = torch.arange(count, device=tokens.device)  # [T]
+        # A token sees the real ones up to itself; padding sees itself, because a softmax needs something.
+        mask = (slots <= slots[:, None]) & (slots >= padding) | (slots == slots[:, None])  # [T, T]
+        positions = self.positions[(slots - padding).clamp(min=0)]
+        predicted, past = self._read(tokens, positions, [None] * len(self.blocks), mask)
+        first = predicted[:, -1:]  # [B, 1, state + 1]
+        further, past = self._roll_out(first, past, count - padding, slots >= padding, length - 1)
+        return torch.cat([first, *further], dim=1), _stacked(past)
+
+    def roll_out(
+        self, token: Tensor, keys_values: Tensor, past: Tensor, padding: Tensor, length: int
+    ) -> tuple[Tensor, Tensor]:
+        """Go on with a draft.
+
+        Args:
+            token: the last one that was predicted, not read yet [B, 1, state + 1].
+            keys_values: of the tokens before, with room for more [B, layers, 2, heads, P, width / heads].
+            past: whole number [], how many of the P there are already.
+            padding: see `draft`.
+            length: tokens to predict.
+
+        Returns:
+            The predicted tokens [B, length, state + 1], and the keys and values of those that were read for
+            them [B, layers, 2, heads, length, width / heads].
+        """
+        slots = torch.arange(keys_values.shape[4], device=token.device)  # [P]
+        visible = (slots >= padding) & (slots < past)
+        before = [layer.unbind(dim=1) for layer in keys_values.unbind(dim=1)]
+        further, read = self._roll_out(token, before, past - padding, visible, length)
+        return torch.cat(further, dim=1), _stacked(read)[..., len(slots) :, :]
+
+    def _roll_out(
+        self, token: Tensor, past: list[KeysValues], position: Tensor, visible: Tensor, length: int
+    ) -> tuple[list[Tensor], list[KeysValues]]:
+        """The tokens after this one, each [B, 1, state + 1]; of what is past it sees the `visible` [P]."""
+        further, mask = [], visible[None]  # [1, P]
+        for step in range(length):
+            mask = torch.cat([mask, mask.new_ones(1, 1)], dim=1)  # [1, P + step + 1]
+            place = self.positions[(position + step).clamp(max=self.context - 1)]
+            token, past = self._read(token, place, past, mask)
+            further.append(token)
+        return further, past
+
+    def _read(
+        self, tokens: Tensor, positions: Tensor, past: list[KeysValues | None], mask: Tensor | None
+    ) -> tuple[Tensor, list[KeysValues]]:
+        """Successors of the tokens [B, T, state + 1], and each block's keys and values so far."""
+        x = self.embedding(tokens) + positions  # [B, T, width]
+        so_far = []
+        for block, before in zip(self.blocks, past, strict=True):
+            x, keys_values = block(x, before, mask)
+            so_far.append(keys_values)
+        # Predicting the change is easier than predicting the value: states move little in a step.
+        return tokens + self.output(self.norm(x)), so_far
+
+
+def _stacked(keys_values: list[KeysValues]) -> Tensor:
+    """Of all layers [B, layers, 2, heads, T, width / heads]."""
+    return torch.stack([torch.stack(each, dim=1) for each in keys_values], dim=1)

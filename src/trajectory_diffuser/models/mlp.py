@@ -5,14 +5,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from trajectory_diffuser.models.layers import Linear
-
 
 def mlp(inputs: int, width: int, layers: int, outputs: int) -> nn.Sequential:
     """A ReLU network with `layers` hidden layers of `width` units."""
     sizes = [inputs] + [width] * layers
-    hidden = [module for a, b in pairwise(sizes) for module in (Linear(a, b), nn.ReLU())]
-    return nn.Sequential(*hidden, Linear(width, outputs))
+    hidden = [module for a, b in pairwise(sizes) for module in (nn.Linear(a, b), nn.ReLU())]
+    return nn.Sequential(*hidden, nn.Linear(width, outputs))
 
 
 class InverseDynamics(nn.Module):

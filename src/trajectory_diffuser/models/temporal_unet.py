@@ -1,8 +1,7 @@
-"""The denoiser: a temporal U-Net over plans of states, conditioned on diffusion step and return-to-go.
+"""The denoiser: a temporal U-Net over plans of states, told diffusion step and return-to-go.
 
-The architecture is Diffuser's (arXiv 2205.09991, appendix C), laid out with channels last, so that every
-convolution along time is one matrix product, and normalised over channels (LayerNorm), not over groups of
-channels and time (GroupNorm): over so short a sequence both are meant to be light on a CPU.
+The architecture is Diffuser's (arXiv 2205.09991, appendix C), normalised over channels (LayerNorm), not over
+groups of channels and time (GroupNorm).
 """
 
 from itertools import pairwise
@@ -12,86 +11,48 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trajectory_diffuser.models.embeddings import sinusoidal_embedding
-from trajectory_diffuser.models.layers import LayerNorm, Linear
-
-KERNEL = 5
 
 
-class TemporalConvolution(Linear):
-    """A convolution along time with kernel 5 and zero padding, as one matrix product."""
+class OverTime(nn.Module):
+    """A convolution along time of a sequence that has its channels last: [B, H, in] -> [B, H', out]."""
 
-    def __init__(self, channels_in: int, channels_out: int) -> None:
-        super().__init__(KERNEL * channels_in, channels_out)
+    def __init__(self, convolution: nn.Conv1d | nn.ConvTranspose1d) -> None:
+        super().__init__()
+        self.convolution = convolution
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, H, in] -> [B, H, out]."""
-        batch, horizon, channels = x.shape
-        reach = min(KERNEL // 2, horizon - 1)  # beyond it a short sequence has nothing but padding
-        size = (2 * reach + 1) * channels
-        zeros = x.new_zeros(batch, reach, channels)
-        padded = torch.cat([zeros, x, zeros], dim=1)  # [B, H + 4, in]
-        # Five neighbouring steps lie side by side in memory: a window is a view.
-        windows = padded.view(batch, -1).unfold(1, size, channels)  # [B, H, 5 in]
-        weight, bias = self._parameters["weight"], self._parameters["bias"]  # [out, 5 in], [out]
-        if reach < KERNEL // 2:
-            weight = weight.narrow(1, (KERNEL // 2 - reach) * channels, size)
-        rows = windows.reshape(batch * horizon, size)
-        return F.linear(rows, weight, bias).view(batch, horizon, -1)
-
-    __call__ = forward
+        """As `convolution` does, which has the channels before the time."""
+        # Contiguous, because what follows is slow, forth and back, where time and channels lie crosswise.
+        return self.convolution(x.transpose(1, 2).contiguous()).transpose(1, 2).contiguous()
 
 
 class ResidualBlock(nn.Module):
     """Two temporal convolutions with the condition added between them, and a skip connection."""
 
-    def __init__(self, channels_in: int, channels_out: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, condition_size: int) -> None:
         super().__init__()
-        self.convolution_in = TemporalConvolution(channels_in, channels_out)
-        self.convolution_out = TemporalConvolution(channels_out, channels_out)
-        self.norm_in = LayerNorm(channels_out)
-        self.norm_out = LayerNorm(channels_out)
+        self.convolution_in = OverTime(nn.Conv1d(channels_in, channels_out, kernel_size=5, padding=2))
+        self.norm_in = nn.LayerNorm(channels_out)
+        self.condition = nn.Linear(condition_size, channels_out)
+        self.convolution_out = OverTime(nn.Conv1d(channels_out, channels_out, kernel_size=5, padding=2))
+        self.norm_out = nn.LayerNorm(channels_out)
         same = channels_in == channels_out
-        self.skip = nn.Identity() if same else Linear(channels_in, channels_out)
+        self.skip = nn.Identity() if same else nn.Linear(channels_in, channels_out)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Map x [B, H, in] and the block's condition [B, 1, out] to [B, H, out]."""
-        hidden = F.silu(self.norm_in(self.convolution_in(x))) + condition  # [B, H, out]
+        """Map x [B, H, in] and the condition [B, condition] to [B, H, out]."""
+        hidden = F.silu(self.norm_in(self.convolution_in(x)))  # [B, H, out]
+        hidden = hidden + self.condition(condition)[:, None]
         return F.silu(self.norm_out(self.convolution_out(hidden))) + self.skip(x)
 
-    __call__ = forward
 
-
-class Condition(nn.Module):
-    """What a denoiser's blocks are told of diffusion step and return-to-go, for all blocks at once."""
-
-    def __init__(self, width: int, outputs: int) -> None:
-        super().__init__()
-        self.width = width
-        self.step_embedding = nn.Sequential(Linear(width, 4 * width), nn.SiLU(), Linear(4 * width, width))
-        self.return_embedding = nn.Sequential(Linear(1, 4 * width), nn.SiLU(), Linear(4 * width, width))
-        self.projection = Linear(2 * width, outputs)
-
-    def forward(self, step: Tensor, return_to_go: Tensor, conditional: Tensor) -> Tensor:
-        """Embed and project.
-
-        Args:
-            step: diffusion steps [...], whole numbers from 0 (least noise).
-            return_to_go: scaled returns-to-go [...].
-            conditional: [...] bool; False hides the return-to-go (the unconditional branch).
-
-        Returns:
-            [..., outputs].
-        """
-        step_part = self.step_embedding(sinusoidal_embedding(step, self.width))  # [..., width]
-        return_part = self.return_embedding(return_to_go[..., None]) * conditional[..., None]  # [..., width]
-        return self.projection(F.silu(torch.cat([step_part, return_part], dim=-1)))
+def embedding(inputs: int, width: int) -> nn.Sequential:
+    """A small network [B, inputs] -> [B, width] for one of the things that the denoiser is told."""
+    return nn.Sequential(nn.Linear(inputs, 4 * width), nn.SiLU(), nn.Linear(4 * width, width))
 
 
 class TemporalUNet(nn.Module):
     """Predicts the noise (or velocity) in noisy plans.
-
-    The condition (diffusion step, return-to-go) is a call of its own, because a whole chain of steps needs it
-    once: `network(plan, network.condition(step, return_to_go, conditional))`.
 
     Args:
         state_size: numbers in a state.
@@ -102,53 +63,53 @@ class TemporalUNet(nn.Module):
 
     def __init__(self, state_size: int, base_width: int, channel_multipliers: list[int]) -> None:
         super().__init__()
+        self.base_width = base_width
         widths = [base_width * multiplier for multiplier in channel_multipliers]
-        inputs = [state_size, *widths[:-1]]
+        told = 2 * base_width
+        self.step_embedding = embedding(base_width, base_width)
+        self.return_embedding = embedding(1, base_width)
         self.down = nn.ModuleList(
-            nn.ModuleList([ResidualBlock(a, b), ResidualBlock(b, b)])
-            for a, b in zip(inputs, widths, strict=True)
+            nn.ModuleList([ResidualBlock(a, b, told), ResidualBlock(b, b, told)])
+            for a, b in pairwise([state_size, *widths])
         )
-        # Halving and doubling the time axis: kernel 2, stride 2, hence linear maps on pairs of steps.
-        self.downsample = nn.ModuleList(Linear(2 * width, width) for width in widths[:-1])
-        self.middle = nn.ModuleList(ResidualBlock(widths[-1], widths[-1]) for _ in range(2))
-        self.upsample = nn.ModuleList(Linear(b, 2 * a) for a, b in pairwise(widths))
+        self.downsample = nn.ModuleList(
+            OverTime(nn.Conv1d(a, a, kernel_size=2, stride=2)) for a in widths[:-1]
+        )
+        self.middle = nn.ModuleList(ResidualBlock(widths[-1], widths[-1], told) for _ in range(2))
+        self.upsample = nn.ModuleList(
+            OverTime(nn.ConvTranspose1d(b, a, kernel_size=2, stride=2)) for a, b in pairwise(widths)
+        )
         self.up = nn.ModuleList(
-            nn.ModuleList([ResidualBlock(2 * width, width), ResidualBlock(width, width)])
-            for width in reversed(widths[:-1])
+            nn.ModuleList([ResidualBlock(2 * a, a, told), ResidualBlock(a, a, told)]) for a in widths[:-1]
         )
-        self.output = Linear(widths[0], state_size)
-        # Channels of every block's condition, in the order in which the blocks are called.
-        self.condition_sizes = [
-            width for width in [*widths, widths[-1], *reversed(widths[:-1])] for _ in range(2)
-        ]
-        self.condition = Condition(base_width, sum(self.condition_sizes))
+        self.output = nn.Linear(widths[0], state_size)
 
-    def forward(self, plan: Tensor, condition: Tensor) -> Tensor:
-        """Predict what was added to the plan.
+    def forward(self, x_t: Tensor, t: Tensor, return_to_go: Tensor, conditional: Tensor) -> Tensor:
+        """Predict what was added to the plans.
 
         Args:
-            plan: noisy normalised plans [B, H, state].
-            condition: of each plan [B, condition].
+            x_t: noisy normalised plans [B, H, state].
+            t: diffusion steps [B], whole numbers from 1 (least noise).
+            return_to_go: scaled returns-to-go [B].
+            conditional: [B] bool; False hides the return-to-go (the unconditional branch).
 
         Returns:
             [B, H, state].
         """
-        batch, horizon, _ = plan.shape
-        conditions = iter(condition[:, None].split(self.condition_sizes, dim=-1))  # each [B, 1, channels]
-        x, skips = plan, []
+        step = self.step_embedding(sinusoidal_embedding(t, self.base_width))  # [B, width]
+        asked = self.return_embedding(return_to_go[:, None]) * conditional[:, None]  # [B, width]
+        condition = F.silu(torch.cat([step, asked], dim=1))  # [B, 2 width]
+        x, skips = x_t, []
         for level, blocks in enumerate(self.down):
             for block in blocks:
-                x = block(x, next(conditions))  # [B, H / 2^level, width of level]
+                x = block(x, condition)  # [B, H / 2^level, width of level]
             if level < len(self.downsample):
                 skips.append(x)
-                horizon //= 2
-                x = self.downsample[level](x.view(batch, horizon, -1))  # [B, H / 2^(level + 1), width]
+                x = self.downsample[level](x)  # [B, H / 2^(level + 1), width of level]
         for block in self.middle:
-            x = block(x, next(conditions))
-        for blocks, upsample in zip(self.up, reversed(self.upsample), strict=True):
-            horizon *= 2
-            x = upsample(x).view(batch, horizon, -1)  # [B, H / 2^level, width of level]
-            x = torch.cat([x, skips.pop()], dim=-1)
-            for block in blocks:
-                x = block(x, next(conditions))
+            x = block(x, condition)
+        for level in reversed(range(len(self.up))):
+            x = torch.cat([self.upsample[level](x), skips[level]], dim=2)  # [B, H / 2^level, 2 width]
+            for block in self.up[level]:
+                x = block(x, condition)
         return self.output(x)

@@ -1,9 +1,11 @@
 """The trained networks of one run, loaded together and checked to fit together."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -13,23 +15,47 @@ from trajectory_diffuser.common.errors import UserError, one_line
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
+from trajectory_diffuser.models.building import NETWORKS, arguments_of, build_network
 from trajectory_diffuser.models.causal_transformer import CausalTransformer
 from trajectory_diffuser.models.mlp import InverseDynamics, Value
-from trajectory_diffuser.models.temporal_unet import TemporalUNet
 
 
 @dataclass
 class PlanningModels:
-    """Everything a planner needs: four networks, and the units that they were trained in."""
+    """Everything a planner needs: four networks, the units that they were trained in, and what for.
+
+    `environment` is the task's entry in the parameters, `action_bounds` are the environment's lowest and
+    highest actions [2, action].
+    """
 
     transformer: CausalTransformer
     diffusion: TrajectoryDiffusion
     inverse_dynamics: InverseDynamics
     value: Value
     normaliser: Normaliser
+    action_bounds: np.ndarray
+    task: str
+    environment: dict[str, Any]
     horizon: int
     history: int
     return_scale: float
+
+    @classmethod
+    def build(
+        cls, settings: Mapping[str, Mapping[str, Any]], device: torch.device, **units: Any
+    ) -> "PlanningModels":
+        """Networks as training begins with them, ready to plan.
+
+        Args:
+            settings: of each of `NETWORKS`, what its constructor takes, and the diffusion's.
+            device: to plan on.
+            units: the fields beside the networks.
+        """
+        networks = {name: build_network(name, settings[name]) for name in NETWORKS}
+        chain = arguments_of(TrajectoryDiffusion, settings["diffusion"])
+        networks["diffusion"] = TrajectoryDiffusion(networks["diffusion"], units["normaliser"], **chain)
+        ready = {name: network.to(device).eval().requires_grad_(False) for name, network in networks.items()}
+        return cls(**ready, **units)
 
     @classmethod
     def load(cls, run_directory: Path, device: torch.device) -> "PlanningModels":
@@ -38,12 +64,11 @@ class PlanningModels:
         Raises:
             UserError: a model is missing, or was trained with other data or settings than the others.
         """
-        names = ("transformer", "diffusion", "inverse_dynamics", "value")
-        configs = {name: _read_config(run_directory / name) for name in names}
+        configs = {name: _read_config(run_directory / name) for name in NETWORKS}
         shared: dict[str, Any] = {}
         for name, config in configs.items():
-            trained_with = {key: config[key] for key in ("task", "normaliser")} | config["task_settings"]
-            for key, value in trained_with.items():
+            common = {key: config[key] for key in ("task", "environment", "action_bounds", "normaliser")}
+            for key, value in (common | config["task_settings"]).items():
                 if shared.setdefault(key, value) != value:
                     difference = f"{key} is {value}, but {shared[key]}"
                     if key == "normaliser":
@@ -53,29 +78,22 @@ class PlanningModels:
                         "train them again with the same data and params.yaml"
                     )
         normaliser = Normaliser.from_json(shared["normaliser"])
-        chain = configs["diffusion"]["model"]
-        network = TemporalUNet(**chain["network"])
         for name, config in configs.items():
-            size = (config["model"].get("network") or config["model"])["state_size"]
+            size = config["model"]["state_size"]
             if size != len(normaliser.mean):
                 raise UserError(
                     f"{run_directory / name}/config.json: state_size {size} does not fit the data's "
                     f"{len(normaliser.mean)}; train it again on this data"
                 )
-        models = {
-            "transformer": CausalTransformer(**configs["transformer"]["model"]),
-            "inverse_dynamics": InverseDynamics(**configs["inverse_dynamics"]["model"]),
-            "value": Value(**configs["value"]["model"]),
-        }
-        for name, model in (models | {"diffusion": network}).items():
-            _load_weights(model, run_directory / name / "model.safetensors")
-        models["diffusion"] = TrajectoryDiffusion(network, normaliser, **chain["chain"])
-        ready = {name: model.to(device).eval().requires_grad_(False) for name, model in models.items()}
-        return cls(
-            **ready,
-            normaliser=normaliser,
-            **{key: shared[key] for key in ("horizon", "history", "return_scale")},
+        models = cls.build(
+            {name: config["model"] for name, config in configs.items()},
+            device,
+            **shared | {"normaliser": normaliser, "action_bounds": np.float32(shared["action_bounds"])},
         )
+        for name in NETWORKS:
+            network = models.diffusion.network if name == "diffusion" else getattr(models, name)
+            _load_weights(network, run_directory / name / "model.safetensors")
+        return models
 
 
 def _read_config(directory: Path) -> dict[str, Any]:
@@ -85,8 +103,8 @@ def _read_config(directory: Path) -> dict[str, Any]:
         raise UserError(
             f"{directory}: no trained model there; run src/train_{directory.name}.py first"
         ) from None
-    if "normaliser" not in config:
-        raise UserError(f"{directory}/config.json: no normaliser in it; train the model again")
+    if "action_bounds" not in config:
+        raise UserError(f"{directory}/config.json: no action_bounds in it; train the model again")
     return config
 
 

@@ -3,22 +3,24 @@
 from dataclasses import dataclass
 from typing import Any
 
-from trajectory_diffuser.diffusion.schedule import end_of_chain
+from trajectory_diffuser.diffusion.schedule import timesteps
+from trajectory_diffuser.diffusion.trajectory_diffusion import SAMPLER_ETA
 
 
 @dataclass(frozen=True)
 class PlannerSettings:
     """See `planners` in params.schema.yaml for the meaning of each field.
 
-    `steps` are the diffusion steps at which the denoiser is called, and `first_plan_steps` the same for an
-    episode's first plan, when there is no previous plan to start from.
+    `timesteps` are the values of t at which the denoiser is called, and `first_timesteps` the same for an
+    episode's first plan, when there is no previous plan to start from; `eta` is the sampler's. `candidates`
+    is 1 where no noise would tell them apart.
     """
 
     start: str
-    steps: list[int]
-    first_plan_steps: list[int]
+    timesteps: list[int]
+    first_timesteps: list[int]
     forward_noise: bool
-    sampler: str
+    eta: float
     guidance: float
     candidates: int
     temperature: float
@@ -30,16 +32,18 @@ class PlannerSettings:
         """Resolve `guidance: task` and `refine_steps: all`, and choose the steps of the chain."""
         calls = diffusion_steps if row["refine_steps"] == "all" else row["refine_steps"]
         length = diffusion_steps if row["start"] == "noise" else row.get("last_steps", calls)
-        steps = end_of_chain(length, calls)
-        everything = end_of_chain(diffusion_steps, diffusion_steps)
+        usual, eta = timesteps(length, calls), SAMPLER_ETA[row["sampler"]]
+        everything = timesteps(diffusion_steps, diffusion_steps)
+        entered_with_noise = row["start"] == "noise" or row["forward_noise"]
+        noisy = row["temperature"] > 0 and (entered_with_noise or (eta > 0 and calls > 1))
         return cls(
             start=row["start"],
-            steps=steps,
-            first_plan_steps=everything if row["start"] == "previous_plan" else steps,
+            timesteps=usual,
+            first_timesteps=everything if row["start"] == "previous_plan" else usual,
             forward_noise=row["forward_noise"],
-            sampler=row["sampler"],
+            eta=eta,
             guidance=task_guidance if row["guidance"] == "task" else row["guidance"],
-            candidates=row["candidates"],
+            candidates=row["candidates"] if noisy and calls else 1,
             temperature=row["temperature"],
             redraft_every=row["redraft_every"],
             actions_per_plan=row["actions_per_plan"],

@@ -1,14 +1,27 @@
-"""The planner: draft, refine, act. What it does exactly is a row of the parameters."""
+"""The algorithm: draft a plan, refine it, act (Trajectory Diffuser, arXiv 2407.16142).
 
+1. Draft: a causal transformer continues the history of states and returns-to-go, state by state.
+2. Refine: the draft enters the reverse diffusion near its end and takes the last few of its steps, guided.
+3. Act: an inverse dynamics model says which action leads from the plan's first state to its second.
+
+A row of the parameters, a planner, varies this: no refinement is the draft alone, a start from noise and all
+steps are Decision Diffuser. Everything here is in normalised units; `planner.py` has the environment's.
+"""
+
+import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from trajectory_diffuser.diffusion.reverse_chain import ReverseChain
 from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.planning.runtime import Function, Runtime
 from trajectory_diffuser.planning.settings import PlannerSettings
+
+# Tokens and denoising steps in one call: what is to be compiled must not grow with the horizon or the chain.
+LONGEST_ROLL_OUT = 16
+LONGEST_CHAIN = 10
 
 
 @dataclass(frozen=True)
@@ -17,15 +30,15 @@ class Plan:
 
     Attributes:
         states: refined states [B, H, state], the present one first.
-        draft: what refinement started from [B, H, state], or None where it started from noise.
         action: action that leads to each plan's second state [B, action].
+        draft: what refinement started from [B, H, state], or None where it started from noise.
         draft_returns: scaled returns-to-go that were drafted beside the states [B, H], or None.
         age: plans made since the draft was made from scratch.
     """
 
     states: Tensor
-    draft: Tensor | None
     action: Tensor
+    draft: Tensor | None
     draft_returns: Tensor | None = None
     age: int = 0
 
@@ -33,121 +46,126 @@ class Plan:
         """The plans of some of the environments, the indices `rows`."""
         draft = None if self.draft is None else self.draft[rows]
         returns = None if self.draft_returns is None else self.draft_returns[rows]
-        return Plan(self.states[rows], draft, self.action[rows], returns, self.age)
+        return Plan(self.states[rows], self.action[rows], draft, returns, self.age)
 
 
 class TrajectoryPlanner:
-    """Plans from a history of states and returns-to-go; keeps nothing between calls.
+    """Plans from histories; keeps nothing between calls and draws no noise of its own.
 
     Args:
         models: the trained networks.
         settings: how to plan.
-        generator: source of all noise, on the models' device.
+        runtime: what the networks run on.
     """
 
-    def __init__(self, models: PlanningModels, settings: PlannerSettings, generator: torch.Generator) -> None:
-        self.models = models
-        self.settings = settings
-        self.generator = generator
-        self.chain, self.first_chain = (
-            models.diffusion.chain(steps, settings.sampler)
-            for steps in (settings.steps, settings.first_plan_steps)
+    def __init__(self, models: PlanningModels, settings: PlannerSettings, runtime: Runtime) -> None:
+        self.models, self.settings, self.runtime = models, settings, runtime
+        self.denoise = runtime.compile(
+            models.diffusion, "denoise", guidance=settings.guidance, eta=settings.eta
         )
-
-    @classmethod
-    def from_row(
-        cls,
-        models: PlanningModels,
-        row: dict[str, Any],
-        task_guidance: float,
-        device: torch.device,
-        seed: int,
-    ) -> "TrajectoryPlanner":
-        """The planner of a row of the parameters, with noise of its own from `seed`."""
-        settings = PlannerSettings.from_row(row, task_guidance, models.diffusion.diffusion_steps)
-        return cls(models, settings, torch.Generator(device).manual_seed(seed))
+        self.inverse_dynamics = runtime.compile(models.inverse_dynamics)
+        self.value = runtime.compile(models.value)
 
     @torch.inference_mode()
     def plan(
-        self, states: Tensor, returns_to_go: Tensor, previous: Plan | None = None, moved: int = 1
+        self,
+        history: Tensor,
+        padding: Tensor,
+        noise: Tensor,
+        previous: Plan | None = None,
+        moved: int = 1,
     ) -> Plan:
-        """Plan the next `horizon` states.
+        """Plan the next `horizon` states, the present one included.
 
         Args:
-            states: normalised history [B, T, state], the present state last, T at most `history`.
-            returns_to_go: scaled returns-to-go [B, T].
-            previous: the plan made `moved` steps ago; read by `start: previous_plan` and where a draft is
-                carried over.
+            history: states and scaled returns-to-go, side by side [B, history, state + 1], the present last.
+            padding: whole number [], how many steps at the history's beginning have not been.
+            noise: scaled by the temperature, of `noise_shape`.
+            previous: the plan made `moved` steps ago, if the settings start from it or carry its draft over.
             moved: steps taken since `previous`, less than the horizon.
         """
-        settings = self.settings
-        draft, draft_returns, age = self._draft(states, returns_to_go, previous, moved)
-        chain = self.first_chain if draft is None else self.chain
-        plan, target = self._enter_chain(draft, states[:, -1], chain), returns_to_go[:, -1]
-        apart = len(plan) // len(target)  # candidates that noise has told apart already
-        if apart > 1:
-            target = target.repeat_interleave(apart)  # [B C]
-        plan = self.models.diffusion.denoise(
-            plan,
-            chain,
-            target,
-            settings.guidance,
-            settings.temperature,
-            self.generator,
-            candidates=settings.candidates // apart,
-        )
-        action = self.models.inverse_dynamics(plan[:, 0], plan[:, 1])  # [B, action] or [B C, action]
-        if len(plan) > len(states):
-            value = self.models.value(plan[:, 0], action).view(len(states), -1)  # [B, C]
-            best = value.argmax(dim=1) + value.shape[1] * torch.arange(len(value), device=value.device)  # [B]
-            plan, action = plan[best], action[best]
-        return Plan(plan, draft, action, draft_returns, age)
+        # 1 draft
+        draft, draft_returns, age = self._draft(history, padding, previous, moved)
+        # 2 refine
+        plans = self._refine(draft, history, noise, self.timesteps(previous))  # [B C, H, state]
+        # 3 act
+        states, action = self._act(plans)
+        return Plan(states, action, draft, draft_returns, age)
 
     def _draft(
-        self, states: Tensor, returns_to_go: Tensor, previous: Plan | None, moved: int
+        self, history: Tensor, padding: Tensor, previous: Plan | None, moved: int
     ) -> tuple[Tensor | None, Tensor | None, int]:
-        """Where refinement starts from [B, H, state], the present state first, None for noise; see `Plan`."""
-        present, horizon = states[:, -1:], self.models.horizon
+        """Where refinement starts, the present in front, None for noise; see the last fields of `Plan`."""
+        present, carried, age = history[:, -1:], history[:, :0], 0
         if self.settings.start == "previous_plan" and previous is not None:
             # The plan's later states have become the nearer ones; its last state is held.
             held = previous.states[:, -1:].expand(-1, moved, -1)
-            return torch.cat([present, previous.states[:, moved + 1 :], held], dim=1), None, 0
+            return torch.cat([present[..., :-1], previous.states[:, moved + 1 :], held], dim=1), None, 0
         if self.settings.start != "draft":
             return None, None, 0
-        draft, draft_returns, age = present, returns_to_go[:, -1:], 0
         if previous is not None and previous.age + 1 < self.settings.redraft_every:
             # The draft is carried over: its later states are read as if they had happened already.
-            carried, carried_returns = previous.draft[:, moved + 1 :], previous.draft_returns[:, moved + 1 :]
-            states = torch.cat([states, carried], dim=1)  # [B, T + H - 1 - moved, state]
-            returns_to_go = torch.cat([returns_to_go, carried_returns], dim=1)
-            draft = torch.cat([draft, carried], dim=1)  # [B, H - moved, state]
-            draft_returns = torch.cat([draft_returns, carried_returns], dim=1)
+            carried = torch.cat([previous.draft, previous.draft_returns[..., None]], dim=-1)[:, moved + 1 :]
             age = previous.age + 1
-        missing = horizon - draft.shape[1]
-        drafted, drafted_returns = self.models.transformer.draft(states, returns_to_go, missing)
-        return torch.cat([draft, drafted], dim=1), torch.cat([draft_returns, drafted_returns], dim=1), age
+        missing = self.models.horizon - 1 - carried.shape[1]
+        drafted = self._continue(torch.cat([history, carried], dim=1), padding, missing)
+        draft = torch.cat([present, carried, drafted], dim=1)  # [B, H, state + 1]
+        return draft[..., :-1], draft[..., -1], age
 
-    def _enter_chain(self, draft: Tensor | None, present: Tensor, chain: ReverseChain) -> Tensor:
-        """Bring the start to the noise level at which the chain begins, the present state in front.
+    def _continue(self, tokens: Tensor, padding: Tensor, length: int) -> Tensor:
+        """The `length` tokens after these [B, T, state + 1]; read once, each drafted one costs one token."""
 
-        [B, H, state]; where that takes noise, which tells candidates apart, all of them [B C, H, state].
-        """
-        settings = self.settings
-        if draft is not None and not chain.steps:
-            return draft
-        noisy = settings.temperature > 0 and (draft is None or settings.forward_noise)
-        if noisy and settings.candidates > 1:
-            present = present.repeat_interleave(settings.candidates, dim=0)  # [B C, state]
-            draft = None if draft is None else draft.repeat_interleave(settings.candidates, dim=0)
-        if draft is None:
-            plan = settings.temperature * self._noise(present)
+        def compiled(method: str, length: int) -> Function:
+            return self.runtime.compile(self.models.transformer, method, length=length)
+
+        following, keys_values = compiled("draft", min(length, LONGEST_ROLL_OUT))(tokens, padding)
+        drafted, missing, known = [following], length - following.shape[1], keys_values.shape[4]
+        calls = math.ceil(missing / LONGEST_ROLL_OUT)
+        each = math.ceil(missing / max(calls, 1))  # tokens per call; the last may draft a few too many
+        for _ in range(calls):
+            past = torch.tensor(known, device=tokens.device)
+            room = tokens.shape[1] + length - known  # the same shape in every call
+            with_room = functional.pad(keys_values, (0, 0, 0, room))
+            following, new = compiled("roll_out", each)(following[:, -1:], with_room, past, padding)
+            drafted.append(following)  # [B, each, state + 1]
+            keys_values, known = torch.cat([keys_values, new], dim=4), known + each
+        return torch.cat(drafted, dim=1)[:, :length]
+
+    def _refine(self, start: Tensor | None, history: Tensor, noise: Tensor, timesteps: list[int]) -> Tensor:
+        """Denoise from where the chain is entered to clean plans [B C, H, state], candidates side by side."""
+        if not timesteps:
+            return start
+        present, return_to_go = history[:, -1:, :-1], history[:, -1, -1]  # [B, 1, state], [B]
+        if (candidates := self.settings.candidates) > 1:
+            present = present.repeat_interleave(candidates, 0)  # [B C, 1, state]
+            return_to_go = return_to_go.repeat_interleave(candidates, 0)  # [B C]
+            start = None if start is None else start.repeat_interleave(candidates, 0)  # [B C, H, state]
+        t = torch.tensor([*timesteps, 0], device=history.device)
+        if start is None:
+            x_t = torch.cat([present, noise[:, 0, 1:]], dim=1)
         else:
-            plan = chain.signal * draft
-            if settings.forward_noise:
-                plan.add_(self._noise(present), alpha=settings.temperature * chain.noise)
-        plan[:, 0] = present
-        return plan
+            epsilon = noise[:, 0] if self.settings.forward_noise else torch.zeros_like(start)
+            x_t = self.models.diffusion.add_noise(start, t[0], epsilon)
+        for first in range(0, len(timesteps), LONGEST_CHAIN):
+            last = min(first + LONGEST_CHAIN, len(timesteps))
+            x_t = self.denoise(x_t, t[first : last + 1], return_to_go, noise[:, first + 1 : last + 1])
+        return x_t
 
-    def _noise(self, present: Tensor) -> Tensor:
-        shape = (len(present), self.models.horizon, present.shape[1])
-        return torch.randn(shape, generator=self.generator, device=present.device)
+    def _act(self, plans: Tensor) -> tuple[Tensor, Tensor]:
+        """The best plans [B, H, state] and first actions [B, action] of all candidates' [B C, H, state]."""
+        actions = self.inverse_dynamics(plans[:, 0], plans[:, 1])  # [B C, action]
+        if (candidates := self.settings.candidates) == 1:
+            return plans, actions
+        values = self.value(plans[:, 0], actions).view(-1, candidates)  # [B, C]
+        first = candidates * torch.arange(values.shape[0], device=plans.device)  # [B]
+        best = first + values.argmax(dim=1)
+        return plans[best], actions[best]
+
+    def timesteps(self, previous: Plan | None) -> list[int]:
+        """The values of t at which the next plan is denoised."""
+        return self.settings.first_timesteps if previous is None else self.settings.timesteps
+
+    def noise_shape(self, batch: int, previous: Plan | None) -> tuple[int, int, int, int]:
+        """Of a plan's noise: to enter the chain with, and for each of its steps [B C, S + 1, H, state]."""
+        models, steps = self.models, len(self.timesteps(previous))
+        return batch * self.settings.candidates, steps + 1, models.horizon, len(models.normaliser.mean)

@@ -74,9 +74,8 @@ def _commits(results: Results, tasks: list[str]) -> list[str]:
 
 
 def _planning(record: dict[str, Any]) -> str:
-    """How the networks ran, where it is not the usual way."""
-    compiled = ", compiled" if record["compile"] else ""
-    return compiled + ("" if record["precision"] == "float32" else f", {record['precision']}")
+    """What the networks ran on."""
+    return f", {record['runtime']}" + ("" if record["precision"] == "float32" else f", {record['precision']}")
 
 
 def _threads(count: int) -> str:

@@ -16,7 +16,7 @@ ROOT = Path("results/checkpoints")
 # Of the file, in which the optimiser's state is laid out as `flatten_weights` lays out the weights: raise it
 # when either changes, a network's weights do, or the arithmetic of a step. A checkpoint of another format is
 # ignored.
-FORMAT = 3
+FORMAT = 4
 
 
 class Checkpoint:

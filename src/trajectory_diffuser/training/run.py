@@ -152,6 +152,7 @@ class TrainingRun:
         weights = {key: value.contiguous() for key, value in network.state_dict().items()}
         save_file(weights, directory / "model.safetensors")
         record = {"model": config, "task": self.task, "task_settings": self.task_settings}
+        record |= {key: self.dataset.provenance[key] for key in ("environment", "action_bounds")}
         record |= {"normaliser": self.dataset.normaliser.to_json()}
         write_json(directory / "config.json", record)
         pd.DataFrame(result.curves).to_csv(directory / "curves.csv", index=False)

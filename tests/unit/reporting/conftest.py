@@ -100,6 +100,7 @@ def write_data(params: dict, folder: Path, task: str, generator: np.random.Gener
         "licence": "made up",
         "origin": {},
         "final_observations": True,
+        "action_bounds": [[-1.0, -1.0], [1.0, 1.0]],
     }
     write_json(folder / "provenance.json", provenance)
 
@@ -112,6 +113,7 @@ def write_latency(folder: Path, task: str, generator: np.random.Generator) -> No
             calls = CALLS.get(planner, 1)
             p50 = (0.002 * calls + 0.008) * batch**0.3 * generator.uniform(0.95, 1.05)
             row = {"task": task, "planner": planner, "batch": batch, "device": "cpu", "threads": 1}
+            row |= {"runtime": "openvino"}
             row |= {"p50_seconds": p50, "p95_seconds": 1.3 * p50, "seconds_per_plan": p50}
             row |= {"plans_per_second": batch / p50}
             row |= {"decisions_per_second": 1 / p50, "network_calls": calls, "flops": 2e7 * calls}
@@ -126,7 +128,7 @@ def write_latency(folder: Path, task: str, generator: np.random.Generator) -> No
     scaling["network_seconds"] = 0.9 * scaling["seconds_per_plan"]
     scaling.to_csv(folder / "scaling.csv", index=False)
     machine = {"device_name": "a processor", "threads": 1, "versions": {}, "commit": "0123456789ab"}
-    machine |= {"compile": False, "precision": "float32"}
+    machine |= {"runtime": "openvino", "precision": "float32"}
     write_json(folder / "latency.json", machine)
 
 
@@ -184,7 +186,7 @@ def write_evaluation(
         "guidance": 1.2,
         "target_return": params["tasks"][task]["target_return"],
         "episodes": episodes,
-        "compile": False,
+        "runtime": "openvino",
         "precision": "float32",
         "device": "cpu",
         "threads": 1,

@@ -86,7 +86,8 @@ def test_page_is_self_contained_and_complete(full_report):
     ):
         assert text.count(sentence) == 1  # once for all tasks
     for caption in captions:
-        assert "Seeds 0, 1; device cpu (1 thread)" in caption and "commit" in caption and "H = " in caption
+        assert "Seeds 0, 1; device cpu (1 thread, openvino), cpu (1 thread)" in caption
+        assert "commit" in caption and "H = " in caption
     figures = {path.name for path in (full_report / "figures").iterdir()}
     assert {"speed_against_return.svg", "plans_maze-umaze.svg", "plan_refinement.png"} <= figures
 

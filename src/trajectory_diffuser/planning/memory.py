@@ -1,0 +1,74 @@
+"""What a planner remembers of an episode, or of N episodes that began together."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.planning.trajectory_planner import Plan
+
+
+class EpisodeMemory:
+    """The last `history` states and returns-to-go, and the last plan.
+
+    Args:
+        models: give the units.
+        target_return: return asked for at the start of an episode; it falls by each reward.
+
+    Attributes:
+        tokens: normalised state and scaled return-to-go of each step, side by side [N, history, state + 1];
+            None before the first step.
+        padding: how many of them stand for steps that have not been.
+        last_plan: None before the first.
+        plan_age: steps taken since it was made.
+    """
+
+    def __init__(self, models: PlanningModels, target_return: float) -> None:
+        self.models = models
+        self.target_return = target_return
+        self.tokens: np.ndarray | None = None
+        self.padding = models.history
+        self.last_plan: Plan | None = None
+        self.plan_age = 0
+
+    def observe(self, observation: np.ndarray, reward: np.ndarray | float | None) -> None:
+        """Add a step: observations [N, obs] and rewards [N], one for all, or None where none is known.
+
+        Raises `ValueError` for observations of another size or number than before.
+        """
+        models = self.models
+        if observation.shape[1:] != models.normaliser.mean.shape:
+            raise ValueError(
+                f"observation: {observation.shape[-1]} numbers each, shape {observation.shape}; "
+                f"the models were trained on {len(models.normaliser.mean)}"
+            )
+        if self.tokens is None:
+            shape = (len(observation), models.history, observation.shape[1] + 1)
+            self.tokens = np.zeros(shape, np.float32)
+            return_to_go = np.full(len(observation), self.target_return / models.return_scale, np.float32)
+        else:
+            received = np.asarray(0.0 if reward is None else reward, np.float32)
+            return_to_go = self.tokens[:, -1, -1] - received / models.return_scale  # [N]
+        state = models.normaliser.normalise(observation)  # [N, state]
+        token = np.concatenate([state, return_to_go[:, None]], axis=1)[:, None]  # [N, 1, state + 1]
+        self.tokens = np.concatenate([self.tokens[:, 1:], token], axis=1)
+        self.padding = max(self.padding - 1, 0)
+        self.plan_age += self.last_plan is not None
+
+    def remember(self, plan: Plan) -> None:
+        """Keep a plan that was made just now."""
+        self.last_plan, self.plan_age = plan, 0
+
+    def keep(self, running: np.ndarray) -> None:
+        """Forget the environments for which `running` [N] is False: their episodes are over."""
+        if self.tokens is None or running.all():
+            return
+        rows = np.flatnonzero(running)
+        self.tokens = self.tokens[rows]
+        if self.last_plan is not None:
+            self.last_plan = self.last_plan.keep(torch.from_numpy(rows).to(self.last_plan.states.device))
+
+    def history(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Tokens [N, history, state + 1] and padding [], on the device."""
+        assert self.tokens is not None
+        return torch.from_numpy(self.tokens).to(device), torch.tensor(self.padding, device=device)
