@@ -9,8 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trajectory_diffuser.models.embeddings import sinusoidal_embedding
-from trajectory_diffuser.models.layers import LayerNorm, Linear
-from trajectory_diffuser.models.temporal_unet import Condition
 
 
 class Block(nn.Module):
@@ -18,15 +16,15 @@ class Block(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.norm_attention = LayerNorm(width, elementwise_affine=False)
+        self.norm_attention = nn.LayerNorm(width, elementwise_affine=False)
         self.heads = heads
-        self.query_key_value = Linear(width, 3 * width)
-        self.projection = Linear(width, width)
-        self.norm_feed_forward = LayerNorm(width, elementwise_affine=False)
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.projection = nn.Linear(width, width)
+        self.norm_feed_forward = nn.LayerNorm(width, elementwise_affine=False)
         self.feed_forward = nn.Sequential(
-            Linear(width, 4 * width), nn.GELU(approximate="tanh"), Linear(4 * width, width)
+            nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width)
         )
-        self.modulation = Linear(width, 6 * width)
+        self.modulation = nn.Linear(width, 6 * width)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Map x [B, H, width] and the condition [B, width] to [B, H, width]."""
@@ -47,21 +45,33 @@ class Block(nn.Module):
 
 
 class DiffusionTransformer(nn.Module):
-    """The interface of `TemporalUNet`."""
+    """The interface of `TemporalUNet`.
+
+    Args:
+        state_size: numbers in a state.
+        horizon: states in a plan.
+        width: of the embedded states; even, and divisible by `heads`.
+        heads: attention heads.
+        depth: blocks.
+    """
 
     def __init__(self, state_size: int, horizon: int, width: int, heads: int, depth: int) -> None:
         super().__init__()
-        self.condition = Condition(width // 2, width)
-        self.embedding = Linear(state_size, width)
-        positions = sinusoidal_embedding(torch.arange(horizon), width)
+        self.width = width
+        self.step_embedding = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.return_embedding = nn.Sequential(nn.Linear(1, width), nn.SiLU(), nn.Linear(width, width))
+        self.embedding = nn.Linear(state_size, width)
+        positions = sinusoidal_embedding(torch.arange(horizon), width)  # [H, width]
         self.register_buffer("positions", positions, persistent=False)
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
-        self.norm = LayerNorm(width)
-        self.output = Linear(width, state_size)
+        self.norm = nn.LayerNorm(width)
+        self.output = nn.Linear(width, state_size)
 
-    def forward(self, plan: Tensor, condition: Tensor) -> Tensor:
-        """Map noisy plans [B, H, state] and their conditions [B, width] to predictions [B, H, state]."""
-        x = self.embedding(plan) + self.positions  # [B, H, width]
+    def forward(self, x_t: Tensor, t: Tensor, return_to_go: Tensor, conditional: Tensor) -> Tensor:
+        """Predict the noise [B, H, state] in plans [B, H, state]; t, return_to_go and conditional are [B]."""
+        step = self.step_embedding(sinusoidal_embedding(t, self.width))  # [B, width]
+        asked = self.return_embedding(return_to_go[:, None]) * conditional[:, None]  # [B, width]
+        x = self.embedding(x_t) + self.positions  # [B, H, width]
         for block in self.blocks:
-            x = block(x, condition)
+            x = block(x, step + asked)
         return self.output(self.norm(x))

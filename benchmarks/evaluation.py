@@ -9,9 +9,11 @@ as fast as one after another.
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
@@ -27,7 +29,7 @@ from trajectory_diffuser.evaluation.cell import make_planner
 from trajectory_diffuser.evaluation.rollout import run_episodes
 from trajectory_diffuser.evaluation.untrained import untrained_models
 from trajectory_diffuser.planning.models import PlanningModels
-from trajectory_diffuser.planning.planner import Planner
+from trajectory_diffuser.planning.runtime import Runtime
 
 TASK, PLANNER = "hopper-medium-expert", "trajectory_diffuser"
 # From fast to slow; none of them ends an episode early under an untrained planner.
@@ -60,8 +62,9 @@ def main() -> None:
         for name in arguments.environments:
             environment = {"id": name, "max_episode_steps": arguments.steps} | ENVIRONMENTS[name]
             models = models_for(params, environment, device)
+            runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
             rounds = [
-                [evaluate(params, models, device, environment, episodes, at_once) for at_once in ways]
+                [evaluate(params, models, runtime, environment, episodes, at_once) for at_once in ways]
                 for _ in range(arguments.rounds)
             ]
             medians = 1000 * np.median(rounds, axis=0)  # [ways, 2]
@@ -70,33 +73,10 @@ def main() -> None:
                 print(f"{name:18} {at_once:7} {total:8.3f} {planning:8.3f} {speed_up:8.2f}", flush=True)
 
 
-class TimedPlanner(Planner):
-    """Times what comes after the first step: environments are made and caches are cold before."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.first_step_ended: float | None = None
-        self.planning_seconds = 0.0
-
-    def act(self, *arguments: Any) -> np.ndarray:
-        """As any planner's."""
-        started = time.perf_counter()
-        action = super().act(*arguments)
-        if self.first_step_ended is not None:
-            self.planning_seconds += time.perf_counter() - started
-        return action
-
-    def keep(self, running: np.ndarray) -> None:
-        """As any planner's; it is called when a step has been taken."""
-        super().keep(running)
-        self.last_step_ended = time.perf_counter()
-        self.first_step_ended = self.first_step_ended or self.last_step_ended
-
-
 def evaluate(
     params: dict[str, Any],
     models: PlanningModels,
-    device: torch.device,
+    runtime: Runtime,
     environment: dict[str, Any],
     episodes: int,
     at_once: int,
@@ -105,13 +85,31 @@ def evaluate(
     seconds, planning = 0.0, 0.0
     groups = np.array_split(np.arange(episodes), -(-episodes // at_once))
     for number, seeds in enumerate(groups):
-        inner = make_planner(params, TASK, 0, PLANNER, models, device, number)
-        planner = TimedPlanner(inner, params["tasks"][TASK]["target_return"], device)
-        run_episodes(planner, environment, seeds.tolist(), None, f"{at_once} at once")
-        seconds += planner.last_step_ended - planner.first_step_ended
-        planning += planner.planning_seconds
+        planner = make_planner(params, TASK, 0, PLANNER, models, runtime, number)
+        act = TimedCalls(planner.act)
+        with patch.object(planner, "act", act):
+            run_episodes(planner, environment, seeds.tolist(), None, f"{at_once} at once")
+        # Before the end of the first decision environments are made, networks compiled and caches filled.
+        seconds += act.ended[-1] - act.ended[0]
+        planning += sum(act.ended[1:]) - sum(act.started[1:])
     steps = episodes * (environment["max_episode_steps"] - 1)
     return seconds / steps, planning / steps
+
+
+class TimedCalls:
+    """A function that notes when its calls start and end."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.started: list[float] = []
+        self.ended: list[float] = []
+
+    def __call__(self, *arguments: Any) -> Any:
+        """As the function."""
+        self.started.append(time.perf_counter())
+        result = self.function(*arguments)
+        self.ended.append(time.perf_counter())
+        return result
 
 
 def models_for(params: dict[str, Any], environment: dict[str, Any], device: torch.device) -> PlanningModels:
