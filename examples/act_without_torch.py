@@ -2,7 +2,7 @@
 
 python examples/act_without_torch.py FOLDER [--seed 0]
 
-FOLDER is what `Planner.export` wrote.
+FOLDER is what `Planner.export` wrote, for any environment of gymnasium or gymnasium-robotics.
 """
 
 import argparse

@@ -58,8 +58,6 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     summary |= {"device": device.type, "threads": torch.get_num_threads()}
     summary |= {"runtime": runtime.name, "precision": runtime.precision}
     summary |= {"versions": library_versions(), "commit": code_commit()}
-    decisions = sum(int(each.lengths.max()) for each in rollouts)  # each of them for a whole group
-    summary |= {"planning_seconds_per_step": rollout.planning_seconds / decisions}
     with atomic_directory(run_directory(task, seed) / "evaluation" / planner) as directory:
         table.to_csv(directory / "episodes.csv", index=False)
         write_json(directory / "evaluation.json", summary)

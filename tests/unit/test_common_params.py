@@ -255,6 +255,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         f"{PLANNER}.forward_noise",
         ["use forward_noise: false"],
     ),
+    "openvino on a GPU": (
+        {"run.device": "cuda", "planning.runtime": "openvino"},
+        "planning.runtime",
+        ["run.device is cuda", "use auto or torch"],
+    ),
 }
 
 

@@ -180,3 +180,11 @@ def test_openvino_does_not_report_to_its_makers():
     from openvino.tools.ovc import telemetry_stub, telemetry_utils
 
     assert telemetry_utils.tm is telemetry_stub
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "key"), [("OpenVINO", "float32", "runtime"), ("torch", "half", "precision")]
+)
+def test_an_unknown_runtime_or_precision_is_refused(name, precision, key):
+    with pytest.raises(UserError, match=rf"planning.{key}: '\w+' is unknown; one of: "):
+        Runtime(name, precision, CPU)

@@ -12,7 +12,7 @@ from small_models import ACTION, HISTORY, HORIZON, STATE, history, make_planner,
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params
-from trajectory_diffuser.computing.files import read_json
+from trajectory_diffuser.computing.files import read_json, write_json
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.training.checkpoint import Checkpoint
 
@@ -175,6 +175,15 @@ def test_without_a_compiler_compile_is_refused_before_anything_is_read(project, 
     ) as caught:
         trained_with("train_value", compile=True)
     assert "\n" not in str(caught.value)
+
+
+def test_data_that_older_code_prepared_is_refused_before_training(project):
+    (file,) = Path("data/processed").glob("*/provenance.json")
+    provenance = read_json(file)
+    del provenance["action_bounds"]
+    write_json(file, provenance)
+    with pytest.raises(UserError, match=r"prepared by older code.*run: python src/prepare_dataset.py"):
+        trained_with("train_value")
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -1,6 +1,6 @@
 rule make_report:
     input:
-        code("make_report", "datasets", "environments", "evaluation", "reporting"),
+        code("make_report", "environments", "evaluation", "reporting"),
         data=cells("data/processed/{task}"),
         models=expand(models(), task=config["run"]["tasks"], seed=config["run"]["seeds"]),
         evaluations=cells("results/runs/{task}/seed{seed}/evaluation/{planner}"),

@@ -1,1 +1,1 @@
-"""What is checked, said and recorded, never computed: no stage depends on these files."""
+"""Parameters, arguments, error texts: no stage depends on these files, the engines track the values."""

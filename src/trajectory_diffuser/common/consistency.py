@@ -17,6 +17,10 @@ def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) 
     for name, written in written_planners.items():
         _check_planner(name, written, params)
     _check_networks(params)
+    if params["run"]["device"] == "cuda" and params["planning"]["runtime"] == "openvino":
+        raise UserError(
+            "planning.runtime: openvino computes on a CPU here, run.device is cuda; use auto or torch"
+        )
     for name, task in params["tasks"].items():
         scores = task["reference_scores"]
         if scores != "measured" and scores["maximum"] <= scores["minimum"]:

@@ -2,6 +2,7 @@
 
 import subprocess
 from importlib.metadata import version
+from pathlib import Path
 
 
 def library_versions(*names: str) -> dict[str, str]:
@@ -10,14 +11,13 @@ def library_versions(*names: str) -> dict[str, str]:
 
 
 def code_commit() -> str:
-    """The current git commit, with `-modified` appended when tracked files differ; `unknown` outside git."""
+    """This code's git commit, with `-modified` appended when tracked files differ; `unknown` outside git."""
+    here = Path(__file__)
+    describe = ["git", "describe", "--always", "--abbrev=12", "--dirty=-modified", "--exclude=*"]
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=12", "--dirty=-modified", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        # An installed copy may lie within another project's repository, whose commit says nothing.
+        for command in (["git", "ls-files", "--error-unmatch", here.name], describe):
+            done = subprocess.run(command, cwd=here.parent, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return described.stdout.strip()
+    return done.stdout.strip()

@@ -1,7 +1,6 @@
 """Closed-loop evaluation: the planner acts in real environments, many episodes at once."""
 
 import sys
-import time
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +25,6 @@ class Rollout:
         wall_crossing_fractions: share of the plans' segments that go through a wall; NaN outside mazes [N].
         plans: of the first episode, raw units: `steps` [n], `draft` and `plan` [n, H, obs],
             `executed` [L + 1, obs].
-        planning_seconds: time spent in planning, of all episodes together.
     """
 
     returns: np.ndarray
@@ -34,7 +32,6 @@ class Rollout:
     successes: np.ndarray
     wall_crossing_fractions: np.ndarray
     plans: dict[str, np.ndarray]
-    planning_seconds: float
 
 
 def run_episodes(
@@ -55,7 +52,7 @@ def run_episodes(
     count, steps = len(seeds), environment["max_episode_steps"]
     returns, lengths, successes = np.zeros(count), np.zeros(count, int), np.full(count, np.nan)
     crossed, segments = np.zeros(count), np.zeros(count)
-    planning_seconds, recorder = 0.0, Recorder(planner)
+    recorder = Recorder(planner)
     pause = 0.5 if sys.stderr.isatty() else 15  # seconds
     with (
         closing(make_vector_environment(environment, count)) as environments,
@@ -65,9 +62,7 @@ def run_episodes(
         rewards = None
         running = np.arange(count)  # the episodes that go on
         while len(running):
-            started = time.perf_counter()
             decided = planner.act(observations[running], rewards)  # [running, action]
-            planning_seconds += time.perf_counter() - started
             if 0 in running:
                 recorder.record(observations[0])
             if maze is not None and planner.memory.plan_age == 0:
@@ -75,7 +70,7 @@ def run_episodes(
                 crossed[running] += crossings.sum(axis=1)
                 segments[running] += crossings.shape[1]
 
-            # Episodes that are over stand still until the others end; nothing is read from them.
+            # Where an episode is over the environment goes on with actions of 0; nothing is read from it.
             actions = np.zeros(environments.action_space.shape, np.float32)
             actions[running] = decided
             observations, received, terminated, truncated, info = environments.step(actions)
@@ -93,15 +88,14 @@ def run_episodes(
             progress.update()
             progress.set_postfix(running=len(running), mean_return=f"{returns.mean():.1f}", refresh=False)
     fractions = np.full(count, np.nan) if maze is None else crossed / segments
-    return Rollout(returns, lengths, successes, fractions, recorder.plans(), planning_seconds)
+    return Rollout(returns, lengths, successes, fractions, recorder.plans())
 
 
 def joined(rollouts: list[Rollout]) -> Rollout:
     """The episodes of several rollouts, one after the other; the plans are those of the first."""
     names = ("returns", "lengths", "successes", "wall_crossing_fractions")
     episodes = {name: np.concatenate([getattr(rollout, name) for rollout in rollouts]) for name in names}
-    seconds = sum(rollout.planning_seconds for rollout in rollouts)
-    return Rollout(**episodes, plans=rollouts[0].plans, planning_seconds=seconds)
+    return Rollout(**episodes, plans=rollouts[0].plans)
 
 
 def _wall_crossings(planner: Planner, maze: Maze) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Where the networks of all stages are built from settings: each constructor's arguments are its keys."""
+"""What networks are built from: each constructor's arguments are its keys in the settings."""
 
 import inspect
 from collections.abc import Callable, Mapping

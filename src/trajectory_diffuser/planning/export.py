@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.computing.files import atomic_directory, write_json
-from trajectory_diffuser.planning.runtime import Runtime, onnx_of
+from trajectory_diffuser.planning.onnx_graph import onnx_of
+from trajectory_diffuser.planning.runtime import Runtime
 from trajectory_diffuser.planning.trajectory_planner import Plan, TrajectoryPlanner
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from dvclive import Live
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.computing.device import check_compiler, computing_device, device_type
 from trajectory_diffuser.computing.files import atomic_directory, write_json
@@ -39,11 +40,15 @@ def training_run(
         task_keys: the task's settings that this model depends on.
 
     Raises:
-        UserError: the data is missing, or a compiler is asked for but missing.
+        UserError: the data is missing or was prepared by older code, or a compiler is missing.
     """
     settings = params[stage]
     check_compiler(f"params.yaml: {stage}.compile", settings["compile"], device_type(params["run"]["device"]))
     dataset = PreparedDataset.load(Path("data/processed") / task)
+    if "action_bounds" not in dataset.provenance:
+        raise UserError(
+            f"data/processed/{task}: prepared by older code; run: python src/prepare_dataset.py --task {task}"
+        )
     task_settings = {key: params["tasks"][task][key] for key in task_keys}
     with computing_device(params["run"]["device"], settings["threads"]) as device:
         run = TrainingRun(stage, task, seed, settings, task_settings, dataset, device)

@@ -193,7 +193,6 @@ def write_evaluation(
         "versions": {"torch": "2.13.0", "mujoco": "3.3.0", "gymnasium": "1.4.0", "numpy": "2.4.6"},
         "commit": "0123456789ab",
         "wall_seconds": 60.0,
-        "planning_seconds_per_step": 0.02,
     }
     write_json(folder / "evaluation.json", evaluation)
     horizon = params["tasks"][task]["horizon"]
