@@ -21,7 +21,7 @@ from trajectory_diffuser.planning.settings import PlannerSettings
 
 # Tokens and denoising steps in one call: what is to be compiled must not grow with the horizon or the chain.
 LONGEST_ROLL_OUT = 16
-LONGEST_CHAIN = 10
+LONGEST_CHAIN = 5
 
 
 @dataclass(frozen=True)
