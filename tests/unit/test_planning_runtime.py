@@ -138,7 +138,7 @@ def test_results_on_a_gpu_are_not_the_memory_that_the_next_run_writes_over(monke
     def write_two(value):
         return write(value), memory
 
-    runtime, values = Runtime("torch", "float32", torch.device("cuda")), torch.eye(2)
+    runtime, values = Runtime("auto", "float32", torch.device("cuda")), torch.eye(2)
     results = [runtime.compile(as_module(write))(value) for value in values]
     results += [runtime.compile(as_module(write_two))(value)[1] for value in values]
     assert torch.equal(torch.stack(results), torch.cat([values, values]))
