@@ -1,12 +1,13 @@
+import os
 import shutil
-import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.stage import run_stage
-from trajectory_diffuser.computing.files import atomic_directory
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,16 +69,21 @@ def test_bad_parameters_are_refused_before_the_stage_starts(call):
 
 
 def test_a_stage_that_is_told_to_stop_leaves_nothing_half_written(call, tmp_path):
-    def main(params):
-        with atomic_directory(tmp_path / "results" / "output") as work:
-            (work / "half").write_text("written")
-            signal.raise_signal(signal.SIGTERM)  # in this thread: others may be there, and get it later
-
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        with pytest.raises(SystemExit) as caught:
-            call(main, arguments=())
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert caught.value.code == 143
+    # In a process of its own, which nothing but the stage may end.
+    stage = tmp_path / "stage.py"
+    stage.write_text(
+        "import os, signal, sys\n"
+        "from trajectory_diffuser.common.stage import run_stage\n"
+        "from trajectory_diffuser.computing.files import atomic_directory\n"
+        "def main(params):\n"
+        "    with atomic_directory('results/output') as work:\n"
+        "        (work / 'half').write_text('written')\n"
+        "        signal.raise_signal(signal.SIGTERM)\n"
+        "run_stage(main)\n"
+    )
+    root = Path(__file__).parents[2]
+    shutil.copy(root / "params.yaml", tmp_path)
+    environment = os.environ | {"PYTHONPATH": str(root / "src")}
+    done = subprocess.run([sys.executable, str(stage)], cwd=tmp_path, env=environment, capture_output=True)
+    assert done.returncode == 143, done.stderr
     assert list((tmp_path / "results").iterdir()) == []
