@@ -103,8 +103,9 @@ def _read_config(directory: Path) -> dict[str, Any]:
         raise UserError(
             f"{directory}: no trained model there; run src/train_{directory.name}.py first"
         ) from None
-    if "action_bounds" not in config:
-        raise UserError(f"{directory}/config.json: no action_bounds in it; train the model again")
+    for key in ("environment", "action_bounds", "normaliser"):
+        if key not in config:
+            raise UserError(f"{directory}/config.json: no {key} in it; train the model again")
     return config
 
 
