@@ -17,6 +17,7 @@ def main(params: dict[str, Any]) -> None:
         steps=settings["steps"],
         seed=settings["seed"],
         episodes=settings["evaluation_episodes"],
+        dropped_quantiles=settings["dropped_quantiles"],
     )
 
 
