@@ -68,7 +68,9 @@ def train_behaviour(
 
     Every snapshot stays in the folder `snapshots`, with a log of their returns. `dropped_quantiles` of each
     critic's 25 are left out against over-estimation (section 4 of the paper: 0 for HalfCheetah, 2 for
-    Walker2d, 5 for Hopper). Reproducible to the bit by `seed` on one machine. Raises `UserError` when sbx is not installed.
+    Walker2d, 5 for Hopper). Reproducible to the bit by `seed` on one machine.
+
+    Raises `UserError` when sbx is not installed.
     """
     # The networks are too small for more threads, and XLA orders its sums by the cores that it may use.
     if hasattr(os, "sched_setaffinity"):  # Linux
@@ -153,7 +155,7 @@ def select_rungs(snapshots: Sequence[Snapshot]) -> list[tuple[Snapshot, str]]:
     before = [snapshot for snapshot in ordered if 0 < snapshot.step < expert.step]
     if not before:
         raise UserError(
-            f"params.yaml: train_behaviour.steps: the best snapshot is at step {expert.step} of "
+            f"params.yaml: train_behaviour.ladders.*.steps: the best snapshot is at step {expert.step} of "
             f"{ordered[-1].step}, with no medium actor before it; train for more steps"
         )
     aim = MEDIUM_FRACTION * expert.return_mean
