@@ -225,7 +225,7 @@ def stub_planner(
 
     return SimpleNamespace(
         models=models,
-        settings=SimpleNamespace(actions_per_plan=1, temperature=1.0),
+        settings=SimpleNamespace(actions_per_plan=1, redraft_every=1, temperature=1.0),
         runtime=SimpleNamespace(device=CPU),
         noise_shape=lambda batch, previous: (batch, 1, horizon, state_size),
         plan=plan,

@@ -31,12 +31,16 @@ def _check_names(params: dict[str, Any]) -> None:
     for key, kind, names in (
         ("run.tasks", "tasks", params["run"]["tasks"]),
         ("run.planners", "planners", params["run"]["planners"]),
+        ("run.policies", "policies", params["run"]["policies"]),
         ("measure_latency.sweep.planners", "planners", params["measure_latency"]["sweep"]["planners"]),
     ):
         for name in names:
             if name not in params[kind]:
                 hint = suggestion(name, list(params[kind]))
                 raise UserError(f"{key}: {name!r} has no entry under {kind}; {hint}")
+    for name in params["policies"]:
+        if name in params["planners"]:
+            raise UserError(f"policies.{name}: a planner has this name too; rename one of them")
 
 
 def _check_sweep(params: dict[str, Any]) -> None:

@@ -42,7 +42,8 @@ class Results:
     (LATENCY_COLUMNS), `scaling` one per task, varied quantity, value and planner (task, then
     SCALING_COLUMNS), `curves` a row per logged training step (task, seed, model, then CURVE_COLUMNS),
     `training` a row per trained model (task, seed, model, then the fields of training.json). `evaluations`
-    and `plans` are keyed by (task, seed, planner), `latency_machines`, `provenance` and `data` by task.
+    and `plans` are keyed by (task, seed, planner); plans are those of the planners, everything else is the policies' too.
+    `latency_machines`, `provenance` and `data` by task.
     """
 
     params: dict[str, Any]
@@ -69,8 +70,23 @@ class Results:
 
     @property
     def planners(self) -> list[str]:
-        """The planners of the run, in its order."""
+        """All that act in the run: its planners, in its order, then its policies."""
+        return [*self.with_plans, *self.params["run"]["policies"]]
+
+    @property
+    def with_plans(self) -> list[str]:
+        """Those of them that plan."""
         return self.params["run"]["planners"]
+
+    @property
+    def known(self) -> list[str]:
+        """The names of all rows of the parameters, in the run or not: each has its colour and marker."""
+        return [*self.params["planners"], *self.params["policies"]]
+
+    @property
+    def models(self) -> list[str]:
+        """The names of all that is trained in the run."""
+        return [*MODELS, *self.params["run"]["policies"]]
 
 
 def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
@@ -79,6 +95,9 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
     Raises `UserError` naming the first missing or incomplete file and the stage that makes it.
     """
     run = params["run"]
+    acting = [*run["planners"], *run["policies"]]
+    folders = {model: (f"train_{model}", model) for model in MODELS}
+    folders |= {name: (f"train_policy --policy {name}", f"policies/{name}") for name in run["policies"]}
     runs = root / "results" / "runs"
     provenance, task_data, latency, scaling, machines = {}, {}, [], [], {}
     scores, curves, training, evaluations, plans = [], [], [], {}, {}
@@ -88,24 +107,30 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         provenance[task] = read_json(_require(data / "provenance.json", prepare))
         task_data[task] = _read_data(data, prepare)
         measure = f"measure_latency --task {task}"
-        latency.append(_read_latency(runs / task / "latency" / "latency.csv", measure, run["planners"]))
+        latency.append(_read_latency(runs / task / "latency" / "latency.csv", measure, acting))
         grown = _read_table(runs / task / "latency" / "scaling.csv", measure, SCALING_COLUMNS)
         scaling.append(grown.assign(task=task))
         machines[task] = read_json(_require(runs / task / "latency" / "latency.json", measure))
         for seed in run["seeds"]:
             cell = runs / task / f"seed{seed}"
-            for model in MODELS:
-                stage = f"train_{model} --task {task} --seed {seed}"
-                curve = _read_table(cell / model / "curves.csv", stage, CURVE_COLUMNS)
+            for model, (training_stage, folder) in folders.items():
+                stage = f"{training_stage} --task {task} --seed {seed}"
+                curve = _read_table(cell / folder / "curves.csv", stage, CURVE_COLUMNS)
                 curves.append(curve.assign(task=task, seed=seed, model=model))
-                record = read_json(_require(cell / model / "training.json", stage))
+                record = read_json(_require(cell / folder / "training.json", stage))
                 training.append({"task": task, "seed": seed, "model": model, **record})
-            for planner in run["planners"]:
-                stage = f"evaluate --task {task} --seed {seed} --planner {planner}"
+            for planner in acting:
+                of_policy = planner in run["policies"]
+                stage = (
+                    f"evaluate_policy --policy {planner}" if of_policy else f"evaluate --planner {planner}"
+                )
+                stage += f" --task {task} --seed {seed}"
                 folder = cell / "evaluation" / planner
                 scores.append(_read_scores(folder / "episodes.csv", stage))
                 key = (task, seed, planner)
                 evaluations[key] = read_json(_require(folder / "evaluation.json", stage))
+                if of_policy:
+                    continue
                 with np.load(_require(folder / "plans.npz", stage)) as arrays:
                     plans[key] = dict(arrays)
     return Results(

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
-from trajectory_diffuser.reporting.artefacts import MODELS, Results
+from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.style import (
     INK,
     MARKERS,
@@ -29,8 +29,8 @@ CURVE_POINTS = 300  # a curve is averaged down to so many points: the page stays
 
 def speed_against_return(results: Results, headline: pd.DataFrame) -> Figure:
     """One panel per task: time per decision (log scale) against score (interval)."""
-    colours = planner_colours(list(results.params["planners"]))
-    markers = planner_markers(list(results.params["planners"]))
+    colours = planner_colours(results.known)
+    markers = planner_markers(results.known)
     figure, axes = panels(len(results.tasks), columns=2, width=4.2, height=3.2)
     for axis, task in zip(axes, results.tasks, strict=True):
         for row in headline[headline["task"] == task].itertuples():
@@ -59,8 +59,8 @@ def speed_against_return(results: Results, headline: pd.DataFrame) -> Figure:
 def scaling(results: Results, task: str) -> Figure:
     """One panel per varied quantity: plan times, log-log."""
     table = results.scaling[results.scaling["task"] == task]
-    colours = planner_colours(list(results.params["planners"]))
-    markers = planner_markers(list(results.params["planners"]))
+    colours = planner_colours(results.known)
+    markers = planner_markers(results.known)
     quantities = list(dict.fromkeys(table["varied"]))
     figure, axes = panels(len(quantities), columns=3, width=2.9, height=2.6)
     for axis, quantity in zip(axes, quantities, strict=True):
@@ -78,7 +78,7 @@ def scaling(results: Results, task: str) -> Figure:
 
 def episode_scores(results: Results) -> Figure:
     """One panel per task: the score of every episode (marker by seed) over a box of its quartiles."""
-    colours = planner_colours(list(results.params["planners"]))
+    colours = planner_colours(results.known)
     height = 0.8 + 0.45 * len(results.planners)
     figure, axes = panels(len(results.tasks), columns=2, width=4.2, height=height)
     for axis, task in zip(axes, results.tasks, strict=True):
@@ -118,9 +118,9 @@ def episode_scores(results: Results) -> Figure:
 
 def training_curves(results: Results, task: str) -> Figure:
     """One panel per model: training loss (thin) and validation loss (thick, dots), a line style per seed."""
-    figure, axes = panels(len(MODELS), columns=4, width=2.5, height=2.4)
+    figure, axes = panels(len(results.models), columns=4, width=2.5, height=2.4)
     train, validation = seaborn.color_palette("colorblind", 2)
-    for axis, model in zip(axes, MODELS, strict=True):
+    for axis, model in zip(axes, results.models, strict=True):
         curves = results.curves.query("task == @task and model == @model")
         for index, seed in enumerate(results.seeds):
             curve = curves[curves["seed"] == seed]

@@ -26,7 +26,7 @@ def task_plans(results: Results, task: str) -> Figure:
     """Plans of `shown_planner` at several steps of episode 0 of the first seed."""
     planner = shown_planner(results)
     plans = results.plans[task, results.seeds[0], planner]
-    colour = planner_colours(list(results.params["planners"]))[planner]
+    colour = planner_colours(results.known)[planner]
     maze = _maze(results, task)
     if maze is None:
         return _time_series(plans, colour, _labels(results.params["tasks"][task]["environment"]["id"]))
@@ -46,10 +46,10 @@ def task_plans(results: Results, task: str) -> Figure:
 
 def maze_planners(results: Results, task: str) -> Figure:
     """Each planner's first plan over the walls and the path that it went, in episode 0 of the first seed."""
-    colours = planner_colours(list(results.params["planners"]))
+    colours = planner_colours(results.known)
     maze = _maze(results, task)
-    figure, axes = panels(len(results.planners), columns=5, width=2.0, height=2.2)
-    for axis, planner in zip(axes, results.planners, strict=True):
+    figure, axes = panels(len(results.with_plans), columns=5, width=2.0, height=2.2)
+    for axis, planner in zip(axes, results.with_plans, strict=True):
         plans = results.plans[task, results.seeds[0], planner]
         _draw_walls(axis, maze)
         _draw_ends(axis, plans)
@@ -66,7 +66,7 @@ def plan_refinement(results: Results) -> Figure | None:
     when the run has no maze or no trajectory_diffuser that starts from a draft.
     """
     mazes = [task for task in results.tasks if _maze(results, task) is not None]
-    if not mazes or SUBJECT not in results.planners:
+    if not mazes or SUBJECT not in results.with_plans:
         return None
     task = mazes[-1]
     maze = _maze(results, task)
@@ -75,7 +75,7 @@ def plan_refinement(results: Results) -> Figure | None:
         return None
     way = np.linalg.norm(np.diff(plans["plan"][..., :2], axis=1), axis=-1).sum(axis=-1)  # [n]
     index = int(way.argmax())
-    colour = planner_colours(list(results.params["planners"]))[SUBJECT]
+    colour = planner_colours(results.known)[SUBJECT]
     figure, axes = panels(3, columns=3, width=2.8, height=3.0)
     figure.set_facecolor("white")
     for axis, title in zip(axes, ("1. draft", "2. refine", "3. act"), strict=True):
@@ -97,7 +97,7 @@ def plan_refinement(results: Results) -> Figure | None:
 
 def shown_planner(results: Results) -> str:
     """Whose plans are shown over time: trajectory_diffuser's, or the first planner's of a run without it."""
-    return SUBJECT if SUBJECT in results.planners else results.planners[0]
+    return SUBJECT if SUBJECT in results.with_plans else results.with_plans[0]
 
 
 def is_maze(results: Results, task: str) -> bool:
