@@ -6,7 +6,7 @@ from typing import Any
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.evaluation.cell import make_planner, run_directory
-from trajectory_diffuser.evaluation.evaluate import evaluate
+from trajectory_diffuser.evaluation.episodes import evaluate
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
 

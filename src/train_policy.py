@@ -1,4 +1,4 @@
-"""Train a policy that clones the data's actions, of all episodes or the best, told the return to come or not."""
+"""Train a policy that clones actions: of all episodes or the best, told the return to come or not."""
 
 from typing import Any
 

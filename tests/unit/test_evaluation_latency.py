@@ -3,7 +3,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from small_models import ACTION, CPU, DIFFUSION_STEPS, HISTORY, HORIZON, STATE, make_models, make_planner
+from small_models import (
+    ACTION,
+    CPU,
+    DIFFUSION_STEPS,
+    HISTORY,
+    HORIZON,
+    STATE,
+    make_models,
+    make_planner,
+    make_policy,
+)
 
 from trajectory_diffuser.evaluation import latency
 from trajectory_diffuser.evaluation.latency import SteadyState, measure, peak_bytes, timed
@@ -34,6 +44,17 @@ def steady(batch=2, models=None, **row):
 )
 def test_network_calls_are_the_forward_passes_per_plan_in_mid_episode(row, calls):
     assert measure({"x": steady(**row)}, 0, 1, CPU)["x"]["network_calls"] == pytest.approx(calls)
+
+
+def test_a_policy_is_timed_beside_planners_with_one_call_per_decision():
+    states = {"planner": steady(), "policy": SteadyState(make_policy(), DATA, 2)}
+    rows = measure(states, 0, 2, CPU)
+    assert rows["policy"].keys() == rows["planner"].keys()
+    assert rows["policy"]["network_calls"] == 1
+    layers = [(STATE + 1, 8), (8, 8), (8, ACTION)]
+    assert rows["policy"]["flops"] == sum(matrix_product(2, *sizes) for sizes in layers)
+    assert rows["policy"]["decisions_per_second"] == pytest.approx(1 / rows["policy"]["seconds_per_plan"])
+    assert rows["policy"]["denoiser_calls"] == rows["policy"]["transformer_calls"] == 0
 
 
 def matrix_product(rows, inputs, outputs):

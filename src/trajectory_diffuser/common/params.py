@@ -57,14 +57,9 @@ def with_bases(written: dict[str, Any]) -> dict[str, Any]:
     return written | {"planners": planners, "policies": policies} | trainings
 
 
-def row_of(params: dict[str, Any], name: str) -> dict[str, Any]:
-    """The row of a planner or a policy."""
-    return (params["planners"] | params["policies"])[name]
-
-
 def planner_episodes(params: dict[str, Any], planner: str) -> int:
-    """How many episodes a planner or policy is evaluated for: its row's own number or `evaluate.episodes`."""
-    return row_of(params, planner).get("episodes", params["evaluate"]["episodes"])
+    """Evaluation episodes of a planner or policy: a planner's row's own number, or `evaluate.episodes`."""
+    return params["planners"].get(planner, {}).get("episodes", params["evaluate"]["episodes"])
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

@@ -42,8 +42,8 @@ class Results:
     (LATENCY_COLUMNS), `scaling` one per task, varied quantity, value and planner (task, then
     SCALING_COLUMNS), `curves` a row per logged training step (task, seed, model, then CURVE_COLUMNS),
     `training` a row per trained model (task, seed, model, then the fields of training.json). `evaluations`
-    and `plans` are keyed by (task, seed, planner); plans are those of the planners, everything else is the policies' too.
-    `latency_machines`, `provenance` and `data` by task.
+    and `plans` are keyed by (task, seed, planner), `latency_machines`, `provenance` and `data` by task.
+    Wherever planners are named policies stand too, but among `plans` and `scaling`.
     """
 
     params: dict[str, Any]
@@ -96,8 +96,9 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
     """
     run = params["run"]
     acting = [*run["planners"], *run["policies"]]
-    folders = {model: (f"train_{model}", model) for model in MODELS}
-    folders |= {name: (f"train_policy --policy {name}", f"policies/{name}") for name in run["policies"]}
+    trained = {model: (model, f"train_{model}", "") for model in MODELS}
+    for name in run["policies"]:
+        trained[name] = f"policies/{name}", "train_policy", f" --policy {name}"
     runs = root / "results" / "runs"
     provenance, task_data, latency, scaling, machines = {}, {}, [], [], {}
     scores, curves, training, evaluations, plans = [], [], [], {}, {}
@@ -113,26 +114,23 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         machines[task] = read_json(_require(runs / task / "latency" / "latency.json", measure))
         for seed in run["seeds"]:
             cell = runs / task / f"seed{seed}"
-            for model, (training_stage, folder) in folders.items():
-                stage = f"{training_stage} --task {task} --seed {seed}"
+            for model, (folder, training, which) in trained.items():
+                stage = f"{training} --task {task} --seed {seed}{which}"
                 curve = _read_table(cell / folder / "curves.csv", stage, CURVE_COLUMNS)
                 curves.append(curve.assign(task=task, seed=seed, model=model))
                 record = read_json(_require(cell / folder / "training.json", stage))
                 training.append({"task": task, "seed": seed, "model": model, **record})
             for planner in acting:
-                of_policy = planner in run["policies"]
-                stage = (
-                    f"evaluate_policy --policy {planner}" if of_policy else f"evaluate --planner {planner}"
-                )
-                stage += f" --task {task} --seed {seed}"
+                plans_ahead = planner in run["planners"]
+                stage, which = ("evaluate", "planner") if plans_ahead else ("evaluate_policy", "policy")
+                stage = f"{stage} --task {task} --seed {seed} --{which} {planner}"
                 folder = cell / "evaluation" / planner
                 scores.append(_read_scores(folder / "episodes.csv", stage))
                 key = (task, seed, planner)
                 evaluations[key] = read_json(_require(folder / "evaluation.json", stage))
-                if of_policy:
-                    continue
-                with np.load(_require(folder / "plans.npz", stage)) as arrays:
-                    plans[key] = dict(arrays)
+                if plans_ahead:
+                    with np.load(_require(folder / "plans.npz", stage)) as arrays:
+                        plans[key] = dict(arrays)
     return Results(
         params=params,
         scores=_concatenate(scores),

@@ -107,27 +107,29 @@ def test_same_results_give_the_same_bytes(params, root, tmp_path):
 def test_numbers_beside_the_page(full_report, params):
     metrics = json.loads((full_report / "metrics.json").read_text())
     assert list(metrics) == [*params["run"]["tasks"], "plan_speedup"]
-    assert all(list(metrics[task]) == params["run"]["planners"] for task in params["run"]["tasks"])
+    acting = [*params["run"]["planners"], *params["run"]["policies"]]
+    assert all(list(metrics[task]) == acting for task in params["run"]["tasks"])
     assert metrics["plan_speedup"]["maze-umaze"] == pytest.approx(11.6, abs=1.5)
     assert all(value == round(value, 1) for group in metrics.values() for value in group.values())
     scores = pd.read_csv(full_report / "scores.csv")
     assert {"task", "seed", "planner", "episode", "return", "normalised_score", "length"} <= set(scores)
-    assert len(scores) == 2 * 2 * (4 * 10 + 5)
+    assert len(scores) == 2 * 2 * (5 * 10 + 5)
     latency = pd.read_csv(full_report / "latency.csv")
     needed = {"task", "planner", "batch", "device", "threads", "p50_seconds", "p95_seconds", "network_calls"}
     assert needed <= set(latency)
-    assert len(latency) == 2 * 5 * 2
+    assert len(latency) == 2 * 6 * 2
 
 
 def test_only_the_cells_of_the_run_are_read(report):
     folder = report(tasks=["maze-umaze"], seeds=[1], planners=["trajectory_diffuser", "draft"])
     scores = pd.read_csv(folder / "scores.csv")
     assert set(scores["task"]) == {"maze-umaze"} and set(scores["seed"]) == {1}
-    assert set(scores["planner"]) == {"trajectory_diffuser", "draft"}
+    assert set(scores["planner"]) == {"trajectory_diffuser", "draft", "behaviour_cloning"}
     latency = pd.read_csv(folder / "latency.csv")
     assert set(latency["task"]) == {"maze-umaze"} and set(latency["planner"]) == {
         "trajectory_diffuser",
         "draft",
+        "behaviour_cloning",
     }
     metrics = json.loads((folder / "metrics.json").read_text())
     assert list(metrics) == ["maze-umaze"]  # nothing to be faster than
@@ -145,6 +147,14 @@ def test_only_the_cells_of_the_run_are_read(report):
         (
             "results/runs/maze-umaze/seed0/value/training.json",
             "python src/train_value.py --task maze-umaze --seed 0",
+        ),
+        (
+            "results/runs/maze-umaze/seed0/policies/behaviour_cloning/curves.csv",
+            "python src/train_policy.py --task maze-umaze --seed 0 --policy behaviour_cloning",
+        ),
+        (
+            "results/runs/maze-umaze/seed1/evaluation/behaviour_cloning/episodes.csv",
+            "python src/evaluate_policy.py --task maze-umaze --seed 1 --policy behaviour_cloning",
         ),
         ("results/runs/maze-umaze/latency/latency.csv", "python src/measure_latency.py --task maze-umaze"),
         ("data/processed/maze-umaze/provenance.json", "python src/prepare_dataset.py --task maze-umaze"),
