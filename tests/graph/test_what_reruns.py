@@ -21,7 +21,7 @@ HOPPER, MAZE = "hopper-medium-expert", "maze-umaze"
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project whose results Snakemake has made and DVC has adopted; two planners, two policies and a seed."""
+    """A project whose results Snakemake has made and DVC has adopted: two planners, two policies, a seed."""
     project = Project(tmp_path_factory.mktemp("finished") / "copy")
     file = project.folder / "params.yaml"
     text = file.read_text().replace("seeds: [0, 1]", "seeds: [0]")
