@@ -114,8 +114,8 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         machines[task] = read_json(_require(runs / task / "latency" / "latency.json", measure))
         for seed in run["seeds"]:
             cell = runs / task / f"seed{seed}"
-            for model, (folder, training, which) in trained.items():
-                stage = f"{training} --task {task} --seed {seed}{which}"
+            for model, (folder, training_stage, which) in trained.items():
+                stage = f"{training_stage} --task {task} --seed {seed}{which}"
                 curve = _read_table(cell / folder / "curves.csv", stage, CURVE_COLUMNS)
                 curves.append(curve.assign(task=task, seed=seed, model=model))
                 record = read_json(_require(cell / folder / "training.json", stage))
