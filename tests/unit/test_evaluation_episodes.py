@@ -35,6 +35,10 @@ def params(tmp_path, monkeypatch):
     params["evaluate"] |= {"episodes": 5, "batch_size": 3, "first_environment_seed": 7}
     save_models(RUN, make_models())
     train_policy.main(params, "task", 0, "behaviour_cloning")
+    for name in ("trajectory_diffuser", "behaviour_cloning"):
+        values = {"guidance": 1.5, "temperature": 0.5, "target_return": 1.0}
+        Path(f"results/runs/task/tuning/{name}").mkdir(parents=True)
+        write_json(f"results/runs/task/tuning/{name}/choice.json", {"values": values})
     yield params
     torch.set_num_threads(threads)
 
@@ -58,7 +62,8 @@ def test_a_policy_is_evaluated_as_planners_are_but_for_plans(params):
     assert policy["length"].tolist() == [3 + seed % 3 for seed in range(7, 12)]
     np.testing.assert_allclose(policy["normalised_score"], 10 * (policy["return"] - 2))
     assert records[1]["policy_row"] == params["policies"]["behaviour_cloning"]
-    assert records[0].keys() - records[1].keys() == {"planner_row", "guidance"}
+    assert records[0].keys() - records[1].keys() == {"planner_row"}
+    assert records[1]["values"] == {"target_return": 1.0}
     assert records[1]["groups"] == 2
 
 

@@ -12,10 +12,12 @@ from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.models.mlp import InverseDynamics
 from trajectory_diffuser.planning import runtime as runtime_module
 from trajectory_diffuser.planning import trajectory_planner
+from trajectory_diffuser.planning.choice import middle, settled
 from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.runtime import Runtime
 
-SHIPPED = load_params(Path(__file__).parents[2] / "params.yaml")["planners"]
+PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
+SHIPPED = {name: settled(row, middle(PARAMS["tune"]["grid"])) for name, row in PARAMS["planners"].items()}
 ROWS = SHIPPED | {
     "candidates": ROW | {"candidates": 3, "guidance": 1.5},
     "noise_and_no_return": ROW | {"forward_noise": True, "guidance": 0, "redraft_every": 3},

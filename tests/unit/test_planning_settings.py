@@ -5,7 +5,7 @@ from trajectory_diffuser.planning.settings import PlannerSettings
 
 
 def settings(**row):
-    return PlannerSettings.from_row(ROW | row, task_guidance=1.2, diffusion_steps=100)
+    return PlannerSettings.from_row(ROW | row, diffusion_steps=100)
 
 
 def test_a_draft_goes_through_the_last_steps_of_the_chain():
@@ -31,11 +31,6 @@ def test_the_first_plan_of_an_episode_starts_from_noise_where_a_previous_plan_is
     warm = settings(start="previous_plan", refine_steps=5)
     assert warm.timesteps == [5, 4, 3, 2, 1]
     assert warm.first_timesteps == list(range(100, 0, -1))
-
-
-def test_guidance_is_the_tasks_own_or_the_rows():
-    assert settings(guidance="task").guidance == 1.2
-    assert settings(guidance=0).guidance == 0
 
 
 def test_the_samplers_are_ancestral_and_deterministic():

@@ -61,6 +61,12 @@ def policies(seed="{seed}"):
     return [f"results/runs/{{task}}/seed{seed}/policies/{name}" for name in config["run"]["policies"]]
 
 
+def tunings():
+    """The directories in which the tuning of the run's planners and policies is recorded, of a task."""
+    run = config["run"]
+    return [f"results/runs/{{task}}/tuning/{name}" for name in [*run["planners"], *run["policies"]]]
+
+
 def cells(*patterns):
     """The paths of the patterns for every task, seed, planner and policy of the run."""
     run = config["run"]

@@ -7,6 +7,7 @@ rule make_report:
             "results/runs/{task}/seed{seed}/evaluation/{planner}",
             "results/runs/{task}/seed{seed}/evaluation/{policy}",
         ),
+        tunings=cells(*tunings()),
         latencies=cells("results/runs/{task}/latency"),
     output:
         report(

@@ -1,5 +1,6 @@
 """What a schema cannot say: whether the values of params.yaml fit each other."""
 
+import math
 from typing import Any
 
 from trajectory_diffuser.common.errors import UserError
@@ -16,6 +17,7 @@ def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) 
     _check_sweep(params)
     for name, written in written_planners.items():
         _check_planner(name, written, params)
+    _check_tuning(params)
     _check_networks(params)
     if params["run"]["device"] == "cuda" and params["planning"]["runtime"] == "openvino":
         raise UserError(
@@ -110,6 +112,29 @@ def _check_planner(name: str, written: dict[str, Any], params: dict[str, Any]) -
         raise UserError(
             f"{key('forward_noise', 'start')}: a start from noise has nothing to add noise to; "
             "use forward_noise: false"
+        )
+
+
+def _check_tuning(params: dict[str, Any]) -> None:
+    tune, evaluate = params["tune"], params["evaluate"]
+    for kind in ("planners", "policies"):
+        for name, row in params[kind].items():
+            lengths = {key: len(values) for key, values in tune["grid"].items() if row.get(key) == "tuned"}
+            points = math.prod(lengths.values())
+            if tune["episodes"] % points:
+                sizes = " x ".join(f"{length} {key}" for key, length in lengths.items())
+                raise UserError(
+                    f"tune.episodes: {tune['episodes']} cannot be shared out equally among the {points} "
+                    f"points of the grid of {kind}.{name} ({sizes}); use a multiple of {points}"
+                )
+    own = [row["episodes"] for row in params["planners"].values() if "episodes" in row]
+    evaluated = max([evaluate["episodes"], *own])
+    trials = range(tune["first_environment_seed"], tune["first_environment_seed"] + tune["episodes"])
+    held_out = range(evaluate["first_environment_seed"], evaluate["first_environment_seed"] + evaluated)
+    if max(trials.start, held_out.start) < min(trials.stop, held_out.stop):
+        raise UserError(
+            f"tune.first_environment_seed: environments {trials.start} to {trials.stop - 1} are tuned in "
+            f"and {held_out.start} to {held_out.stop - 1} evaluated; use {held_out.stop} or more"
         )
 
 

@@ -17,7 +17,7 @@ from trajectory_diffuser.evaluation.cell import run_directory
 from trajectory_diffuser.evaluation.rollout import joined, run_episodes
 from trajectory_diffuser.evaluation.scores import normalised_score
 from trajectory_diffuser.planning.agent import Agent
-from trajectory_diffuser.planning.runtime import Runtime
+from trajectory_diffuser.planning.choice import TUNABLE
 
 
 def evaluate(
@@ -25,9 +25,9 @@ def evaluate(
     task: str,
     seed: int,
     name: str,
-    settled: dict[str, Any],
+    written: dict[str, Any],
+    row: dict[str, Any],
     make_agent: Callable[[int], Agent],
-    runtime: Runtime,
 ) -> None:
     """Write results/runs/{task}/seed{seed}/evaluation/{name}/.
 
@@ -36,9 +36,9 @@ def evaluate(
         task: name of the task.
         seed: training seed.
         name: of the planner or policy.
-        settled: its row as `planner_row` or `policy_row`, and what it was asked for; to be recorded.
+        written: its row as the parameters have it, as `planner_row` or `policy_row`; to be recorded.
+        row: the same with what was chosen for the task.
         make_agent: a fresh agent, for the group of that number of the episodes that run side by side.
-        runtime: what the agents' networks run on.
     """
     settings, environment = params["evaluate"], params["tasks"][task]["environment"]
     dataset = PreparedDataset.load(f"data/processed/{task}")
@@ -46,10 +46,11 @@ def evaluate(
     episodes = np.arange(planner_episodes(params, name))
     environment_seeds = settings["first_environment_seed"] + episodes
     groups = np.array_split(environment_seeds, math.ceil(len(episodes) / settings["batch_size"]))
+    agents = [make_agent(number) for number in range(len(groups))]
     rollout = joined(
         [
             run_episodes(
-                make_agent(number),
+                agents[number],
                 environment,
                 seeds.tolist(),
                 None if maze is None else Maze.from_json(maze),
@@ -66,8 +67,11 @@ def evaluate(
     table["length"] = rollout.lengths
     table["success"] = pd.Series(rollout.successes).astype("Int64")  # written as 0, 1 or nothing
     table["wall_crossing_fraction"] = rollout.wall_crossing_fractions
-    summary = {"task": task, "seed": seed, "planner": name} | settled
+    summary = {"task": task, "seed": seed, "planner": name} | written
+    summary |= {"values": {key: row[key] for key in TUNABLE if key in row}}
+    summary |= {"target_return": agents[0].target_return}
     summary |= {"episodes": len(episodes), "groups": len(groups)}
+    runtime = agents[0].runtime
     summary |= {"device": runtime.device.type, "threads": torch.get_num_threads()}
     summary |= {"runtime": runtime.name, "precision": runtime.precision}
     summary |= {"versions": library_versions(), "commit": code_commit()}

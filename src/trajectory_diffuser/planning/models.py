@@ -20,13 +20,16 @@ from trajectory_diffuser.models.building import NETWORKS, arguments_of, build_ne
 from trajectory_diffuser.models.causal_transformer import CausalTransformer
 from trajectory_diffuser.models.mlp import InverseDynamics, Value
 
+DATA_KEYS = ("environment", "action_bounds", "best_return", "normaliser")  # known from the data
+
 
 @dataclass
 class Units(ABC):
     """The units that networks were trained in, and what for.
 
     `environment` is the task's entry in the parameters, `action_bounds` are the environment's lowest and
-    highest actions [2, action]; `history` is how many steps are read, the present one included.
+    highest actions [2, action]; `history` is how many steps are read, the present one included; `best_return`
+    is the highest of an episode in the data.
     """
 
     normaliser: Normaliser
@@ -35,6 +38,7 @@ class Units(ABC):
     environment: dict[str, Any]
     history: int
     return_scale: float
+    best_return: float
 
     @property
     @abstractmethod
@@ -89,7 +93,7 @@ class PlanningModels(Units):
         configs = {name: read_config(run_directory / name, f"train_{name}") for name in NETWORKS}
         shared: dict[str, Any] = {}
         for name, config in configs.items():
-            common = {key: config[key] for key in ("task", "environment", "action_bounds", "normaliser")}
+            common = {key: config[key] for key in ("task", *DATA_KEYS)}
             for key, value in (common | config["task_settings"]).items():
                 if shared.setdefault(key, value) != value:
                     difference = f"{key} is {value}, but {shared[key]}"
@@ -124,7 +128,7 @@ def read_config(directory: Path, stage: str) -> dict[str, Any]:
         config = read_json(directory / "config.json")
     except FileNotFoundError:
         raise UserError(f"{directory}: no trained model there; run src/{stage}.py first") from None
-    for key in ("environment", "action_bounds", "normaliser"):
+    for key in DATA_KEYS:
         if key not in config:
             raise UserError(f"{directory}/config.json: no {key} in it; train the model again")
     return config

@@ -42,7 +42,8 @@ class Results:
     (LATENCY_COLUMNS), `scaling` one per task, varied quantity, value and planner (task, then
     SCALING_COLUMNS), `curves` a row per logged training step (task, seed, model, then CURVE_COLUMNS),
     `training` a row per trained model (task, seed, model, then the fields of training.json). `evaluations`
-    and `plans` are keyed by (task, seed, planner), `latency_machines`, `provenance` and `data` by task.
+    and `plans` are keyed by (task, seed, planner), `tuning` (choice.json) by (task, planner),
+    `latency_machines`, `provenance` and `data` by task.
     Wherever planners are named policies stand too, but among `plans` and `scaling`.
     """
 
@@ -54,6 +55,7 @@ class Results:
     training: pd.DataFrame
     evaluations: dict[tuple[str, int, str], dict[str, Any]]
     plans: dict[tuple[str, int, str], dict[str, np.ndarray]]
+    tuning: dict[tuple[str, str], dict[str, Any]]
     latency_machines: dict[str, dict[str, Any]]
     provenance: dict[str, dict[str, Any]]
     data: dict[str, TaskData]
@@ -101,7 +103,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         trained[name] = f"policies/{name}", "train_policy", f" --policy {name}"
     runs = root / "results" / "runs"
     provenance, task_data, latency, scaling, machines = {}, {}, [], [], {}
-    scores, curves, training, evaluations, plans = [], [], [], {}, {}
+    scores, curves, training, evaluations, plans, tuning = [], [], [], {}, {}, {}
     for task in run["tasks"]:
         prepare = f"prepare_dataset --task {task}"
         data = root / "data" / "processed" / task
@@ -112,6 +114,11 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         grown = _read_table(runs / task / "latency" / "scaling.csv", measure, SCALING_COLUMNS)
         scaling.append(grown.assign(task=task))
         machines[task] = read_json(_require(runs / task / "latency" / "latency.json", measure))
+        for name in acting:
+            stage = "tune" if name in run["planners"] else "tune_policy"
+            which = "planner" if name in run["planners"] else "policy"
+            choice = runs / task / "tuning" / name / "choice.json"
+            tuning[task, name] = read_json(_require(choice, f"{stage} --task {task} --{which} {name}"))
         for seed in run["seeds"]:
             cell = runs / task / f"seed{seed}"
             for model, (folder, training_stage, which) in trained.items():
@@ -140,6 +147,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         training=pd.DataFrame(training),
         evaluations=evaluations,
         plans=plans,
+        tuning=tuning,
         latency_machines=machines,
         provenance=provenance,
         data=task_data,

@@ -18,6 +18,12 @@ from trajectory_diffuser.reporting.captions import captions, provenance_line
 from trajectory_diffuser.reporting.data_cards import collected_here, data_card, data_figure
 from trajectory_diffuser.reporting.statistics import headline, metrics
 from trajectory_diffuser.reporting.style import inline_svg, save_svg, theme
+from trajectory_diffuser.reporting.tuning_figure import (
+    tuned_planners,
+    tuning_cost,
+    tuning_grids,
+    tuning_table,
+)
 from trajectory_diffuser.reporting.verdict import claim, verdicts
 
 TEMPLATE = "page.html.j2"
@@ -62,6 +68,8 @@ def write_report(results: Results, folder: Path) -> None:
         headline={task: tables.headline_table(results, task) for task in results.tasks},
         planners=tables.planner_table(results),
         latency={task: tables.latency_table(results, task) for task in results.tasks},
+        tuning={task: tuning_table(results, task) for task in results.tasks},
+        tuning_cost={task: tuning_cost(results, task) for task in results.tasks},
         training={task: tables.training_table(results, task) for task in results.tasks},
         overfitting=tables.overfitting_warnings(results),
         data_cards={task: data_card(results, task) for task in results.tasks},
@@ -91,6 +99,8 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
     for task in results.tasks:
         add("scaling", figures.scaling(results, task), [], task)
         add("training_curves", figures.training_curves(results, task), [], task)
+        if (grids := tuning_grids(results, task)) is not None:
+            add("tuning", grids, tuned_planners(results, task), task)
         add("data", data_figure(results, task), [], task)
         add("plans", plan_figures.task_plans(results, task), [plan_figures.shown_planner(results)], task)
         if plan_figures.is_maze(results, task):

@@ -58,8 +58,8 @@ def headline_table(results: Results, task: str) -> Table:
 
 def planner_table(results: Results) -> Table:
     """The rows of params.yaml that the planners are, as they were evaluated."""
-    keys = ["start", "redraft_every", "refine_steps", "last_steps", "forward_noise", "sampler", "guidance",
-            "candidates", "temperature", "actions_per_plan"]  # fmt: skip
+    keys = ["start", "redraft_every", "refine_steps", "last_steps", "forward_noise", "sampler",
+            "candidates", "actions_per_plan", "guidance", "temperature", "target_return"]  # fmt: skip
     rows = []
     for planner in results.with_plans:
         row = results.evaluations[results.tasks[0], results.seeds[0], planner]["planner_row"]
@@ -145,4 +145,4 @@ def _time(seconds: float) -> str:
 def _setting(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "task's" if value == "task" else str(value).replace("_", " ")
+    return str(value).replace("_", " ")

@@ -161,6 +161,7 @@ class TrainingRun:
         save_file(weights, directory / "model.safetensors")
         record = {"model": config, "task": self.task, "task_settings": self.task_settings}
         record |= {key: self.dataset.provenance[key] for key in ("environment", "action_bounds")}
+        record["best_return"] = self.dataset.best_return
         record |= {"normaliser": self.dataset.normaliser.to_json()}
         write_json(directory / "config.json", record)
         pd.DataFrame(result.curves).to_csv(directory / "curves.csv", index=False)

@@ -1,5 +1,6 @@
 """A made-up run on disk, as the stages write it: two tasks, two seeds, five planners, a policy."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from trajectory_diffuser.common.params import load_params
+from trajectory_diffuser.planning.choice import tried
 from trajectory_diffuser.reporting.artefacts import read_results
 from trajectory_diffuser.reporting.page import write_report
 
@@ -62,6 +64,8 @@ def write_run(params: dict, root: Path) -> None:
         write_data(params, root / "data" / "processed" / task, task, generator)
         runs = root / "results" / "runs" / task
         write_latency(runs / "latency", task, generator)
+        for planner in [*params["run"]["planners"], *params["run"]["policies"]]:
+            write_tuning(params, runs / "tuning" / planner, planner, generator)
         for seed in params["run"]["seeds"]:
             for model in MODELS:
                 write_training(runs / f"seed{seed}" / model, model, seed, generator)
@@ -161,6 +165,30 @@ def write_training(folder: Path, model: str, seed: int, generator: np.random.Gen
     write_json(folder / "training.json", record)
 
 
+def write_tuning(params: dict, folder: Path, planner: str, generator: np.random.Generator) -> None:
+    folder.mkdir(parents=True)
+    row = (params["planners"] | params["policies"]).get(planner, params["planners"]["draft"])
+    grid = tried(row, params["tune"]["grid"])
+    points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    scores = [{"values": point, "score": generator.uniform(20, 110)} for point in points] if grid else []
+    best = max(scores, key=lambda scored: scored["score"], default={"values": {}, "score": None})
+    record = {
+        "values": {"guidance": 1.2, "temperature": 0.5, "target_return": 1.0} | best["values"],
+        "target_return": 3450.0,
+        "row": row,
+        "grid": grid,
+        "scores": scores,
+        "score": best["score"],
+        "episodes": 36 if grid else 0,
+        "episodes_per_point": 36 // len(points) if grid else 0,
+        "first_environment_seed": 20000,
+        "seed": 0,
+        "commit": "0123456789ab",
+        "seconds": 90.0 if grid else 0.0,
+    }
+    write_json(folder / "choice.json", record)
+
+
 def write_evaluation(
     params: dict, folder: Path, task: str, seed: int, planner: str, generator: np.random.Generator
 ) -> None:
@@ -186,8 +214,8 @@ def write_evaluation(
         "task": task,
         "seed": seed,
         "planner": planner,
-        "guidance": 1.2,
-        "target_return": params["tasks"][task]["target_return"],
+        "values": {"guidance": 1.2, "temperature": 0.5, "target_return": 1.0},
+        "target_return": 3450.0,
         "episodes": episodes,
         "runtime": "openvino",
         "precision": "float32",
