@@ -37,8 +37,8 @@ def test_the_engines_expand_to_the_same_jobs(project: Project, matrix: str) -> N
 
     ours, theirs = snakemake_jobs(project), dvc_jobs(project)
 
-    # fetch, prepare, latency and the tunings per task; per task and seed four models, the planners, the policies,
-    # which are trained and evaluated; one report
+    # fetch, prepare, latency and the tunings per task; per task and seed four models, the planners, the
+    # policies, which are trained and evaluated; one report
     per_task, per_seed = 3 + planners + policies, 4 + planners + 2 * policies
     assert len(ours) == per_task * tasks + per_seed * tasks * seeds + 1
     for job in sorted(ours ^ theirs, key=lambda job: job.command):

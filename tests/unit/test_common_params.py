@@ -276,12 +276,16 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "trials that cannot be shared out": (
         {"tune.episodes": 30, "tune.grid.guidance": [1.0, 2.0, 3.0, 4.0]},
         "tune.episodes",
-        ["30 cannot", "the 24 points of the grid of planners.draft", "4 guidance x", "a multiple of 24"],
+        ["30 cannot", "the 24 combinations (4 guidance x", "that planners.draft leaves", "a multiple of 24"],
     ),
     "fewer trials than points": (
-        {"tune.episodes": 1, "planners": ALL_NAMED, "policies": {"return": {"return_conditioned": True}}},
+        {"tune.episodes": 1, "planners": ALL_NAMED},
         "tune.episodes",
-        ["1 cannot", "the 3 points of the grid of policies.return (3 target_return)", "a multiple of 3"],
+        [
+            "1 cannot",
+            "the 3 combinations (3 target_return) that policies.behaviour_cloning leaves",
+            "a multiple of 3",
+        ],
     ),
     "tuning in environments of the evaluation": (
         {"tune.first_environment_seed": 9999},

@@ -125,7 +125,7 @@ def _check_tuning(params: dict[str, Any]) -> None:
                 sizes = " x ".join(f"{length} {key}" for key, length in lengths.items())
                 raise UserError(
                     f"tune.episodes: {tune['episodes']} cannot be shared out equally among the {points} "
-                    f"points of the grid of {kind}.{name} ({sizes}); use a multiple of {points}"
+                    f"combinations ({sizes}) that {kind}.{name} leaves to tuning; use a multiple of {points}"
                 )
     own = [row["episodes"] for row in params["planners"].values() if "episodes" in row]
     evaluated = max([evaluate["episodes"], *own])
