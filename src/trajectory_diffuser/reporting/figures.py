@@ -17,7 +17,7 @@ from trajectory_diffuser.reporting.style import (
     planner_colours,
     planner_markers,
 )
-from trajectory_diffuser.reporting.summaries import runs
+from trajectory_diffuser.reporting.summaries import Scores, runs
 
 SCALING_TITLES = {
     "horizon": "horizon [states]",
@@ -119,7 +119,7 @@ def episode_scores(results: Results) -> Figure:
     return figure
 
 
-def performance_profiles(results: Results, scores: pd.DataFrame) -> Figure:
+def performance_profiles(results: Results, scores: Scores) -> Figure:
     """The fraction of runs (a seed on a task) above each score; `scores` are `common_scores`."""
     figure, (axis,) = panels(1, columns=1, width=6.0, height=3.2)
     by_planner = {planner: runs(results, scores, planner) for planner in results.planners}

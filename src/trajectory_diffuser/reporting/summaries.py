@@ -6,39 +6,51 @@ import pandas as pd
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.statistics import (
+    Estimate,
     interquartile_mean,
     probability_of_improvement,
     seed_estimate,
 )
 
+Scores = dict[tuple[str, int], pd.DataFrame]
 
-def common_scores(results: Results) -> pd.DataFrame:
-    """Normalised scores, a column per planner, of the episodes that every planner has.
 
-    Indexed by (task, seed, environment_seed): a row holds what all planners made of the same start with
-    networks of the same training seed. Raises `UserError` where a task and a seed have no such episode.
+def common_scores(results: Results) -> Scores:
+    """Normalised scores of the episodes that every planner has, keyed by (task, seed).
+
+    Each is a table [episodes, planners], indexed by environment seed: a row holds what all planners made of
+    the same start, with networks of the same training seed. Raises `UserError` where there is none.
     """
-    index = ["task", "seed", "environment_seed"]
-    table = results.scores.pivot(index=index, columns="planner", values="normalised_score").dropna()
-    for task in results.tasks:
-        for seed in results.seeds:
-            if (task, seed) not in table.index:
-                raise UserError(
-                    f"results/runs/{task}/seed{seed}/evaluation: the planners have no environment seed in "
-                    "common; run `python src/evaluate.py` again for all of them"
-                )
-    return table
+    scores = {}
+    for (task, seed), part in results.scores.groupby(["task", "seed"]):
+        table = part.pivot(index="environment_seed", columns="planner", values="normalised_score").dropna()
+        if table.empty:
+            raise UserError(
+                f"results/runs/{task}/seed{seed}/evaluation: the planners have no environment seed in "
+                "common; run `python src/evaluate.py` again for all of them"
+            )
+        scores[task, seed] = table
+    return scores
 
 
-def episode_groups(results: Results, values: pd.Series, tasks: list[str]) -> list[list[np.ndarray]]:
-    """Values of episodes, indexed like `common_scores`, as groups[seed][task]: [episodes]."""
-    return [[values.loc[task, seed].to_numpy() for task in tasks] for seed in results.seeds]
+def mean_score(results: Results, scores: Scores, planner: str, tasks: list[str]) -> Estimate:
+    """A planner's mean over training seeds and `tasks`."""
+    return seed_estimate(
+        [[scores[task, seed][planner].to_numpy() for task in tasks] for seed in results.seeds]
+    )
 
 
-def runs(results: Results, scores: pd.DataFrame, planner: str) -> np.ndarray:
-    """A planner's score in every run, [seeds, tasks]: the mean of its episodes among `scores`."""
-    groups = episode_groups(results, scores[planner], results.tasks)
-    return np.array([[values.mean() for values in tasks] for tasks in groups])
+def mean_difference(results: Results, scores: Scores, planner: str, other: str, tasks: list[str]) -> Estimate:
+    """How far a planner is ahead of another, in pairs of episodes."""
+    pairs = [[scores[task, seed][[planner, other]].to_numpy() for task in tasks] for seed in results.seeds]
+    return seed_estimate([[pair[:, 0] - pair[:, 1] for pair in row] for row in pairs])
+
+
+def runs(results: Results, scores: Scores, planner: str) -> np.ndarray:
+    """A planner's score in every run, [seeds, tasks]: the mean of its episodes."""
+    return np.array(
+        [[scores[task, seed][planner].mean() for task in results.tasks] for seed in results.seeds]
+    )
 
 
 def headline(results: Results) -> pd.DataFrame:
@@ -51,12 +63,14 @@ def headline(results: Results) -> pd.DataFrame:
     """
     confidence = results.params["make_report"]["confidence"]
     latency, scores = smallest_batch(results), common_scores(results)
-    kept = results.scores.set_index(["task", "seed", "environment_seed"])
-    kept = kept[kept.index.isin(scores.index)].reset_index()
+    kept = pd.concat(
+        part[part["environment_seed"].isin(scores[run].index)]
+        for run, part in results.scores.groupby(["task", "seed"])
+    )
     rows = []
     for task in results.tasks:
         for planner in results.planners:
-            estimate = seed_estimate(episode_groups(results, scores[planner], [task]))
+            estimate = mean_score(results, scores, planner, [task])
             low, high = estimate.interval(confidence)
             by_seed = kept.query("task == @task and planner == @planner").groupby("seed")
             means = by_seed["normalised_score"].mean()
@@ -71,7 +85,7 @@ def headline(results: Results) -> pd.DataFrame:
                     "low": low,
                     "high": high,
                     "seeds": estimate.seeds,
-                    "episodes": len(scores.loc[task]),
+                    "episodes": int(by_seed.size().sum()),
                     "success": by_seed["success"].mean().mean(),
                     "wall_crossing": by_seed["wall_crossing_fraction"].mean().mean(),
                     "batch": time["batch"],

@@ -28,8 +28,8 @@ import numpy as np
 
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.imitation import imitation_score
-from trajectory_diffuser.reporting.statistics import Estimate, holm_divisors, seed_estimate
-from trajectory_diffuser.reporting.summaries import common_scores, episode_groups, smallest_batch
+from trajectory_diffuser.reporting.statistics import Estimate, holm_divisors
+from trajectory_diffuser.reporting.summaries import common_scores, mean_difference, mean_score, smallest_batch
 
 HELD, DID_NOT_HOLD, UNDECIDED = "held", "did not hold", "undecided"
 CANNOT_BE_JUDGED, NOT_RUN = "cannot be judged", "not run"
@@ -71,11 +71,12 @@ def judge(results: Results) -> list[Row]:
         scopes = {ALL_TASKS: results.tasks} | scopes
     rows: list[Row | _Comparison] = []
     for name, claim in settings["claims"].items():
-        named = [claim["subject"], claim.get("reference", claim["subject"])]
-        missing = [planner for planner in named if planner not in results.planners]
+        subject, reference = claim["subject"], claim.get("reference", "-")
+        missing = [name for name in (subject, reference) if name not in (*results.planners, "-")]
         if missing or len(results.planners) == 1:
             reason = f"{missing[0]} is not in the run" if missing else "no other planner in the run"
-            rows.append(Row(name, claim["question"], named[0], named[1], "-", NOT_RUN, reason))
+            scope = next(iter(scopes))
+            rows.append(Row(name, claim["question"], subject, reference, scope, NOT_RUN, reason))
         else:
             rows += [_compare(evidence, name, claim, scope, tasks) for scope, tasks in scopes.items()]
     comparisons = [row for row in rows if isinstance(row, _Comparison)]
@@ -99,8 +100,7 @@ class _Evidence:
 
     def effect(self, subject: str, reference: str, tasks: list[str]) -> Estimate:
         """Subject minus reference, in pairs of episodes."""
-        difference = self.scores[subject] - self.scores[reference]
-        return seed_estimate(episode_groups(self.results, difference, tasks))
+        return mean_difference(self.results, self.scores, subject, reference, tasks)
 
     def seconds(self, planner: str, tasks: list[str]) -> float:
         """The time of a decision, a geometric mean over the tasks."""
@@ -110,7 +110,7 @@ class _Evidence:
         """Where the planner's mean is more than the margin below imitation of the data; "" if nowhere."""
         for task in tasks:
             imitation = imitation_score(self.results, task)
-            mean = seed_estimate(episode_groups(self.results, self.scores[planner], [task])).mean
+            mean = mean_score(self.results, self.scores, planner, [task]).mean
             if imitation is not None and mean < imitation - self.margin:
                 return f"{planner} {mean:.1f}, imitation {imitation:.1f} ({task})"
         return ""

@@ -35,7 +35,7 @@ def verdict_table(rows: list[Row]) -> Table:
 def how_judged(results: Results) -> str:
     """What the effects and intervals are, and how many episodes they are about."""
     settings, seeds = results.params["make_report"], len(results.seeds)
-    used = len(common_scores(results))
+    used = sum(map(len, common_scores(results).values()))
     unused = len(results.scores) - used * len(results.planners)
     return (
         f"Effects in points of normalised score, on {used} paired episodes"
