@@ -40,8 +40,10 @@ rule all:
 
 
 onsuccess:
-    if any(job.rule.name == "make_report" for job in workflow.dag.jobs):
-        print(Path("results/report/verdict.txt").read_text(), end="")
+    verdict = Path("results/report/verdict.txt")
+    # --touch runs no job, so there may be no file.
+    if verdict.exists() and any(job.rule.name == "make_report" for job in workflow.dag.jobs):
+        print(verdict.read_text(), end="")
 
 
 onerror:
