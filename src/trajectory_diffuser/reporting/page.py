@@ -20,6 +20,7 @@ from trajectory_diffuser.reporting.style import inline_svg, save_svg, theme
 from trajectory_diffuser.reporting.summaries import common_scores, headline
 from trajectory_diffuser.reporting.verdict import judge
 from trajectory_diffuser.reporting.verdict_table import (
+    COLUMNS,
     how_judged,
     verdict_metrics,
     verdict_table,
@@ -66,6 +67,7 @@ def write_report(results: Results, folder: Path) -> None:
     page = environment.get_template(TEMPLATE).render(
         run=results.params["run"],
         made_with=provenance_line(results, results.tasks, []),
+        verdict_columns=COLUMNS,
         verdict=verdict_table(verdict),
         how_judged=how_judged(results),
         over_tasks=tables.over_tasks_table(results),

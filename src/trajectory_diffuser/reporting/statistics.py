@@ -5,8 +5,8 @@ Student's t. (A bootstrap of few seeds is too narrow: at two, a nominal 95 % may
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import sqrt
+from dataclasses import dataclass, replace
+from math import nan, sqrt
 
 import numpy as np
 from scipy import stats
@@ -39,21 +39,29 @@ class Estimate:
 def seed_estimate(groups: Sequence[Sequence[np.ndarray]]) -> Estimate:
     """The mean over seeds of the mean over tasks of episode means.
 
-    `groups[seed][task]` are the values of episodes, [episodes]. The variance of a seed's mean is that of the
-    seeds, but no less than the spread of episodes alone makes it: two seeds may agree by chance, and where
-    scores are a success or none they often do. On normal data the interval then covers at least what it
+    `groups[seed][task]` are the values of episodes, [episodes]. All seeds are judged on the same starts: the
+    interval speaks of further trainings, not of other starts.
+    """
+    means = np.array([np.mean([values.mean() for values in tasks]) for tasks in groups])  # [seeds]
+    error = means.std(ddof=1) / sqrt(len(means)) if len(means) > 1 else nan
+    return Estimate(float(means.mean()), float(error), len(means))
+
+
+def difference_estimate(groups: Sequence[Sequence[np.ndarray]]) -> Estimate:
+    """`seed_estimate` of paired differences, with an error no less than the spread of episodes alone gives.
+
+    Two seeds may agree by chance, and where scores are a success or none they often do: without this, a tenth
+    of all comparisons of equals would seem decided. On normal data the interval then covers at least what it
     says, and where seeds differ more than episodes do it covers just that.
     """
-    seeds = len(groups)
-    means = np.array([np.mean([values.mean() for values in tasks]) for tasks in groups])  # [seeds]
-    if seeds == 1:
-        return Estimate(float(means[0]), float("nan"), 1)
-    episodes = [
+    estimate = seed_estimate(groups)
+    if estimate.seeds == 1:
+        return estimate
+    variances = [
         sum(values.var(ddof=1) / len(values) for values in tasks if len(values) > 1) / len(tasks) ** 2
         for tasks in groups
     ]
-    variance = max(means.var(ddof=1), float(np.mean(episodes)))
-    return Estimate(float(means.mean()), sqrt(variance / seeds), seeds)
+    return replace(estimate, error=max(estimate.error, sqrt(np.mean(variances) / estimate.seeds)))
 
 
 def holm_divisors(p_values: Sequence[float], alpha: float) -> list[int]:

@@ -7,6 +7,7 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.statistics import (
     Estimate,
+    difference_estimate,
     interquartile_mean,
     probability_of_improvement,
     seed_estimate,
@@ -43,7 +44,7 @@ def mean_score(results: Results, scores: Scores, planner: str, tasks: list[str])
 def mean_difference(results: Results, scores: Scores, planner: str, other: str, tasks: list[str]) -> Estimate:
     """How far a planner is ahead of another, in pairs of episodes."""
     pairs = [[scores[task, seed][[planner, other]].to_numpy() for task in tasks] for seed in results.seeds]
-    return seed_estimate([[pair[:, 0] - pair[:, 1] for pair in row] for row in pairs])
+    return difference_estimate([[pair[:, 0] - pair[:, 1] for pair in row] for row in pairs])
 
 
 def runs(results: Results, scores: Scores, planner: str) -> np.ndarray:

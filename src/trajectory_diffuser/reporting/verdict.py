@@ -1,8 +1,8 @@
 """The claims of params.yaml, on every task and over all: held, did not hold, undecided, cannot be judged.
 
 The effect is subject minus reference in points of normalised score, over paired episodes (networks of the
-same seed, the same start), with an interval over training seeds (`statistics.seed_estimate`). What the times
-alone do not decide is a test; the rows over all tasks are one family of tests, the rows of single tasks
+same seed, the same start), with an interval over training seeds (`statistics.difference_estimate`). What the
+times alone do not decide is a test; the rows over all tasks are one family of tests, the rows of single tasks
 another, and intervals are at Holm's level within theirs. With m = `make_report.equivalence_margin`:
 
 better   Superiority. Held: the interval lies above 0. Did not hold: it lies below m, so that an advantage of
@@ -112,7 +112,8 @@ class _Evidence:
             imitation = imitation_score(self.results, task)
             mean = mean_score(self.results, self.scores, planner, [task]).mean
             if imitation is not None and mean < imitation - self.margin:
-                return f"{planner} {mean:.1f}, imitation {imitation:.1f} ({task})"
+                where = f" on {task}" if len(tasks) > 1 else ""
+                return f"{planner} {mean:.1f}, imitation {imitation:.1f}{where}"
         return ""
 
     def fastest_rival(self, subject: str, tasks: list[str]) -> str:

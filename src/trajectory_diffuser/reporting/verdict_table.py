@@ -1,35 +1,24 @@
 """The verdict as a table of the page, as plain text for a terminal, and as entries of metrics.json."""
 
 import textwrap
-from itertools import groupby
 from math import isnan
 from typing import Any
 
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.summaries import common_scores
-from trajectory_diffuser.reporting.tables import NOTHING, Table, time
+from trajectory_diffuser.reporting.tables import NOTHING, time
 from trajectory_diffuser.reporting.verdict import Row
 
+COLUMNS = ("on", "answer", "against", "effect [interval]", "time of both", "times as fast", "why")
 
-def verdict_table(rows: list[Row]) -> Table:
-    """A row per claim and scope; a claim's question stands at its first."""
-    headers = [
-        "question",
-        "against",
-        "on",
-        "answer",
-        "why",
-        "effect [interval]",
-        "per decision",
-        "times as fast",
-    ]
-    cells = []
-    for _, group in groupby(rows, key=lambda row: row.claim):
-        for index, row in enumerate(group):
-            question = _question(row) if index == 0 else ""
-            names = [question, row.reference, row.scope, row.answer, row.reason]
-            cells.append([*names, *_numbers(row)])
-    return Table(headers, cells, names=5)
+
+def verdict_table(rows: list[Row]) -> dict[str, list[list[str]]]:
+    """By question, its subject in brackets: a row of cells (COLUMNS) for every scope."""
+    questions: dict[str, list[list[str]]] = {}
+    for row in rows:
+        cells = [row.scope, row.answer, row.reference, *_numbers(row), row.reason]
+        questions.setdefault(f"{row.question} ({row.subject})", []).append(cells)
+    return questions
 
 
 def how_judged(results: Results) -> str:
@@ -47,14 +36,10 @@ def how_judged(results: Results) -> str:
 
 
 def verdict_text(results: Results, rows: list[Row]) -> str:
-    """The verdict in plain text: each claim's question, then a line for every scope."""
+    """The same in plain text."""
     lines = ["Verdict", *textwrap.wrap(how_judged(results), 100)]
-    for _, group in groupby(rows, key=lambda row: row.claim):
-        claim = list(group)
-        lines += ["", _question(claim[0])]
-        lines += _aligned(
-            [[row.scope, row.answer.upper(), row.reference, *_numbers(row), row.reason] for row in claim]
-        )
+    for question, cells in verdict_table(rows).items():
+        lines += ["", question, *_aligned([[scope, answer.upper(), *rest] for scope, answer, *rest in cells])]
     return "\n".join(lines) + "\n"
 
 
@@ -72,10 +57,6 @@ def verdict_metrics(results: Results, rows: list[Row]) -> dict[str, dict[str, An
             entry |= {"interval": [round(row.low, 1), round(row.high, 1)]}
         metrics.setdefault(row.claim, {})[row.scope.replace(" ", "_")] = entry
     return metrics
-
-
-def _question(row: Row) -> str:
-    return f"{row.question} ({row.subject})"
 
 
 def _numbers(row: Row) -> list[str]:

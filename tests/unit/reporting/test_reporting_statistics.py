@@ -8,6 +8,7 @@ from scipy import stats
 
 from trajectory_diffuser.reporting.statistics import (
     Estimate,
+    difference_estimate,
     holm_divisors,
     interquartile_mean,
     performance_profile,
@@ -41,11 +42,15 @@ def test_an_interval_is_the_t_interval_over_seed_means():
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 def test_an_interval_covers_the_truth_as_often_as_it_says(seeds, between):
     generator = np.random.default_rng(1)
-    intervals = [seed_estimate(two_level(generator, seeds, between)).interval(0.95) for _ in range(1000)]
-    covered = np.mean([low <= 0 <= high for low, high in intervals])
-    assert covered > 0.935  # three standard errors of a simulated 0.95 are 0.02
+    runs = [two_level(generator, seeds, between) for _ in range(1000)]
+
+    def covered(estimate):
+        return np.mean([low <= 0 <= high for low, high in (estimate(run).interval(0.95) for run in runs)])
+
+    assert covered(seed_estimate) == pytest.approx(0.95, abs=0.02)  # three standard errors
+    assert covered(difference_estimate) > 0.93
     if between == 20:  # the spread of episodes hardly matters: no wider than it must be
-        assert covered < 0.98
+        assert covered(difference_estimate) < 0.98
 
 
 def test_an_interval_over_tasks_covers_although_they_spread_differently():
@@ -68,19 +73,19 @@ def test_two_seeds_never_decide_an_effect_inside_the_spread():
         spread = max(abs(means[0] - means[1]), np.std(groups) / np.sqrt(10))
         if abs(np.mean(means)) < spread:
             inside += 1
-            low, high = seed_estimate(groups).interval(0.95)
+            low, high = difference_estimate(groups).interval(0.95)
             assert low < 0 < high
     assert inside > 500
 
 
 def test_seeds_that_agree_by_chance_do_not_make_a_narrow_interval():
     one_success_more = np.array([100.0] + [0.0] * 9)
-    low, high = seed_estimate([[one_success_more], [one_success_more]]).interval(0.95)
+    low, high = difference_estimate([[one_success_more], [one_success_more]]).interval(0.95)
     assert low < 0 < high
 
 
 def test_one_seed_has_no_interval():
-    estimate = seed_estimate([[np.array([1.0, 2.0, 3.0])]])
+    estimate = difference_estimate([[np.array([1.0, 2.0, 3.0])]])
     assert estimate.mean == 2
     assert np.isnan(estimate.interval(0.95)).all()
     assert estimate.p_value(0) == 1

@@ -32,7 +32,7 @@ def test_headline_is_what_the_files_say(params, root, results):
         assert row.mean == pytest.approx(means.mean())
         assert (row.lowest, row.highest) == pytest.approx((means.min(), means.max()))
         low, high = stats.ttest_1samp(means, 0).confidence_interval(0.95)
-        assert row.low <= low + 1e-9 and row.high >= high - 1e-9
+        assert (row.low, row.high) == pytest.approx((low, high))
         assert row.episodes == 10
         latency = pd.read_csv(root / f"results/runs/{row.task}/latency/latency.csv")
         latency = latency[latency["batch"] == 1].set_index("planner")
