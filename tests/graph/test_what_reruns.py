@@ -158,6 +158,7 @@ EDITS = {
         ["evaluate@*-trajectory_diffuser", "measure_latency@*", "make_report"],
         [],
     ),
+    "claim": (params("times: 3.0", "times: 4.0"), ["make_report"], []),
     "base of the trainings": (
         params("ema_decay: 0.995", "ema_decay: 0.99"),
         ["train_*"],

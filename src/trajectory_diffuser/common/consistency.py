@@ -28,10 +28,17 @@ def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) 
 
 
 def _check_names(params: dict[str, Any]) -> None:
+    claimed = [
+        (f"make_report.claims.{name}.{role}", "planners", [claim[role]])
+        for name, claim in params["make_report"]["claims"].items()
+        for role in ("subject", "reference")
+        if role in claim
+    ]
     for key, kind, names in (
         ("run.tasks", "tasks", params["run"]["tasks"]),
         ("run.planners", "planners", params["run"]["planners"]),
         ("measure_latency.sweep.planners", "planners", params["measure_latency"]["sweep"]["planners"]),
+        *claimed,
     ):
         for name in names:
             if name not in params[kind]:

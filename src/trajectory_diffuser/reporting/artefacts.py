@@ -70,7 +70,23 @@ class Results:
     @property
     def planners(self) -> list[str]:
         """The planners of the run, in its order."""
-        return self.params["run"]["planners"]
+        return run_planners(self.params)
+
+    @property
+    def known_planners(self) -> list[str]:
+        """All planners of params.yaml: one keeps its colour and marker whatever else is run."""
+        return list(self.params["planners"])
+
+    @property
+    def subject(self) -> str:
+        """The planner that stands out: the subject of the first claim whose subject is in the run."""
+        subjects = [claim["subject"] for claim in self.params["make_report"]["claims"].values()]
+        return next((planner for planner in subjects if planner in self.planners), self.planners[0])
+
+
+def run_planners(params: dict[str, Any]) -> list[str]:
+    """Everything that the run evaluates and times, in its order."""
+    return params["run"]["planners"]
 
 
 def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
@@ -78,7 +94,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
 
     Raises `UserError` naming the first missing or incomplete file and the stage that makes it.
     """
-    run = params["run"]
+    run, planners = params["run"], run_planners(params)
     runs = root / "results" / "runs"
     provenance, task_data, latency, scaling, machines = {}, {}, [], [], {}
     scores, curves, training, evaluations, plans = [], [], [], {}, {}
@@ -88,7 +104,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         provenance[task] = read_json(_require(data / "provenance.json", prepare))
         task_data[task] = _read_data(data, prepare)
         measure = f"measure_latency --task {task}"
-        latency.append(_read_latency(runs / task / "latency" / "latency.csv", measure, run["planners"]))
+        latency.append(_read_latency(runs / task / "latency" / "latency.csv", measure, planners))
         grown = _read_table(runs / task / "latency" / "scaling.csv", measure, SCALING_COLUMNS)
         scaling.append(grown.assign(task=task))
         machines[task] = read_json(_require(runs / task / "latency" / "latency.json", measure))
@@ -100,7 +116,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
                 curves.append(curve.assign(task=task, seed=seed, model=model))
                 record = read_json(_require(cell / model / "training.json", stage))
                 training.append({"task": task, "seed": seed, "model": model, **record})
-            for planner in run["planners"]:
+            for planner in planners:
                 stage = f"evaluate --task {task} --seed {seed} --planner {planner}"
                 folder = cell / "evaluation" / planner
                 scores.append(_read_scores(folder / "episodes.csv", stage))
