@@ -24,7 +24,8 @@ report: "workflow/report/workflow.rst"
 wildcard_constraints:
     task="[A-Za-z0-9-]+",
     seed=r"\d+",
-    planner="[a-z0-9_]+",
+    planner="|".join(PARAMS["planners"]),
+    policy="|".join(PARAMS["policies"]),
 
 
 include: "workflow/rules/data.smk"

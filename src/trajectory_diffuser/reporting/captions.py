@@ -36,8 +36,13 @@ def provenance_line(results: Results, tasks: list[str], planners: list[str]) -> 
 
 
 def planner_settings(results: Results, planner: str) -> str:
-    """A planner's row as it was evaluated: where it starts, k denoising steps, sampler, and what differs."""
-    row = results.evaluations[results.tasks[0], results.seeds[0], planner]["planner_row"]
+    """A row as it was evaluated: where a planner starts, k denoising steps, sampler, and what differs."""
+    record = results.evaluations[results.tasks[0], results.seeds[0], planner]
+    if "policy_row" in record:
+        row = record["policy_row"]
+        told = ", told the return" if row["return_conditioned"] else ""
+        return f"{planner}: cloned from {100 * row['best_fraction']:g} % of the episodes{told}"
+    row = record["planner_row"]
     parts = [f"from {row['start'].replace('_', ' ')}", f"k = {row['refine_steps']}", row["sampler"]]
     parts += [f"over the last {row['last_steps']} steps"] if "last_steps" in row else []
     parts += [f"drafted every {row['redraft_every']} plans"] if row["redraft_every"] > 1 else []

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
-from trajectory_diffuser.reporting.artefacts import MODELS, Results
+from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.statistics import performance_profile
 from trajectory_diffuser.reporting.style import (
     INK,
@@ -137,9 +137,9 @@ def performance_profiles(results: Results, scores: Scores) -> Figure:
 
 def training_curves(results: Results, task: str) -> Figure:
     """One panel per model: training loss (thin) and validation loss (thick, dots), a line style per seed."""
-    figure, axes = panels(len(MODELS), columns=4, width=2.5, height=2.4)
+    figure, axes = panels(len(results.models), columns=4, width=2.5, height=2.4)
     train, validation = seaborn.color_palette("colorblind", 2)
-    for axis, model in zip(axes, MODELS, strict=True):
+    for axis, model in zip(axes, results.models, strict=True):
         curves = results.curves.query("task == @task and model == @model")
         for index, seed in enumerate(results.seeds):
             curve = curves[curves["seed"] == seed]

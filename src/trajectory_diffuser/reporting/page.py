@@ -118,5 +118,5 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
         add("data", data_figure(results, task), [], task)
         add("plans", plan_figures.task_plans(results, task), [results.subject], task)
         if plan_figures.is_maze(results, task):
-            add("planners", plan_figures.maze_planners(results, task), results.planners, task)
+            add("planners", plan_figures.maze_planners(results, task), results.with_plans, task)
     return pictures

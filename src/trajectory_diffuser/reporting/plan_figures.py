@@ -47,8 +47,8 @@ def maze_planners(results: Results, task: str) -> Figure:
     """Each planner's first plan over the walls and the path that it went, in episode 0 of the first seed."""
     colours = planner_colours(results.known_planners)
     maze = _maze(results, task)
-    figure, axes = panels(len(results.planners), columns=5, width=2.0, height=2.2)
-    for axis, planner in zip(axes, results.planners, strict=True):
+    figure, axes = panels(len(results.with_plans), columns=5, width=2.0, height=2.2)
+    for axis, planner in zip(axes, results.with_plans, strict=True):
         plans = results.plans[task, results.seeds[0], planner]
         _draw_walls(axis, maze)
         _draw_ends(axis, plans)

@@ -74,7 +74,7 @@ def planner_table(results: Results) -> Table:
     keys = ["start", "redraft_every", "refine_steps", "last_steps", "forward_noise", "sampler", "guidance",
             "candidates", "temperature", "actions_per_plan"]  # fmt: skip
     rows = []
-    for planner in results.planners:
+    for planner in results.with_plans:
         row = results.evaluations[results.tasks[0], results.seeds[0], planner]["planner_row"]
         rows.append([planner, *(_setting(row.get(key, NOTHING)) for key in keys)])
     return Table(["planner", *(key.replace("_", " ") for key in keys)], rows, marked=results.subject)
