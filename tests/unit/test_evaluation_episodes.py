@@ -7,13 +7,15 @@ import pandas as pd
 import pytest
 import torch
 from small_environments import COUNTING
-from small_models import make_models, save_dataset, save_models
+from small_models import make_models, make_policy, save_dataset, save_models
 
 import evaluate
 import evaluate_policy
 import train_policy
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.computing.files import read_json, write_json
+from trajectory_diffuser.evaluation import cell
+from trajectory_diffuser.planning.runtime import Runtime
 
 RUN = Path("results/runs/task/seed0")
 SHIPPED = Path(__file__).parents[2] / "params.yaml"
@@ -73,3 +75,12 @@ def test_an_evaluation_is_the_same_again(params):
         evaluate_policy.main(params, "task", 0, "behaviour_cloning")
         tables.append((RUN / "evaluation/behaviour_cloning/episodes.csv").read_bytes())
     assert tables[0] == tables[1]
+
+
+def test_a_policy_is_asked_for_its_multiple_of_the_best_return():
+    policy = make_policy(best_return=40.0).units
+    rows = [{"target_return": 1.5}, {"target_return": 0.5}]
+    together = cell.make_policy(rows, policy, Runtime("torch", "float32", torch.device("cpu")))
+    np.testing.assert_array_equal(together.target_return, [60.0, 20.0])
+    together.act(np.ones((2, 3)))
+    np.testing.assert_allclose(together.memory.tokens[:, 0, -1] * policy.return_scale, [60.0, 20.0])

@@ -81,6 +81,7 @@ def test_the_four_stages_leave_models_that_plan_together(project):
         HISTORY,
         10,
     )
+    assert models.best_return == 30  # of the longest episode
     for directory, stage in zip(directories, STAGES, strict=True):
         assert {file.name for file in directory.iterdir()} == {
             "model.safetensors", "config.json", "training.json", "curves.csv", "dvclive",
