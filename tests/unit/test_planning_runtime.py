@@ -36,7 +36,7 @@ def runtimes():
 
 @pytest.mark.parametrize("row", ROWS)
 def test_openvino_plans_as_torch_does_through_whole_episodes(models, runtimes, row, monkeypatch):
-    monkeypatch.setattr(trajectory_planner, "LONGEST_ROLL_OUT", IN_A_CALL)
+    monkeypatch.setattr(trajectory_planner, "LONGEST_DRAFT", IN_A_CALL)
     monkeypatch.setattr(trajectory_planner, "LONGEST_CHAIN", IN_A_CALL)
     planners = {
         name: Planner(make_planner(models, runtime, **ROWS[row]), 50.0, seed=3)
@@ -85,7 +85,7 @@ def test_bfloat16_plans_nearly_the_same_in_single_precision(name):
     if name == "openvino" and not openvino_has_bfloat16():
         pytest.skip("OpenVINO computes in float32 where the processor has no bfloat16")
     for ours, theirs in zip(plans(name, "bfloat16"), plans("torch", "float32"), strict=True):
-        for part in ("states", "action", "draft", "draft_returns"):
+        for part in ("states", "action", "draft"):
             assert getattr(ours, part).dtype == torch.float32
             torch.testing.assert_close(getattr(ours, part), getattr(theirs, part), atol=0.1, rtol=0.1)
         assert not torch.equal(ours.states, theirs.states)

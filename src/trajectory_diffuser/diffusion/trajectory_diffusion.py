@@ -43,10 +43,15 @@ class TrajectoryDiffusion(nn.Module):
         self.register_buffer("minimum", torch.from_numpy(normaliser.normalised_minimum), persistent=False)
         self.register_buffer("maximum", torch.from_numpy(normaliser.normalised_maximum), persistent=False)
 
-    def add_noise(self, x_0: Tensor, t: Tensor, epsilon: Tensor) -> Tensor:
-        """Draw from q(x_t | x_0) for plans [B, H, state] at t, [B] or []; the first state stays."""
+    def add_noise(self, x_0: Tensor, t: Tensor | int, epsilon: Tensor | None) -> Tensor:
+        """Draw from q(x_t | x_0) for plans [B, H, state] at t, [B] or one for all; the first state stays.
+
+        Without `epsilon` [B, H, state] it is the distribution's mean.
+        """
         alpha_bar = self.alpha_bar[t].view(-1, 1, 1)  # [B, 1, 1] or [1, 1, 1]
-        x_t = alpha_bar.sqrt() * x_0 + (1 - alpha_bar).sqrt() * epsilon
+        x_t = alpha_bar.sqrt() * x_0
+        if epsilon is not None:
+            x_t = x_t + (1 - alpha_bar).sqrt() * epsilon
         return torch.cat([x_0[:, :1], x_t[:, 1:]], dim=1)
 
     def training_loss(self, x_0: Tensor, return_to_go: Tensor, label_dropout: float) -> Tensor:
