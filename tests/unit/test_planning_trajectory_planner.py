@@ -16,6 +16,7 @@ from small_models import (
     plan_noise,
 )
 
+from trajectory_diffuser.evaluation.network_cost import record_calls
 from trajectory_diffuser.models.mlp import InverseDynamics
 from trajectory_diffuser.models.temporal_unet import TemporalUNet
 from trajectory_diffuser.planning.trajectory_planner import LONGEST_CHAIN, LONGEST_DRAFT, Plan
@@ -82,10 +83,8 @@ def test_a_draft_of_any_length_is_drafted_as_if_nothing_were_kept(length, steps)
 def test_no_network_call_drafts_or_denoises_more_than_is_to_be_compiled():
     steps = 2 * LONGEST_CHAIN + 3
     models = make_models(horizon=2 * LONGEST_DRAFT, diffusion=make_diffusion(Chain(), steps=steps))
-    planner, calls = make_planner(models, refine_steps="all"), []
-    for function in (planner.denoise, planner.inverse_dynamics):
-        function.calls = calls
-    plan_from(planner, *history())
+    planner = make_planner(models, refine_steps="all")
+    calls = record_calls(planner, lambda: plan_from(planner, *history()))
     lengths = [each.module.settings.get("length", 1) for each in planner.runtime.functions.values()]
     assert max(lengths) == LONGEST_DRAFT
     chains = [len(inputs[1]) - 1 for function, inputs in calls if function is planner.denoise]

@@ -32,12 +32,16 @@ def record_calls(planner: TrajectoryPlanner, decide: Callable[[], object]) -> li
     """The network calls that `decide()` makes, in their order."""
     decide()  # functions that are compiled when they are first needed are there then
     calls: list[NetworkCall] = []
-    functions = planner.runtime.functions.values()
-    for function in functions:
-        function.calls = calls
+    backends = {function: function.backend for function in planner.runtime.functions.values()}
+
+    def recording(function: Function) -> Callable[..., Tensor]:
+        return lambda *inputs: calls.append((function, inputs)) or backends[function](*inputs)
+
+    for function in backends:
+        function.backend = recording(function)
     decide()
-    for function in functions:
-        function.calls = None
+    for function, backend in backends.items():
+        function.backend = backend
     return calls
 
 

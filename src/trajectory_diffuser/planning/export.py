@@ -43,25 +43,20 @@ def export(planner: "Planner", folder: Path) -> None:
     whole = _Whole(TrajectoryPlanner(models, settings, Runtime("torch", "float32", planner.device)))
     state_size = len(models.normaliser.mean)
     state, states = torch.zeros(1, state_size), torch.zeros(1, models.horizon, state_size)
-    history = [torch.zeros(1, models.history, state_size + 1), torch.tensor(0)]
+    history = {"history": torch.zeros(1, models.history, state_size + 1), "padding": torch.tensor(0)}
     carries = settings.redraft_every > 1
-    names = ["history", "padding", "noise"]
     made = ["states", "action", "draft"] if carries else ["states", "action"]
-    graphs = {"plan": (whole, [*history, torch.zeros(whole.planner.noise_shape(1, None))], names, made)}
+    noise = torch.zeros(whole.planner.noise_shape(1, None))
+    graphs = {"plan": (whole, history | {"noise": noise}, made)}
     if carries or settings.start == "previous_plan":
         noise = torch.zeros(whole.planner.noise_shape(1, Plan(states, states, None)))
         previous = torch.zeros(1, models.horizon, state_size + 1) if carries else states
-        graphs["again"] = (whole, [*history, noise, previous], [*names, "previous"], made)
+        graphs["again"] = (whole, history | {"noise": noise, "previous": previous}, made)
     if settings.actions_per_plan > 1:
-        graphs["later_action"] = (
-            models.inverse_dynamics,
-            [state, state],
-            ["state", "next_state"],
-            ["action"],
-        )
+        graphs["later_action"] = (models.inverse_dynamics, {"state": state, "next_state": state}, ["action"])
     with atomic_directory(folder) as work:
-        for name, (network, inputs, input_names, output_names) in graphs.items():
-            model = onnx_of(network, tuple(inputs), input_names, output_names)
+        for name, (network, inputs, outputs) in graphs.items():
+            model = onnx_of(network, tuple(inputs.values()), list(inputs), outputs)
             (work / f"{name}.onnx").write_bytes(model)
         description = {
             "card": {
@@ -77,8 +72,8 @@ def export(planner: "Planner", folder: Path) -> None:
             "action_bounds": models.action_bounds.tolist(),
             "normaliser": models.normaliser.to_json(),
             "graphs": {
-                name: {each: [*value.shape] for each, value in zip(names, inputs, strict=True)}
-                for name, (_, inputs, names, _) in graphs.items()
+                name: {each: [*value.shape] for each, value in inputs.items()}
+                for name, (_, inputs, _) in graphs.items()
             },
         }
         write_json(work / DESCRIPTION, description)

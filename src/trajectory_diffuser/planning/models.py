@@ -78,13 +78,6 @@ class PlanningModels:
                         "train them again with the same data and params.yaml"
                     )
         normaliser = Normaliser.from_json(shared["normaliser"])
-        for name, config in configs.items():
-            size = config["model"]["state_size"]
-            if size != len(normaliser.mean):
-                raise UserError(
-                    f"{run_directory / name}/config.json: state_size {size} does not fit the data's "
-                    f"{len(normaliser.mean)}; train it again on this data"
-                )
         models = cls.build(
             {name: config["model"] for name, config in configs.items()},
             device,
