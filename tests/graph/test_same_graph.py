@@ -16,6 +16,7 @@ def enlarge(project: Project) -> None:
         "tasks": list(params["tasks"]),
         "seeds": [2, 0, 11],
         "planners": list(params["planners"]),
+        "policies": list(params["policies"]),
     }
     file.write_text(yaml.safe_dump(params))
 
@@ -31,12 +32,14 @@ def test_the_engines_expand_to_the_same_jobs(project: Project, matrix: str) -> N
     brought = project.folder / "data" / "external" / params["tasks"][0] / "deeper" / "file.bin"
     brought.parent.mkdir(parents=True, exist_ok=True)
     brought.touch()
-    tasks, seeds, planners = (len(params[name]) for name in ("tasks", "seeds", "planners"))
+    names = ("tasks", "seeds", "planners", "policies")
+    tasks, seeds, planners, policies = (len(params[name]) for name in names)
 
     ours, theirs = snakemake_jobs(project), dvc_jobs(project)
 
-    # fetch, prepare, latency per task; four models and the planners per task and seed; one report
-    assert len(ours) == 3 * tasks + (4 + planners) * tasks * seeds + 1
+    # fetch, prepare, latency per task; per task and seed four models, the planners, the policies, which are
+    # trained and evaluated; one report
+    assert len(ours) == 3 * tasks + (4 + planners + 2 * policies) * tasks * seeds + 1
     for job in sorted(ours ^ theirs, key=lambda job: job.command):
         print("Snakemake only:" if job in ours else "DVC only:", job)
     assert ours == theirs

@@ -21,11 +21,13 @@ HOPPER, MAZE = "hopper-medium-expert", "maze-umaze"
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project whose results Snakemake takes for its own and DVC has adopted; two planners and a seed do."""
+    """A project whose results Snakemake has made and DVC has adopted: two planners, two policies, a seed."""
     project = Project(tmp_path_factory.mktemp("finished") / "copy")
     file = project.folder / "params.yaml"
     text = file.read_text().replace("seeds: [0, 1]", "seeds: [0]")
-    file.write_text(re.sub(r"\n  planners: .*", "\n  planners: [trajectory_diffuser, ddim]", text, count=1))
+    text = re.sub(r"\n  planners: .*", "\n  planners: [trajectory_diffuser, ddim]", text, count=1)
+    text = re.sub(r"\n  policies: .*", "\n  policies: [behaviour_cloning, best_tenth_cloning]", text, count=1)
+    file.write_text(text)
     for job in snakemake_graph(project):
         for output in job["outputs"]:
             (project.folder / output).mkdir(parents=True)
@@ -93,25 +95,25 @@ EDITS = {
     "source module": (code("collecting/sources/d4rl.py"), ["fetch_dataset@*", "prepare_dataset@*"], ["*"]),
     "environments code": (
         code("environments/environment.py"),
-        ["fetch_dataset@*", "prepare_dataset@*", "evaluate@*", "make_report"],
+        ["fetch_dataset@*", "prepare_dataset@*", "evaluate*@*", "make_report"],
         ["*"],
     ),
     "windows code": (
         code("datasets/windows.py"),
-        ["prepare_dataset@*", "train_*", "evaluate@*", "measure_latency@*"],
+        ["prepare_dataset@*", "train_*", "evaluate*@*", "measure_latency@*"],
         ["make_report"],
     ),
     "networks' code": (
         code("models/temporal_unet.py"),
-        ["train_*", "evaluate@*", "measure_latency@*"],
+        ["train_*", "evaluate*@*", "measure_latency@*"],
         ["make_report"],
     ),
     "training code": (
         code("training/loop.py"),
         ["train_*"],
-        ["evaluate@*", "measure_latency@*", "make_report"],
+        ["evaluate*@*", "measure_latency@*", "make_report"],
     ),
-    "planning code": (code("planning/planner.py"), ["evaluate@*", "measure_latency@*"], ["make_report"]),
+    "planning code": (code("planning/planner.py"), ["evaluate*@*", "measure_latency@*"], ["make_report"]),
     "report code": (code("reporting/page.py"), ["make_report"], []),
     "stage module": (
         [("src/train_value.py", CODE, CODE)],
@@ -143,6 +145,11 @@ EDITS = {
         [f"evaluate@{HOPPER}-*", f"measure_latency@{HOPPER}", "make_report"],
         [],
     ),
+    "target return of a task": (
+        params("target_return: 3450.0", "target_return: 3400.0"),
+        [f"evaluate*@{HOPPER}-*", f"measure_latency@{HOPPER}", "make_report"],
+        [],
+    ),
     "base of the planners": (
         params("temperature: 0.5", "temperature: 0.4"),
         ["evaluate@*", "measure_latency@*"],
@@ -158,10 +165,26 @@ EDITS = {
         ["evaluate@*-trajectory_diffuser", "measure_latency@*", "make_report"],
         [],
     ),
+    "policy": (
+        params("best_tenth_cloning: {best_fraction: 0.1}", "best_tenth_cloning: {best_fraction: 0.2}"),
+        ["train_policy@*-best_tenth_cloning", "evaluate_policy@*-best_tenth_cloning", "make_report"],
+        ["measure_latency@*"],
+    ),
+    "base of the policies": (
+        params("return_conditioned: false", "return_conditioned: true"),
+        ["train_policy@*", "evaluate_policy@*"],
+        ["measure_latency@*", "make_report"],
+    ),
+    "training of the policies": (
+        params("train_policy:\n  width: 256", "train_policy:\n  width: 128"),
+        ["train_policy@*"],
+        ["evaluate_policy@*", "measure_latency@*", "make_report"],
+    ),
+    "claim": (params("times: 3.0", "times: 4.0"), ["make_report"], []),
     "base of the trainings": (
         params("ema_decay: 0.995", "ema_decay: 0.99"),
         ["train_*"],
-        ["evaluate@*", "measure_latency@*", "make_report"],
+        ["evaluate*@*", "measure_latency@*", "make_report"],
     ),
     "one training": (
         params("label_dropout: 0.25", "label_dropout: 0.2"),

@@ -16,6 +16,7 @@ from trajectory_diffuser.computing.files import read_json, write_json
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.training.checkpoint import Checkpoint
 
+POLICY = "best_tenth_cloning"
 STAGES = ["train_transformer", "train_diffusion", "train_inverse_dynamics", "train_value"]
 SMALL = {
     "steps": 10,
@@ -39,7 +40,7 @@ def small_params():
     task = {"horizon": HORIZON, "history": HISTORY, "return_scale": 10.0}
     params["tasks"]["task"] = next(iter(params["tasks"].values())) | task
     params["run"]["device"] = "cpu"
-    for stage in STAGES:
+    for stage in [*STAGES, "train_policy"]:
         params[stage] |= {key: value for key, value in SMALL.items() if key in params[stage]}
     return params
 
@@ -54,8 +55,13 @@ def project(tmp_path, monkeypatch):
 
 
 def train(stage, params=None, seed=0):
-    importlib.import_module(stage).main(params or small_params(), "task", seed)
-    return Path("results/runs/task") / f"seed{seed}" / stage.removeprefix("train_")
+    of_policy = [POLICY] if stage == "train_policy" else []
+    importlib.import_module(stage).main(params or small_params(), "task", seed, *of_policy)
+    return Path("results/runs/task") / f"seed{seed}" / folder_of(stage)
+
+
+def folder_of(stage):
+    return f"policies/{POLICY}" if stage == "train_policy" else stage.removeprefix("train_")
 
 
 def without_seconds(directory):
@@ -93,7 +99,7 @@ def test_the_four_stages_leave_models_that_plan_together(project):
     assert not any(Path("results/checkpoints").rglob("*.safetensors"))
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [*STAGES, "train_policy"])
 def test_a_killed_stage_leaves_nothing_half_written_and_ends_as_if_it_had_not_been(
     project, monkeypatch, stage
 ):
@@ -186,7 +192,7 @@ def test_data_that_older_code_prepared_is_refused_before_training(project):
         trained_with("train_value")
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [*STAGES, "train_policy"])
 def test_bfloat16_rounds_the_loss_and_keeps_the_weights_in_single_precision(project, stage):
     trained_with(stage)
     losses = read_curves(stage)
@@ -198,4 +204,15 @@ def test_bfloat16_rounds_the_loss_and_keeps_the_weights_in_single_precision(proj
 
 
 def read_curves(stage):
-    return pd.read_csv(Path("results/runs/task/seed0") / stage.removeprefix("train_") / "curves.csv")
+    return pd.read_csv(Path("results/runs/task/seed0") / folder_of(stage) / "curves.csv")
+
+
+def test_policies_are_trained_apart_each_by_its_row(project):
+    weights = {}
+    for policy in ("behaviour_cloning", "best_tenth_cloning", "return_conditioned_cloning"):
+        importlib.import_module("train_policy").main(small_params(), "task", 0, policy)
+        weights[policy] = load_file(f"results/runs/task/seed0/policies/{policy}/model.safetensors")
+    inputs = {policy: each["network.0.weight"].shape[1] for policy, each in weights.items()}
+    assert list(inputs.values()) == [STATE, STATE, STATE + 1]
+    first, second = (weights[policy]["network.0.weight"] for policy in list(inputs)[:2])
+    assert not torch.equal(first, second)

@@ -56,10 +56,17 @@ def models(seed="{seed}"):
     return [f"results/runs/{{task}}/seed{seed}/{name}" for name in names]
 
 
-def cells(pattern):
-    """The paths of `pattern` for every task, seed and planner of the run."""
+def policies(seed="{seed}"):
+    """The directories of the run's policies of a task and a seed."""
+    return [f"results/runs/{{task}}/seed{seed}/policies/{name}" for name in config["run"]["policies"]]
+
+
+def cells(*patterns):
+    """The paths of the patterns for every task, seed, planner and policy of the run."""
     run = config["run"]
-    return expand(pattern, task=run["tasks"], seed=run["seeds"], planner=run["planners"])
+    return expand(
+        list(patterns), task=run["tasks"], seed=run["seeds"], planner=run["planners"], policy=run["policies"]
+    )
 
 
 @cache

@@ -27,12 +27,41 @@ rule evaluate:
         "python src/evaluate.py --task {wildcards.task} --seed {wildcards.seed} --planner {wildcards.planner} > {log} 2>&1"
 
 
+rule evaluate_policy:
+    input:
+        code("evaluate_policy", "datasets", "diffusion", "environments", "evaluation", "models", "planning"),
+        data="data/processed/{task}",
+        policy="results/runs/{task}/seed{seed}/policies/{policy}",
+    output:
+        directory("results/runs/{task}/seed{seed}/evaluation/{policy}"),
+    log:
+        "results/logs/evaluate_policy/{task}-seed{seed}-{policy}.log",
+    threads: PARAMS["evaluate"]["threads"]
+    resources:
+        mem_mb=2000,
+        runtime=60,
+        gpu=gpus_per_job(),
+    params:
+        settings(
+            "tasks.{task}.environment",
+            "tasks.{task}.target_return",
+            "base_policy",
+            "policies.{policy}",
+            "planning",
+            "evaluate",
+            "run.device",
+        ),
+    shell:
+        "python src/evaluate_policy.py --task {wildcards.task} --seed {wildcards.seed} --policy {wildcards.policy} > {log} 2>&1"
+
+
 # Takes every core of the scheduler, so that nothing runs beside it; torch's own threads are measure_latency.threads.
 rule measure_latency:
     input:
         code("measure_latency", "datasets", "diffusion", "evaluation", "models", "planning"),
         data="data/processed/{task}",
         models=models(seed=config["run"]["seeds"][0]),
+        policies=policies(seed=config["run"]["seeds"][0]),
     output:
         directory("results/runs/{task}/latency"),
     log:
@@ -55,6 +84,7 @@ rule measure_latency:
             "base_planner",
             "planners",
             "run.planners",
+            "run.policies",
             "planning",
             "measure_latency",
             "run.device",

@@ -43,6 +43,7 @@ class Results:
     SCALING_COLUMNS), `curves` a row per logged training step (task, seed, model, then CURVE_COLUMNS),
     `training` a row per trained model (task, seed, model, then the fields of training.json). `evaluations`
     and `plans` are keyed by (task, seed, planner), `latency_machines`, `provenance` and `data` by task.
+    Wherever planners are named policies stand too, but among `plans` and `scaling`.
     """
 
     params: dict[str, Any]
@@ -69,8 +70,34 @@ class Results:
 
     @property
     def planners(self) -> list[str]:
-        """The planners of the run, in its order."""
+        """Everything that acts in the run: its planners, then its policies."""
+        return run_planners(self.params)
+
+    @property
+    def with_plans(self) -> list[str]:
+        """Those of them that plan."""
         return self.params["run"]["planners"]
+
+    @property
+    def models(self) -> list[str]:
+        """Everything that is trained for the run."""
+        return [*MODELS, *self.params["run"]["policies"]]
+
+    @property
+    def known_planners(self) -> list[str]:
+        """All planners and policies of params.yaml: one keeps its colour and marker whatever else is run."""
+        return [*self.params["planners"], *self.params["policies"]]
+
+    @property
+    def subject(self) -> str:
+        """The planner that stands out: the subject of the first claim whose subject is in the run."""
+        subjects = [claim["subject"] for claim in self.params["make_report"]["claims"].values()]
+        return next((planner for planner in subjects if planner in self.with_plans), self.with_plans[0])
+
+
+def run_planners(params: dict[str, Any]) -> list[str]:
+    """Everything that the run evaluates and times, in its order."""
+    return [*params["run"]["planners"], *params["run"]["policies"]]
 
 
 def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
@@ -78,7 +105,10 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
 
     Raises `UserError` naming the first missing or incomplete file and the stage that makes it.
     """
-    run = params["run"]
+    run, planners = params["run"], run_planners(params)
+    trained = {model: (model, f"train_{model}", "") for model in MODELS}
+    for name in run["policies"]:
+        trained[name] = f"policies/{name}", "train_policy", f" --policy {name}"
     runs = root / "results" / "runs"
     provenance, task_data, latency, scaling, machines = {}, {}, [], [], {}
     scores, curves, training, evaluations, plans = [], [], [], {}, {}
@@ -88,26 +118,29 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         provenance[task] = read_json(_require(data / "provenance.json", prepare))
         task_data[task] = _read_data(data, prepare)
         measure = f"measure_latency --task {task}"
-        latency.append(_read_latency(runs / task / "latency" / "latency.csv", measure, run["planners"]))
+        latency.append(_read_latency(runs / task / "latency" / "latency.csv", measure, planners))
         grown = _read_table(runs / task / "latency" / "scaling.csv", measure, SCALING_COLUMNS)
         scaling.append(grown.assign(task=task))
         machines[task] = read_json(_require(runs / task / "latency" / "latency.json", measure))
         for seed in run["seeds"]:
             cell = runs / task / f"seed{seed}"
-            for model in MODELS:
-                stage = f"train_{model} --task {task} --seed {seed}"
-                curve = _read_table(cell / model / "curves.csv", stage, CURVE_COLUMNS)
+            for model, (folder, trains, which) in trained.items():
+                stage = f"{trains} --task {task} --seed {seed}{which}"
+                curve = _read_table(cell / folder / "curves.csv", stage, CURVE_COLUMNS)
                 curves.append(curve.assign(task=task, seed=seed, model=model))
-                record = read_json(_require(cell / model / "training.json", stage))
+                record = read_json(_require(cell / folder / "training.json", stage))
                 training.append({"task": task, "seed": seed, "model": model, **record})
-            for planner in run["planners"]:
-                stage = f"evaluate --task {task} --seed {seed} --planner {planner}"
+            for planner in planners:
+                plans_ahead = planner in run["planners"]
+                stage, kind = ("evaluate", "planner") if plans_ahead else ("evaluate_policy", "policy")
+                stage = f"{stage} --task {task} --seed {seed} --{kind} {planner}"
                 folder = cell / "evaluation" / planner
                 scores.append(_read_scores(folder / "episodes.csv", stage))
                 key = (task, seed, planner)
                 evaluations[key] = read_json(_require(folder / "evaluation.json", stage))
-                with np.load(_require(folder / "plans.npz", stage)) as arrays:
-                    plans[key] = dict(arrays)
+                if plans_ahead:
+                    with np.load(_require(folder / "plans.npz", stage)) as arrays:
+                        plans[key] = dict(arrays)
     return Results(
         params=params,
         scores=_concatenate(scores),

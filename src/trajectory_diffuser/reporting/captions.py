@@ -3,20 +3,20 @@
 from typing import Any
 
 from trajectory_diffuser.reporting.artefacts import Results
-from trajectory_diffuser.reporting.plan_figures import shown_planner
 
 
 def captions(results: Results) -> dict[str, str]:
     """A sentence or two for every kind of figure: what its axes and legend do not say."""
-    confidence = f"{100 * results.params['make_report']['confidence']:g} %"
     episode = f"evaluation episode 0 of seed {results.seeds[0]}"
     return {
         "episode_scores": "Each marker is an episode; the boxes are medians and quartiles.",
-        "speed_against_return": "Up and to the left is better. Times are those of the smallest batch, "
-        f"bars {confidence} bootstrap intervals of the mean score.",
+        "speed_against_return": "Up and to the left is better. Times are those of the smallest batch, bars "
+        "reach from the lowest to the highest seed.",
+        "performance_profiles": "Higher is better. A run is a training seed on a task, its score the mean "
+        "of its episodes.",
         "scaling": "Time per plan against one thing at a time, about the task's own settings, "
         "with untrained networks of the run's sizes.",
-        "plans": f"Plans of {shown_planner(results)} in {episode}, beside what was executed.",
+        "plans": f"Plans of {results.subject} in {episode}, beside what was executed.",
         "planners": f"Each planner's first plan (thick) and the path that it went (thin) in {episode}.",
         "training_curves": "Validation is on held-out episodes, with the averaged weights that are used.",
         "data": "Darker states are visited less: positions in a maze, else principal components.",
@@ -36,8 +36,13 @@ def provenance_line(results: Results, tasks: list[str], planners: list[str]) -> 
 
 
 def planner_settings(results: Results, planner: str) -> str:
-    """A planner's row as it was evaluated: where it starts, k denoising steps, sampler, and what differs."""
-    row = results.evaluations[results.tasks[0], results.seeds[0], planner]["planner_row"]
+    """A row as it was evaluated: where a planner starts, k denoising steps, sampler, and what differs."""
+    record = results.evaluations[results.tasks[0], results.seeds[0], planner]
+    if "policy_row" in record:
+        row = record["policy_row"]
+        told = ", told the return" if row["return_conditioned"] else ""
+        return f"{planner}: cloned from {100 * row['best_fraction']:g} % of the episodes{told}"
+    row = record["planner_row"]
     parts = [f"from {row['start'].replace('_', ' ')}", f"k = {row['refine_steps']}", row["sampler"]]
     parts += [f"over the last {row['last_steps']} steps"] if "last_steps" in row else []
     parts += [f"drafted every {row['redraft_every']} plans"] if row["redraft_every"] > 1 else []

@@ -28,7 +28,12 @@ from trajectory_diffuser.training.loop import CurveRow, TrainingResult, train
 
 @contextmanager
 def training_run(
-    params: dict[str, Any], stage: str, task: str, seed: int, task_keys: list[str]
+    params: dict[str, Any],
+    stage: str,
+    task: str,
+    seed: int,
+    task_keys: list[str],
+    policy: str | None = None,
 ) -> Iterator["TrainingRun"]:
     """Load a task's data, hold a device and seed torch, so that networks made in the block are reproducible.
 
@@ -38,11 +43,14 @@ def training_run(
         task: name of the task.
         seed: training seed.
         task_keys: the task's settings that this model depends on.
+        policy: the row of the policies that is trained, by the stage that trains them all.
 
     Raises:
         UserError: the data is missing or was prepared by older code, or a compiler is missing.
     """
-    settings = params[stage]
+    settings, name = params[stage], stage.removeprefix("train_")
+    if policy is not None:
+        settings, name = settings | params["policies"][policy], f"policies/{policy}"
     check_compiler(f"params.yaml: {stage}.compile", settings["compile"], device_type(params["run"]["device"]))
     dataset = PreparedDataset.load(Path("data/processed") / task)
     if "action_bounds" not in dataset.provenance:
@@ -51,7 +59,7 @@ def training_run(
         )
     task_settings = {key: params["tasks"][task][key] for key in task_keys}
     with computing_device(params["run"]["device"], settings["threads"]) as device:
-        run = TrainingRun(stage, task, seed, settings, task_settings, dataset, device)
+        run = TrainingRun(name, task, seed, settings, task_settings, dataset, device)
         torch.manual_seed(run.random_seed)
         yield run
 
@@ -61,16 +69,16 @@ class TrainingRun:
     """One model of one task and seed in training.
 
     Attributes:
-        stage: `train_` and the model's name.
+        name: the model's; its folder below the task's and seed's.
         task: name of the task.
         seed: training seed.
-        settings: the stage's section of the parameters.
+        settings: the stage's section of the parameters, and a policy's row.
         task_settings: the task's settings that the model depends on.
         dataset: the task's prepared data.
         device: where to train.
     """
 
-    stage: str
+    name: str
     task: str
     seed: int
     settings: dict[str, Any]
@@ -79,14 +87,9 @@ class TrainingRun:
     device: torch.device
 
     @property
-    def name(self) -> str:
-        """The model's name."""
-        return self.stage.removeprefix("train_")
-
-    @property
     def random_seed(self) -> int:
         """What everything random in this run derives from."""
-        return derive_seed(self.stage, self.seed)
+        return derive_seed(f"train_{self.name}", self.seed)
 
     def train(
         self,
@@ -143,7 +146,7 @@ class TrainingRun:
     def _fingerprint(self) -> str:
         """Of everything that the outcome depends on, but for the code."""
         data, device = self.dataset.provenance["content_hash"], self.device.type
-        identity = [self.stage, self.task, self.seed, self.task_settings, self.settings, data, device]
+        identity = [self.name, self.task, self.seed, self.task_settings, self.settings, data, device]
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     def _write(

@@ -1,4 +1,4 @@
-"""A small made-up run on disk, in the format that the stages write: two tasks, two seeds, five planners."""
+"""A made-up run on disk, as the stages write it: two tasks, two seeds, five planners, three policies."""
 
 import json
 from pathlib import Path
@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from trajectory_diffuser.common.params import load_params
-from trajectory_diffuser.reporting.artefacts import read_results
+from trajectory_diffuser.reporting.artefacts import Results, TaskData, read_results
 from trajectory_diffuser.reporting.page import write_report
 
 PLANNERS = {"draft": 90, "trajectory_diffuser": 95, "full_diffusion": 60, "ddim": 50, "warm_start": 20}
+POLICIES = {"behaviour_cloning": 40, "best_tenth_cloning": 80, "return_conditioned_cloning": 85}
 CALLS = {"draft": 0, "trajectory_diffuser": 5, "full_diffusion": 100, "ddim": 5, "warm_start": 5}
 MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")
 MAZE = [[1, 1, 1, 1, 1], [1, 0, 0, 0, 1], [1, 1, 1, 0, 1], [1, 0, 0, 0, 1], [1, 1, 1, 1, 1]]
@@ -41,7 +42,7 @@ def made_up_params() -> dict:
     shipped["run"].update(
         tasks=["hopper-medium-expert", "maze-umaze"], seeds=[0, 1], planners=list(PLANNERS), device="cpu"
     )
-    shipped["make_report"].update(confidence=0.95, bootstrap_samples=500, seed=0)
+    shipped["run"]["policies"] = list(POLICIES)
     return shipped
 
 
@@ -63,9 +64,49 @@ def write_run(params: dict, root: Path) -> None:
         for seed in params["run"]["seeds"]:
             for model in MODELS:
                 write_training(runs / f"seed{seed}" / model, model, seed, generator)
-            for planner in params["run"]["planners"]:
+            for policy in params["run"]["policies"]:
+                write_training(runs / f"seed{seed}" / "policies" / policy, policy, seed, generator)
+            for planner in [*params["run"]["planners"], *params["run"]["policies"]]:
                 folder = runs / f"seed{seed}" / "evaluation" / planner
                 write_evaluation(params, folder, task, seed, planner, generator)
+
+
+def results_of(
+    scores: dict[str, np.ndarray],
+    claims: dict[str, dict],
+    rates: dict[str, float] | None = None,
+    imitation: float = 0.0,
+) -> Results:
+    """Results with nothing but `scores[planner]`, [tasks, seeds, episodes], and decisions per second."""
+    tasks, seeds, _ = next(iter(scores.values())).shape
+    names = [f"task-{index}" for index in range(tasks)]
+    rows = [
+        (names[task], seed, planner, episode, score)
+        for planner, values in scores.items()
+        for (task, seed, episode), score in np.ndenumerate(values)
+    ]
+    columns = ["task", "seed", "planner", "environment_seed", "normalised_score"]
+    latency = [(task, planner, 1, (rates or {}).get(planner, 1.0)) for task in names for planner in scores]
+    settings = {"confidence": 0.95, "equivalence_margin": 5.0, "claims": claims}
+    run = {"tasks": names, "seeds": list(range(seeds)), "planners": list(scores), "policies": []}
+    reference = {"minimum": 0.0, "maximum": 100.0}
+    return Results(
+        params={
+            "run": run,
+            "make_report": settings,
+            "tasks": {task: {"environment": {"arguments": {}}} for task in names},
+        },
+        scores=pd.DataFrame(rows, columns=columns),
+        latency=pd.DataFrame(latency, columns=["task", "planner", "batch", "decisions_per_second"]),
+        scaling=pd.DataFrame(),
+        curves=pd.DataFrame(),
+        training=pd.DataFrame(),
+        evaluations={},
+        plans={},
+        latency_machines={},
+        provenance={task: {"reference_scores": reference, "origin": {}} for task in names},
+        data={task: TaskData(np.array([imitation]), np.array([1]), np.zeros((1, 1))) for task in names},
+    )
 
 
 def is_maze(task: str) -> bool:
@@ -108,7 +149,7 @@ def write_data(params: dict, folder: Path, task: str, generator: np.random.Gener
 def write_latency(folder: Path, task: str, generator: np.random.Generator) -> None:
     folder.mkdir(parents=True)
     rows = []
-    for planner in [*PLANNERS, "left_over"]:
+    for planner in [*PLANNERS, *POLICIES, "left_over"]:
         for batch in (1, 10):
             calls = CALLS.get(planner, 1)
             p50 = (0.002 * calls + 0.008) * batch**0.3 * generator.uniform(0.95, 1.05)
@@ -163,7 +204,7 @@ def write_evaluation(
     folder.mkdir(parents=True)
     row = params["planners"].get(planner, params["planners"]["draft"])
     episodes = row.get("episodes", 10)
-    score = PLANNERS.get(planner, 0) + 3 * seed + generator.normal(0, 8, size=episodes)
+    score = (PLANNERS | POLICIES).get(planner, 0) + 3 * seed + generator.normal(0, 8, size=episodes)
     maze = is_maze(task)
     table = {
         "task": task,
@@ -182,7 +223,6 @@ def write_evaluation(
         "task": task,
         "seed": seed,
         "planner": planner,
-        "planner_row": row,
         "guidance": 1.2,
         "target_return": params["tasks"][task]["target_return"],
         "episodes": episodes,
@@ -194,7 +234,10 @@ def write_evaluation(
         "commit": "0123456789ab",
         "wall_seconds": 60.0,
     }
-    write_json(folder / "evaluation.json", evaluation)
+    if planner in POLICIES:
+        record = {"policy_row": params["policies"][planner]}
+        return write_json(folder / "evaluation.json", evaluation | record)
+    write_json(folder / "evaluation.json", evaluation | {"planner_row": row})
     horizon = params["tasks"][task]["horizon"]
     executed = maze_path() if maze else hopper_path()
     steps = np.linspace(0, len(executed) - horizon - 1, 6).astype(int)
