@@ -25,7 +25,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(tmp_path_factory.mktemp("finished") / "copy")
     file = project.folder / "params.yaml"
     text = file.read_text().replace("seeds: [0, 1]", "seeds: [0]")
-    file.write_text(re.sub(r"\n  planners: .*", "\n  planners: [trajectory_diffuser, ddim]", text, count=1))
+    text = re.sub(r"\n  planners: .*", "\n  planners: [trajectory_diffuser, ddim]", text, count=1)
+    file.write_text(re.sub(r"(evaluate_training:\n  planners:) .*", r"\1 [ddim]", text))
     for job in snakemake_graph(project):
         for output in job["outputs"]:
             (project.folder / output).mkdir(parents=True)
@@ -93,30 +94,35 @@ EDITS = {
     "source module": (code("collecting/sources/d4rl.py"), ["fetch_dataset@*", "prepare_dataset@*"], ["*"]),
     "environments code": (
         code("environments/environment.py"),
-        ["fetch_dataset@*", "prepare_dataset@*", "evaluate@*", "make_report"],
+        ["fetch_dataset@*", "prepare_dataset@*", "evaluate*@*", "make_report"],
         ["*"],
     ),
     "windows code": (
         code("datasets/windows.py"),
-        ["prepare_dataset@*", "train_*", "evaluate@*", "measure_latency@*"],
+        ["prepare_dataset@*", "train_*", "evaluate*@*", "measure_latency@*"],
         ["make_report"],
     ),
     "networks' code": (
         code("models/temporal_unet.py"),
-        ["train_*", "evaluate@*", "measure_latency@*"],
+        ["train_*", "evaluate*@*", "measure_latency@*"],
         ["make_report"],
     ),
     "training code": (
         code("training/loop.py"),
         ["train_*"],
-        ["evaluate@*", "measure_latency@*", "make_report"],
+        ["evaluate*@*", "measure_latency@*", "make_report"],
     ),
-    "planning code": (code("planning/planner.py"), ["evaluate@*", "measure_latency@*"], ["make_report"]),
+    "planning code": (code("planning/planner.py"), ["evaluate*@*", "measure_latency@*"], ["make_report"]),
     "report code": (code("reporting/page.py"), ["make_report"], []),
+    "evaluation with kept weights": (
+        [("src/evaluate_training.py", CODE, CODE)],
+        ["evaluate_training@*"],
+        ["make_report"],
+    ),
     "stage module": (
         [("src/train_value.py", CODE, CODE)],
         ["train_value@*"],
-        ["evaluate@*", "measure_latency@*", "make_report"],
+        ["evaluate*@*", "measure_latency@*", "make_report"],
     ),
     "data of a task": (
         params("steps: 200000, action_noise", "steps: 100000, action_noise"),
@@ -126,7 +132,7 @@ EDITS = {
     "history of a task": (
         params("history: 8", "history: 4"),
         [f"train_transformer@{HOPPER}-*", f"measure_latency@{HOPPER}", "make_report"],
-        [f"evaluate@{HOPPER}-*"],
+        [f"evaluate*@{HOPPER}-*"],
     ),
     "horizon of a task": (
         params("horizon: 16", "horizon: 32"),
@@ -136,37 +142,48 @@ EDITS = {
             f"measure_latency@{HOPPER}",
             "make_report",
         ],
-        [f"evaluate@{HOPPER}-*"],
+        [f"evaluate*@{HOPPER}-*"],
     ),
     "guidance of a task": (
         params("guidance: 1.2", "guidance: 1.3"),
-        [f"evaluate@{HOPPER}-*", f"measure_latency@{HOPPER}", "make_report"],
+        [f"evaluate*@{HOPPER}-*", f"measure_latency@{HOPPER}", "make_report"],
         [],
     ),
     "base of the planners": (
         params("temperature: 0.5", "temperature: 0.4"),
-        ["evaluate@*", "measure_latency@*"],
+        ["evaluate*@*", "measure_latency@*"],
         ["make_report"],
     ),
     "planner": (
         params("sampler: ddim}", "sampler: ddim, refine_steps: 6}"),
-        ["evaluate@*-ddim", "measure_latency@*", "make_report"],
+        ["evaluate*@*-ddim", "measure_latency@*", "make_report"],
         [],
     ),
     "planner that is its base": (
         params("trajectory_diffuser: {}", "trajectory_diffuser: {candidates: 2}"),
-        ["evaluate@*-trajectory_diffuser", "measure_latency@*", "make_report"],
+        ["evaluate*@*-trajectory_diffuser", "measure_latency@*", "make_report"],
         [],
     ),
     "base of the trainings": (
         params("ema_decay: 0.995", "ema_decay: 0.99"),
         ["train_*"],
+        ["evaluate*@*", "measure_latency@*", "make_report"],
+    ),
+    "moments at which weights are kept": (
+        params("keep_at: [0.125", "keep_at: [0.2"),
+        ["train_*", "evaluate_training@*"],
         ["evaluate@*", "measure_latency@*", "make_report"],
     ),
+    "episodes with kept weights": (
+        params("ddim]\n  episodes: 5", "ddim]\n  episodes: 6"),
+        ["evaluate_training@*", "make_report"],
+        [],
+    ),
+    "episodes": (params("episodes: 10", "episodes: 9"), ["evaluate@*"], ["make_report"]),
     "one training": (
         params("label_dropout: 0.25", "label_dropout: 0.2"),
         ["train_diffusion@*", "measure_latency@*"],
-        ["evaluate@*", "make_report"],
+        ["evaluate*@*", "make_report"],
     ),
 }
 

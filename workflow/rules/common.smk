@@ -56,10 +56,10 @@ def models(seed="{seed}"):
     return [f"results/runs/{{task}}/seed{seed}/{name}" for name in names]
 
 
-def cells(pattern):
-    """The paths of `pattern` for every task, seed and planner of the run."""
+def cells(pattern, **names):
+    """The paths of `pattern` for every task, seed and planner of the run, or of these."""
     run = config["run"]
-    return expand(pattern, task=run["tasks"], seed=run["seeds"], planner=run["planners"])
+    return expand(pattern, **{"task": run["tasks"], "seed": run["seeds"], "planner": run["planners"]} | names)
 
 
 @cache
