@@ -1,6 +1,7 @@
 """Evaluate one planner in closed loop on one task with the models of one seed."""
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,8 @@ from trajectory_diffuser.common.params import planner_episodes
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.files import atomic_directory, write_json
-from trajectory_diffuser.evaluation.cell import run_directory
-from trajectory_diffuser.evaluation.episodes import evaluate_planner, evaluation_record
+from trajectory_diffuser.evaluation.cell import make_planner, run_directory
+from trajectory_diffuser.evaluation.episodes import evaluate_episodes, evaluation_record
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
 
@@ -21,7 +22,8 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     with computing_device(params["run"]["device"], settings["threads"]) as device:
         models = PlanningModels.load(run_directory(task, seed), device)
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
-        table, rollout = evaluate_planner(params, task, seed, planner, models, runtime, episodes)
+        make = partial(make_planner, params, task, seed, planner, models, runtime)
+        table, rollout = evaluate_episodes(params, task, seed, planner, make, episodes)
         record = evaluation_record(params, task, seed, planner, runtime)
     record |= {"episodes": episodes, "groups": math.ceil(episodes / settings["batch_size"])}
     with atomic_directory(run_directory(task, seed) / "evaluation" / planner) as directory:

@@ -179,7 +179,7 @@ EDITS = {
         ["evaluate_training@*", "make_report"],
         [],
     ),
-    "episodes": (params("episodes: 10", "episodes: 9"), ["evaluate@*"], ["make_report"]),
+    "episodes": (params("episodes: 10\n", "episodes: 9\n"), ["evaluate@*"], ["make_report"]),
     "one training": (
         params("label_dropout: 0.25", "label_dropout: 0.2"),
         ["train_diffusion@*", "measure_latency@*"],

@@ -1,6 +1,7 @@
 """A planner's episodes as rows of a table: what `evaluate` and `evaluate_training` have in common."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,23 +11,29 @@ import torch
 from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.environments.maze import Maze
-from trajectory_diffuser.evaluation.cell import make_planner
 from trajectory_diffuser.evaluation.rollout import Rollout, joined, run_episodes
 from trajectory_diffuser.evaluation.scores import normalised_score
-from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.runtime import Runtime
 
 
-def evaluate_planner(
+def evaluate_episodes(
     params: dict[str, Any],
     task: str,
     seed: int,
     planner: str,
-    models: PlanningModels,
-    runtime: Runtime,
+    make: Callable[[int], Planner],
     episodes: int,
 ) -> tuple[pd.DataFrame, Rollout]:
     """Run a cell's first `episodes` evaluation episodes, at most `evaluate.batch_size` of them at once.
+
+    Args:
+        params: all parameters.
+        task: name of the task.
+        seed: training seed.
+        planner: name of the planner.
+        make: a fresh planner for each group, by its number, of episodes that run at once.
+        episodes: how many.
 
     Returns:
         A row per episode, with its environment seed, return, normalised score and what else happened, and
@@ -42,7 +49,7 @@ def evaluate_planner(
     rollout = joined(
         [
             run_episodes(
-                make_planner(params, task, seed, planner, models, runtime, number),
+                make(number),
                 params["tasks"][task]["environment"],
                 seeds.tolist(),
                 None if maze is None else Maze.from_json(maze),
