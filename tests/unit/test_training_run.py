@@ -81,6 +81,7 @@ def test_the_four_stages_leave_models_that_plan_together(project):
     for directory, stage in zip(directories, STAGES, strict=True):
         assert {file.name for file in directory.iterdir()} == {
             "model.safetensors", "config.json", "training.json", "curves.csv", "dvclive",
+            *(weights_file(fraction) for fraction in (0.125, 0.25, 0.5)),
         }  # fmt: skip
         curves = pd.read_csv(directory / "curves.csv")
         columns = ["step", "train_loss", "validation_loss", "learning_rate", "gradient_norm"]
