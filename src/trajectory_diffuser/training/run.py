@@ -161,9 +161,9 @@ class TrainingRun:
         summary = {
             "parameters": sum(weight.numel() for weight in result.model.get_submodule(part).parameters()),
             "steps": self.settings["steps"],
-            "seconds": round(result.seconds, 1),
+            "seconds": round(result.seconds, 3),
             "kept": [
-                {"fraction": kept.fraction, "step": kept.step, "seconds": round(kept.seconds, 1)}
+                {"fraction": kept.fraction, "step": kept.step, "seconds": round(kept.seconds, 3)}
                 for kept in result.kept
             ],
             "device": self.device.type,
