@@ -61,12 +61,16 @@ def policies(seed="{seed}"):
     return [f"results/runs/{{task}}/seed{seed}/policies/{name}" for name in config["run"]["policies"]]
 
 
-def cells(*patterns):
-    """The paths of the patterns for every task, seed, planner and policy of the run."""
+def cells(*patterns, **names):
+    """The paths of the patterns for every task, seed, planner and policy of the run, or of these."""
     run = config["run"]
-    return expand(
-        list(patterns), task=run["tasks"], seed=run["seeds"], planner=run["planners"], policy=run["policies"]
-    )
+    every = {
+        "task": run["tasks"],
+        "seed": run["seeds"],
+        "planner": run["planners"],
+        "policy": run["policies"],
+    }
+    return expand(list(patterns), **every | names)
 
 
 @cache
