@@ -11,11 +11,10 @@ from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.computing.device import computing_device, device_name
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.datasets.windows import PreparedDataset
-from trajectory_diffuser.evaluation.cell import make_planner, make_policy, run_directory, tuned_row
+from trajectory_diffuser.evaluation.cell import make_planner, make_policy, run_directory
 from trajectory_diffuser.evaluation.latency import SteadyState, measure
 from trajectory_diffuser.evaluation.sweep import sweep
 from trajectory_diffuser.planning.models import PlanningModels
-from trajectory_diffuser.planning.policy import PolicyModel
 from trajectory_diffuser.planning.runtime import Runtime
 
 
@@ -26,21 +25,17 @@ def main(params: dict[str, Any], task: str) -> None:
     rows = []
     with computing_device(params["run"]["device"], settings["threads"]) as device:
         models = PlanningModels.load(run_directory(task, seed), device)
-        policies = {
-            name: PolicyModel.load(run_directory(task, seed), name, device)
-            for name in params["run"]["policies"]
-        }
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
         longest = max(settings["batches"] + settings["sweep"]["batches"]) + models.history
         observations = np.array(np.resize(dataset.observations, (longest, dataset.observation_size)))
         where = {"device": device.type, "threads": torch.get_num_threads(), "runtime": runtime.name}
         for batch in sorted(settings["batches"]):  # rising, so that none is padded to a larger one
             agents = {
-                name: make_planner([tuned_row(params, task, "planners", name)], models, runtime, noise_seed=0)
+                name: make_planner(params, task, seed, name, models, runtime)
                 for name in params["run"]["planners"]
             }
-            for name, policy in policies.items():
-                agents[name] = make_policy([tuned_row(params, task, "policies", name)], policy, runtime)
+            for name in params["run"]["policies"]:
+                agents[name] = make_policy(params, task, seed, name, runtime)
             states = {name: SteadyState(agent, observations, batch) for name, agent in agents.items()}
             measured = measure(states, settings["warmup"], settings["repetitions"], device)
             for name, row in measured.items():

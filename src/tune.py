@@ -5,7 +5,7 @@ from typing import Any
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.seeding import derive_seed
-from trajectory_diffuser.evaluation.cell import make_planner, run_directory
+from trajectory_diffuser.evaluation.cell import planner_of, run_directory
 from trajectory_diffuser.evaluation.tuning import tune
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
@@ -20,7 +20,7 @@ def main(params: dict[str, Any], task: str, planner: str) -> None:
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
 
         def make_agent(rows: list[dict[str, Any]], batch: int) -> Planner:
-            return make_planner(rows, models, runtime, noise_seed + batch)
+            return planner_of(rows, models, runtime, noise_seed + batch)
 
         tune(params, task, planner, params["planners"][planner], make_agent, runtime)
 

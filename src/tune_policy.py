@@ -4,7 +4,7 @@ from typing import Any
 
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.computing.device import computing_device
-from trajectory_diffuser.evaluation.cell import make_policy, run_directory
+from trajectory_diffuser.evaluation.cell import policy_of, run_directory
 from trajectory_diffuser.evaluation.tuning import tune
 from trajectory_diffuser.planning.policy import Policy, PolicyModel
 from trajectory_diffuser.planning.runtime import Runtime
@@ -17,7 +17,7 @@ def main(params: dict[str, Any], task: str, policy: str) -> None:
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
 
         def make_agent(rows: list[dict[str, Any]], _: int) -> Policy:
-            return make_policy(rows, model, runtime)
+            return policy_of(rows, model, runtime)
 
         tune(params, task, policy, params["policies"][policy], make_agent, runtime)
 

@@ -27,7 +27,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     text = file.read_text().replace("seeds: [0, 1]", "seeds: [0]")
     text = re.sub(r"\n  planners: .*", "\n  planners: [trajectory_diffuser, ddim]", text, count=1)
     text = re.sub(r"\n  policies: .*", "\n  policies: [behaviour_cloning, best_tenth_cloning]", text, count=1)
-    file.write_text(text)
+    file.write_text(re.sub(r"(evaluate_training:\n  planners:) .*", r"\1 [ddim]", text))
     for job in snakemake_graph(project):
         for output in job["outputs"]:
             (project.folder / output).mkdir(parents=True)
@@ -80,6 +80,11 @@ def code(*modules: str) -> list[tuple[str, None, None]]:
     return [(f"{LIBRARY}/{module}", CODE, CODE) for module in modules]
 
 
+def by_planners(cells: str = "*") -> list[str]:
+    """The tunings and evaluations of planners, with their last and with kept weights."""
+    return [f"tune@{cells}", f"evaluate@{cells}", f"evaluate_training@{cells}"]
+
+
 def params(old: str, new: str) -> list[tuple[str, str, str]]:
     """An edit of params.yaml: the first `old` becomes `new`."""
     return [("params.yaml", old, new)]
@@ -119,10 +124,15 @@ EDITS = {
         ["make_report"],
     ),
     "report code": (code("reporting/page.py"), ["make_report"], []),
+    "evaluation with kept weights": (
+        [("src/evaluate_training.py", CODE, CODE)],
+        ["evaluate_training@*"],
+        ["make_report"],
+    ),
     "stage module": (
         [("src/train_value.py", CODE, CODE)],
         ["train_value@*"],
-        ["tune@*", "evaluate@*", "measure_latency@*", "make_report"],
+        [*by_planners(), "measure_latency@*", "make_report"],
     ),
     "data of a task": (
         params("steps: 200000, action_noise", "steps: 100000, action_noise"),
@@ -132,7 +142,7 @@ EDITS = {
     "history of a task": (
         params("history: 8", "history: 4"),
         [f"train_transformer@{HOPPER}-*", f"measure_latency@{HOPPER}", "make_report"],
-        [f"tune@{HOPPER}-*", f"evaluate@{HOPPER}-*"],
+        by_planners(f"{HOPPER}-*"),
     ),
     "horizon of a task": (
         params("horizon: 16", "horizon: 32"),
@@ -142,7 +152,7 @@ EDITS = {
             f"measure_latency@{HOPPER}",
             "make_report",
         ],
-        [f"tune@{HOPPER}-*", f"evaluate@{HOPPER}-*"],
+        by_planners(f"{HOPPER}-*"),
     ),
     "trials": (
         params("tune:\n  episodes: 36", "tune:\n  episodes: 72"),
@@ -162,26 +172,26 @@ EDITS = {
     "tuning's module": (
         [("src/tune.py", CODE, CODE)],
         ["tune@*"],
-        ["evaluate@*", "measure_latency@*", "make_report"],
+        ["evaluate@*", "evaluate_training@*", "measure_latency@*", "make_report"],
     ),
     "named guidance of a planner": (
         params("sampler: ddim}", "sampler: ddim, guidance: 1.2}"),
-        ["tune@*-ddim", "evaluate@*-ddim", "measure_latency@*", "make_report"],
+        ["tune@*-ddim", "evaluate*@*-ddim", "measure_latency@*", "make_report"],
         [],
     ),
     "base of the planners": (
         params("temperature: tuned", "temperature: 0.4"),
-        ["tune@*", "evaluate@*", "measure_latency@*"],
+        [*by_planners(), "measure_latency@*"],
         ["make_report"],
     ),
     "planner": (
         params("sampler: ddim}", "sampler: ddim, refine_steps: 6}"),
-        ["tune@*-ddim", "evaluate@*-ddim", "measure_latency@*", "make_report"],
+        ["tune@*-ddim", "evaluate*@*-ddim", "measure_latency@*", "make_report"],
         [],
     ),
     "planner that is its base": (
         params("trajectory_diffuser: {}", "trajectory_diffuser: {candidates: 2}"),
-        ["tune@*-trajectory_diffuser", "evaluate@*-trajectory_diffuser", "measure_latency@*", "make_report"],
+        ["tune@*-trajectory_diffuser", "evaluate*@*-trajectory_diffuser", "measure_latency@*", "make_report"],
         [],
     ),
     "policy": (
@@ -212,10 +222,25 @@ EDITS = {
         ["train_*"],
         ["tune*@*", "evaluate*@*", "measure_latency@*", "make_report"],
     ),
+    "moments at which weights are kept": (
+        params("keep_at: [0.125", "keep_at: [0.2"),
+        ["train_*", "evaluate_training@*"],
+        ["tune*@*", "evaluate@*", "evaluate_policy@*", "measure_latency@*", "make_report"],
+    ),
+    "episodes with kept weights": (
+        params("ddim]\n  episodes: 5", "ddim]\n  episodes: 6"),
+        ["evaluate_training@*", "make_report"],
+        [],
+    ),
+    "episodes": (
+        params("episodes: 10\n", "episodes: 9\n"),
+        ["evaluate@*", "evaluate_policy@*"],
+        ["make_report"],
+    ),
     "one training": (
         params("label_dropout: 0.25", "label_dropout: 0.2"),
         ["train_diffusion@*", "measure_latency@*"],
-        ["tune@*", "evaluate@*", "make_report"],
+        [*by_planners(), "make_report"],
     ),
 }
 

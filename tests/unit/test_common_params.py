@@ -170,6 +170,26 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         ["a planner has this name too"],
     ),
     "more than all episodes": ({"policies.x": {"best_fraction": 1.1}}, "policies.x.best_fraction", ["1.1"]),
+    "planner followed in training that is not evaluated": (
+        {"evaluate_training.planners": ["draft", "x"], PLANNER: ROW},
+        "evaluate_training.planners",
+        ["'x' is not among run.planners", "add it there or remove it here"],
+    ),
+    "planners followed in training without kept weights": (
+        {"base_training.keep_at": []},
+        "base_training.keep_at",
+        ["evaluate_training.planners need", "or be []"],
+    ),
+    "one network kept at other moments": (
+        {"train_diffusion.keep_at": [0.5]},
+        "train_diffusion.keep_at",
+        ["at the same share", "in base_training alone"],
+    ),
+    "kept after the last step": (
+        {"base_training.keep_at": [0.5, 1.0]},
+        "base_training.keep_at.1",
+        ["1.0 is greater than or equal to the maximum of 1"],
+    ),
     "unknown planner of the sweep": (
         {"measure_latency.sweep.planners": ["drift"]},
         "measure_latency.sweep.planners",

@@ -69,7 +69,7 @@ class Obliging(Agent):
 def plant(monkeypatch, planted):
     """Put agents that prefer one point of the grid in the planners' place."""
     monkeypatch.setattr(
-        tune, "make_planner", lambda rows, models, runtime, _: Obliging(rows, planted, models, runtime)
+        tune, "planner_of", lambda rows, models, runtime, _: Obliging(rows, planted, models, runtime)
     )
 
 

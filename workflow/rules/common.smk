@@ -67,12 +67,16 @@ def tunings():
     return [f"results/runs/{{task}}/tuning/{name}" for name in [*run["planners"], *run["policies"]]]
 
 
-def cells(*patterns):
-    """The paths of the patterns for every task, seed, planner and policy of the run."""
+def cells(*patterns, **names):
+    """The paths of the patterns for every task, seed, planner and policy of the run, or of these."""
     run = config["run"]
-    return expand(
-        list(patterns), task=run["tasks"], seed=run["seeds"], planner=run["planners"], policy=run["policies"]
-    )
+    every = {
+        "task": run["tasks"],
+        "seed": run["seeds"],
+        "planner": run["planners"],
+        "policy": run["policies"],
+    }
+    return expand(list(patterns), **every | names)
 
 
 @cache

@@ -54,6 +54,38 @@ rule evaluate_policy:
         "python src/evaluate_policy.py --task {wildcards.task} --seed {wildcards.seed} --policy {wildcards.policy} > {log} 2>&1"
 
 
+rule evaluate_training:
+    input:
+        code("evaluate_training", "datasets", "diffusion", "environments", "evaluation", "models", "planning"),
+        data="data/processed/{task}",
+        models=models(),
+        tuning="results/runs/{task}/tuning/{planner}",
+    output:
+        directory("results/runs/{task}/seed{seed}/training_scores/{planner}"),
+    log:
+        "results/logs/evaluate_training/{task}-seed{seed}-{planner}.log",
+    threads: PARAMS["evaluate"]["threads"]
+    resources:
+        mem_mb=2000,
+        runtime=240,
+        gpu=gpus_per_job(),
+    params:
+        settings(
+            "tasks.{task}.environment",
+            "base_planner",
+            "planners.{planner}",
+            "planning",
+            "base_training.keep_at",
+            "evaluate.first_environment_seed",
+            "evaluate.batch_size",
+            "evaluate.threads",
+            "evaluate_training.episodes",
+            "run.device",
+        ),
+    shell:
+        "python src/evaluate_training.py --task {wildcards.task} --seed {wildcards.seed} --planner {wildcards.planner} > {log} 2>&1"
+
+
 # Takes every core of the scheduler, so that nothing runs beside it; torch's own threads are measure_latency.threads.
 rule measure_latency:
     input:

@@ -7,6 +7,7 @@ import numpy as np
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import read_json
+from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.planning.choice import settled
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
@@ -28,20 +29,40 @@ def tuning_directory(task: str, name: str) -> Path:
     return RUNS / task / "tuning" / name
 
 
-def tuned_row(params: dict[str, Any], task: str, kind: str, name: str) -> dict[str, Any]:
-    """A row of `planners` or `policies` (`kind`) with what was chosen for the task.
+def tuned_row(params: dict[str, Any], task: str, name: str) -> dict[str, Any]:
+    """A planner's or policy's row with what was chosen for the task.
 
     Raises:
         UserError: nothing has been chosen yet.
     """
-    file = tuning_directory(task, name) / "choice.json"
+    file, plans = tuning_directory(task, name) / "choice.json", name in params["planners"]
     if not file.exists():
-        stage = {"planners": "tune.py --planner", "policies": "tune_policy.py --policy"}[kind]
+        stage = "tune.py --planner" if plans else "tune_policy.py --policy"
         raise UserError(f"{file}: missing; run: python src/{stage} {name} --task {task}")
-    return settled(params[kind][name], read_json(file)["values"])
+    return settled(params["planners" if plans else "policies"][name], read_json(file)["values"])
 
 
 def make_planner(
+    params: dict[str, Any],
+    task: str,
+    seed: int,
+    planner: str,
+    models: PlanningModels,
+    runtime: Runtime,
+    group: int = 0,
+) -> Planner:
+    """A tuned planner, with noise that depends on the cell and the group alone. Errors as of `tuned_row`."""
+    noise_seed = derive_seed("planner", task, seed, planner) + group
+    return planner_of([tuned_row(params, task, planner)], models, runtime, noise_seed)
+
+
+def make_policy(params: dict[str, Any], task: str, seed: int, policy: str, runtime: Runtime) -> Policy:
+    """A trained and tuned policy. Raises `UserError` when there is none."""
+    row = tuned_row(params, task, policy)
+    return policy_of([row], PolicyModel.load(run_directory(task, seed), policy, runtime.device), runtime)
+
+
+def planner_of(
     rows: list[dict[str, Any]], models: PlanningModels, runtime: Runtime, noise_seed: int
 ) -> Planner:
     """A planner of settled rows: one for all environments, or one for each.
@@ -54,7 +75,7 @@ def make_planner(
     return Planner(planner, target_return, noise_seed, _one_or_each(rows, "temperature"))
 
 
-def make_policy(rows: list[dict[str, Any]], model: PolicyModel, runtime: Runtime) -> Policy:
+def policy_of(rows: list[dict[str, Any]], model: PolicyModel, runtime: Runtime) -> Policy:
     """A policy of settled rows: one for all environments, or one for each, that differ in `target_return`."""
     return Policy(model, runtime, _one_or_each(rows, "target_return") * model.best_return)
 

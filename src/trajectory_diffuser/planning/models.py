@@ -16,7 +16,7 @@ from trajectory_diffuser.common.errors import UserError, one_line
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
-from trajectory_diffuser.models.building import NETWORKS, arguments_of, build_network
+from trajectory_diffuser.models.building import NETWORKS, arguments_of, build_network, weights_file
 from trajectory_diffuser.models.causal_transformer import CausalTransformer
 from trajectory_diffuser.models.mlp import InverseDynamics, Value
 
@@ -84,8 +84,14 @@ class PlanningModels(Units):
         return cls(**ready, **units)
 
     @classmethod
-    def load(cls, run_directory: Path, device: torch.device) -> "PlanningModels":
+    def load(cls, run_directory: Path, device: torch.device, fraction: float = 1.0) -> "PlanningModels":
         """Load `run_directory` (`results/runs/{task}/seed{seed}`).
+
+        Args:
+            run_directory: has a directory for each of `NETWORKS`.
+            device: to plan on.
+            fraction: the share of their training steps after which to take all networks: 1, or one at which
+                weights were kept.
 
         Raises:
             UserError: a model is missing, or was trained with other data or settings than the others.
@@ -104,13 +110,6 @@ class PlanningModels(Units):
                         "train them again with the same data and params.yaml"
                     )
         normaliser = Normaliser.from_json(shared["normaliser"])
-        for name, config in configs.items():
-            size = config["model"]["state_size"]
-            if size != len(normaliser.mean):
-                raise UserError(
-                    f"{run_directory / name}/config.json: state_size {size} does not fit the data's "
-                    f"{len(normaliser.mean)}; train it again on this data"
-                )
         models = cls.build(
             {name: config["model"] for name, config in configs.items()},
             device,
@@ -118,7 +117,7 @@ class PlanningModels(Units):
         )
         for name in NETWORKS:
             network = models.diffusion.network if name == "diffusion" else getattr(models, name)
-            load_weights(network, run_directory / name / "model.safetensors")
+            load_weights(network, run_directory / name / weights_file(fraction))
         return models
 
 

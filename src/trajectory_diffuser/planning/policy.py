@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from trajectory_diffuser.datasets.normaliser import Normaliser
+from trajectory_diffuser.models.building import weights_file
 from trajectory_diffuser.models.mlp import PolicyNetwork
 from trajectory_diffuser.planning.agent import Agent, find_row
 from trajectory_diffuser.planning.models import Units, load_weights, read_config
@@ -35,7 +36,7 @@ class PolicyModel(Units):
         directory = run_directory / "policies" / policy
         config = read_config(directory, "train_policy")
         network = PolicyNetwork(**config["model"])
-        load_weights(network, directory / "model.safetensors")
+        load_weights(network, directory / weights_file())
         return cls(
             normaliser=Normaliser.from_json(config["normaliser"]),
             action_bounds=np.float32(config["action_bounds"]),

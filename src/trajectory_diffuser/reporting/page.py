@@ -7,7 +7,7 @@ import jinja2
 from matplotlib.figure import Figure
 
 from trajectory_diffuser.computing.files import write_json
-from trajectory_diffuser.reporting import figures, plan_figures, tables
+from trajectory_diffuser.reporting import figures, plan_figures, tables, training_figure
 from trajectory_diffuser.reporting.artefacts import (
     LATENCY_COLUMNS,
     SCALING_COLUMNS,
@@ -57,6 +57,8 @@ def write_report(results: Results, folder: Path) -> None:
     results.scores[list(SCORE_COLUMNS)].to_csv(folder / "scores.csv", index=False)
     results.latency[list(LATENCY_COLUMNS)].to_csv(folder / "latency.csv", index=False)
     results.scaling[["task", *SCALING_COLUMNS]].to_csv(folder / "scaling.csv", index=False)
+    if results.training_evaluations:
+        training_figure.points(results).to_csv(folder / "training_scores.csv", index=False)
     (folder / "figures").mkdir()
     with theme():
         pictures = _draw(results, folder / "figures")
@@ -83,7 +85,7 @@ def write_report(results: Results, folder: Path) -> None:
         tuning={task: tuning_table(results, task) for task in results.tasks},
         tuning_cost={task: tuning_cost(results, task) for task in results.tasks},
         training={task: tables.training_table(results, task) for task in results.tasks},
-        overfitting=tables.overfitting_warnings(results),
+        warnings=tables.training_warnings(results),
         data_cards={task: data_card(results, task) for task in results.tasks},
         collected_here=[task for task in results.tasks if collected_here(results, task)],
         captions=captions(results),
@@ -120,6 +122,9 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
         add("performance_profiles", profiles, results.planners)
     add("speed_against_return", figures.speed_against_return(results, scores), results.planners)
     add("episode_scores", figures.episode_scores(results), results.planners)
+    if results.training_evaluations:
+        planners = results.params["evaluate_training"]["planners"]
+        add("score_against_training", training_figure.score_against_training(results), planners)
     for task in results.tasks:
         add("scaling", figures.scaling(results, task), [], task)
         add("training_curves", figures.training_curves(results, task), [], task)

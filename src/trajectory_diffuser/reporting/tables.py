@@ -130,13 +130,19 @@ def training_table(results: Results, task: str) -> Table:
     return Table(headers, rows)
 
 
-def overfitting_warnings(results: Results) -> list[str]:
-    """The warnings that training left, each with its task, model and seed."""
-    return [
-        f"{row.task}, {row.model.replace('_', ' ')}, seed {row.seed}: {row.overfitting_warning}"
-        for row in results.training.itertuples()
-        if isinstance(row.overfitting_warning, str)
-    ]
+def training_warnings(results: Results) -> dict[str, list[str]]:
+    """The warnings that training left, by what they are signs of, each with its task, model and seed."""
+    return {
+        sign: [
+            f"{row.task}, {row.model.replace('_', ' ')}, seed {row.seed}: {getattr(row, field)}"
+            for row in results.training.itertuples()
+            if isinstance(getattr(row, field), str)
+        ]
+        for sign, field in (
+            ("overfitting", "overfitting_warning"),
+            ("too little training", "undertraining_warning"),
+        )
+    }
 
 
 def _number(value: float, digits: int) -> str:

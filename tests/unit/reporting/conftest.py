@@ -18,6 +18,8 @@ PLANNERS = {"draft": 90, "trajectory_diffuser": 95, "full_diffusion": 60, "ddim"
 POLICIES = {"behaviour_cloning": 40, "best_tenth_cloning": 80, "return_conditioned_cloning": 85}
 CALLS = {"draft": 0, "trajectory_diffuser": 5, "full_diffusion": 100, "ddim": 5, "warm_start": 5}
 MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")
+SECONDS = {"transformer": 120, "diffusion": 480, "inverse_dynamics": 60, "value": 30}
+SECONDS |= dict.fromkeys(POLICIES, 20)
 MAZE = [[1, 1, 1, 1, 1], [1, 0, 0, 0, 1], [1, 1, 1, 0, 1], [1, 0, 0, 0, 1], [1, 1, 1, 1, 1]]
 CORNERS = np.array([[-1.0, 1.0], [1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
 
@@ -45,6 +47,7 @@ def made_up_params() -> dict:
         tasks=["hopper-medium-expert", "maze-umaze"], seeds=[0, 1], planners=list(PLANNERS), device="cpu"
     )
     shipped["run"]["policies"] = list(POLICIES)
+    shipped["evaluate_training"].update(planners=["draft", "trajectory_diffuser", "ddim"], episodes=4)
     return shipped
 
 
@@ -73,6 +76,9 @@ def write_run(params: dict, root: Path) -> None:
             for planner in [*params["run"]["planners"], *params["run"]["policies"]]:
                 folder = runs / f"seed{seed}" / "evaluation" / planner
                 write_evaluation(params, folder, task, seed, planner, generator)
+            for planner in params["evaluate_training"]["planners"]:
+                folder = runs / f"seed{seed}" / "training_scores" / planner
+                write_training_scores(params, folder, task, seed, planner)
 
 
 def results_of(
@@ -103,9 +109,11 @@ def results_of(
         scores=pd.DataFrame(rows, columns=columns),
         latency=pd.DataFrame(latency, columns=["task", "planner", "batch", "decisions_per_second"]),
         scaling=pd.DataFrame(),
+        training_scores=pd.DataFrame(),
         curves=pd.DataFrame(),
         training=pd.DataFrame(),
         evaluations={},
+        training_evaluations={},
         plans={},
         tuning={},
         latency_machines={},
@@ -190,13 +198,18 @@ def write_training(folder: Path, model: str, seed: int, generator: np.random.Gen
     record = {
         "parameters": 612345,
         "steps": 5000,
-        "seconds": 123.4,
+        "seconds": SECONDS[model],
+        "kept": [
+            {"fraction": share, "step": int(5000 * share), "seconds": share * SECONDS[model] + 1}
+            for share in (0.125, 0.25, 0.5)
+        ],
         "device": "cpu",
         "threads": 1,
         "final_loss": float(train[-1]),
         "validation_loss": float(validation[-1]),
         "best_validation_step": 4500,
         "overfitting_warning": "validation loss rose by 30 % since step 4500" if overfitted else None,
+        "undertraining_warning": "validation loss still fell" if model == "diffusion" else None,
         "torch": "2.13.0",
         "commit": "0123456789ab",
     }
@@ -276,6 +289,22 @@ def write_evaluation(
     noise[:, 0] = 0
     draft = plan + 2 * noise if row["start"] == "draft" else np.full_like(plan, np.nan)
     np.savez(folder / "plans.npz", steps=steps, draft=draft, plan=plan + noise, executed=executed)
+
+
+def write_training_scores(params: dict, folder: Path, task: str, seed: int, planner: str) -> None:
+    """Scores of 80 times the share of the training, one more with each seed, and -1, 0, 1, ... about that."""
+    folder.mkdir(parents=True)
+    rows = [
+        {"task": task, "seed": seed, "planner": planner, "fraction": fraction, "episode": episode}
+        | {"normalised_score": 80 * fraction + seed + episode - 1}
+        for fraction in params["base_training"]["keep_at"]
+        for episode in range(params["evaluate_training"]["episodes"])
+    ]
+    pd.DataFrame(rows).to_csv(folder / "scores.csv", index=False)
+    start = ["transformer"] if params["planners"][planner]["start"] == "draft" else []
+    refiner = ["diffusion"] if planner != "draft" else []
+    record = {"networks": [*start, *refiner, "inverse_dynamics"], "commit": "0123456789ab"}
+    write_json(folder / "training_scores.json", record)
 
 
 def maze_path() -> np.ndarray:
