@@ -203,6 +203,12 @@ def test_a_file_that_is_none_of_ogbenchs_is_refused(spoil: Any, words: str, tmp_
         list(read_trajectories(tmp_path / "toy.npz"))
 
 
+def test_the_controller_source_names_ogbenchs_own(task: gymnasium.Env, tmp_path: Path) -> None:
+    source = {"kind": "controller", "steps": 10, "action_noise": 0.0}
+    with pytest.raises(UserError, match=r"tasks\.toy\.source\.kind: .* use kind: ogbench"):
+        open_source(Request("toy", source, None, task, 0, tmp_path))
+
+
 def test_another_environment_is_refused(tmp_path: Path) -> None:
     hopper = {"id": "Hopper-v5", "arguments": {}, "max_episode_steps": 4, "observation_keys": None}
     for kind in ("ogbench", "ogbench_file"):

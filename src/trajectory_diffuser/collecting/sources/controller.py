@@ -1,4 +1,4 @@
-"""Datasets of scripted controllers: PointMaze's waypoint controller, Meta-World's and OGBench's policies."""
+"""Datasets of scripted controllers: PointMaze's waypoint controller, Meta-World's own policies."""
 
 import gymnasium
 
@@ -14,6 +14,8 @@ from trajectory_diffuser.environments.maze import Maze
 
 def open_source(request: Request) -> Recording:
     """Whole episodes of the environment's controller."""
+    if ogbench.is_ogbench(request.environment):
+        raise request.error("kind", "OGBench's tasks have a source of their own; use kind: ogbench")
     steps = request.source["steps"]
     policy = find_controller(request.task, request.environment, request.source["action_noise"])
     return Recording(
@@ -30,7 +32,7 @@ def find_controller(task: str, environment: gymnasium.Env, action_noise: float =
     if meta_world.is_meta_world(environment):
         return ScriptedPolicy(environment, action_noise)
     if ogbench.is_ogbench(environment):
-        return OraclePolicy(environment, "markov", action_noise)
+        return OraclePolicy(environment, "markov")  # for reference scores only, without noise
     maze = Maze.of_environment(environment)
     if maze is None or not environment.spec.id.startswith("PointMaze_"):
         raise UserError(
