@@ -1,4 +1,4 @@
-"""Train the actors that the embedded Hopper datasets are rolled out from (outside the default graph)."""
+"""Train a ladder of actors for the embedded datasets (outside the graph: the actors are in git)."""
 
 from pathlib import Path
 from typing import Any
@@ -7,18 +7,17 @@ from trajectory_diffuser.collecting.behaviour_training import train_behaviour
 from trajectory_diffuser.common.stage import run_stage
 
 
-def main(params: dict[str, Any]) -> None:
+def main(params: dict[str, Any], ladder: str) -> None:
     """Write data/behaviour/{ladder}; all snapshots stay in results/checkpoints/behaviour/{ladder}."""
     settings = params["train_behaviour"]
     train_behaviour(
-        environment=settings["environment"],
-        snapshots=Path("results/checkpoints/behaviour", settings["ladder"]),
-        ladder=Path("data/behaviour", settings["ladder"]),
-        steps=settings["steps"],
+        **settings["ladders"][ladder],
+        snapshots=Path("results/checkpoints/behaviour", ladder),
+        ladder=Path("data/behaviour", ladder),
         seed=settings["seed"],
         episodes=settings["evaluation_episodes"],
     )
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, "ladder")

@@ -50,7 +50,7 @@ def test_replay_rungs_are_ten_evenly_from_the_start_to_the_medium() -> None:
 
 
 def test_a_run_that_never_learnt_is_refused() -> None:
-    with pytest.raises(UserError, match=r"train_behaviour\.steps"):
+    with pytest.raises(UserError, match=r"train_behaviour\.ladders"):
         select_rungs(snapshots([10, 5, 3]))
 
 
@@ -94,5 +94,5 @@ def test_actor_weights_take_torchs_layout() -> None:
 def test_missing_sbx_names_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sbx", None)
     with pytest.raises(UserError, match="pip install sbx-rl"):
-        train_behaviour("Hopper-v5", tmp_path / "snapshots", tmp_path / "ladder", 10_000, 0, 1)
+        train_behaviour("Hopper-v5", tmp_path / "snapshots", tmp_path / "ladder", 10_000, 0, 1, 5)
     assert not list(tmp_path.iterdir())

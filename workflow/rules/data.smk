@@ -38,20 +38,3 @@ rule prepare_dataset:
         settings("tasks.{task}.environment", "prepare_dataset"),
     shell:
         "python src/prepare_dataset.py --task {wildcards.task} > {log} 2>&1"
-
-
-# Outside the default graph: `snakemake train_behaviour --cores 1` and nothing else runs it.
-# The actors are in git, so they are no declared output: Snakemake neither deletes nor makes them on its own.
-rule train_behaviour:
-    input:
-        code("train_behaviour", "collecting", "environments"),
-    log:
-        "results/logs/train_behaviour.log",
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=720,
-    params:
-        settings("train_behaviour"),
-    shell:
-        "python src/train_behaviour.py > {log} 2>&1"

@@ -136,7 +136,7 @@ def find_actors(folder: Path, name: str) -> list[tuple[str, Actor]]:
     if not folder.is_dir():
         raise UserError(
             f"{folder}: no actors there (tasks.*.source.ladder in params.yaml); put or link them there, "
-            "name an existing folder or run: snakemake train_behaviour"
+            "name an existing folder, or train one: python src/train_behaviour.py"
         )
     ladder = folder / LADDER_FILE
     paths = _rungs(read_json(ladder)["rungs"], name, folder) if ladder.exists() else []
