@@ -1,4 +1,4 @@
-"""Measure how long each planner takes to decide, alone on the machine, and how that grows."""
+"""Measure how long each planner and policy takes to decide, alone on the machine, and how that grows."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.computing.device import computing_device, device_name
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.datasets.windows import PreparedDataset
-from trajectory_diffuser.evaluation.cell import make_planner, run_directory
+from trajectory_diffuser.evaluation.cell import make_planner, make_policy, run_directory
 from trajectory_diffuser.evaluation.latency import SteadyState, measure
 from trajectory_diffuser.evaluation.sweep import sweep
 from trajectory_diffuser.planning.models import PlanningModels
@@ -30,11 +30,14 @@ def main(params: dict[str, Any], task: str) -> None:
         observations = np.array(np.resize(dataset.observations, (longest, dataset.observation_size)))
         where = {"device": device.type, "threads": torch.get_num_threads(), "runtime": runtime.name}
         for batch in sorted(settings["batches"]):  # rising, so that none is padded to a larger one
-            planners = {}
-            for name in params["run"]["planners"]:
-                planner = make_planner(params, task, seed, name, models, runtime)
-                planners[name] = SteadyState(planner, observations, batch)
-            measured = measure(planners, settings["warmup"], settings["repetitions"], device)
+            agents = {
+                name: make_planner(params, task, seed, name, models, runtime)
+                for name in params["run"]["planners"]
+            }
+            for name in params["run"]["policies"]:
+                agents[name] = make_policy(params, task, seed, name, runtime)
+            states = {name: SteadyState(agent, observations, batch) for name, agent in agents.items()}
+            measured = measure(states, settings["warmup"], settings["repetitions"], device)
             for name, row in measured.items():
                 first = {"task": task, "planner": name, "batch": batch, **where}
                 rows.append(first | row | {"repetitions": settings["repetitions"]})

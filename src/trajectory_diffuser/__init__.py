@@ -1,17 +1,17 @@
 """Trajectory Diffuser: draft a plan with a causal transformer, refine it with a few diffusion steps, act."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trajectory_diffuser.planning.planner import Planner
+    from trajectory_diffuser.planning.policy import Policy
 
-__all__ = ["Planner"]
+__all__ = ["Planner", "Policy"]
 
 
 def __getattr__(name: str) -> Any:
-    """`Planner`, imported when it is asked for: stages that do not plan need no torch."""
-    if name != "Planner":
+    """`Planner` or `Policy`, imported when it is asked for: stages that do not act need no torch."""
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from trajectory_diffuser.planning.planner import Planner
-
-    return Planner
+    return getattr(import_module(f"trajectory_diffuser.planning.{name.lower()}"), name)

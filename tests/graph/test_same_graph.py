@@ -16,6 +16,7 @@ def enlarge(project: Project) -> None:
         "tasks": list(params["tasks"]),
         "seeds": [2, 0, 11],
         "planners": list(params["planners"]),
+        "policies": list(params["policies"]),
     }
     file.write_text(yaml.safe_dump(params))
 
@@ -27,16 +28,19 @@ def test_the_engines_expand_to_the_same_jobs(project: Project, matrix: str) -> N
         enlarge(project)
     elif matrix != "default":
         project.use_preset(matrix)
-    params = yaml.safe_load((project.folder / "params.yaml").read_text())["run"]
+    written = yaml.safe_load((project.folder / "params.yaml").read_text())
+    params, followed = written["run"], len(written["evaluate_training"]["planners"])
     brought = project.folder / "data" / "external" / params["tasks"][0] / "deeper" / "file.bin"
     brought.parent.mkdir(parents=True, exist_ok=True)
     brought.touch()
-    tasks, seeds, planners = (len(params[name]) for name in ("tasks", "seeds", "planners"))
+    names = ("tasks", "seeds", "planners", "policies")
+    tasks, seeds, planners, policies = (len(params[name]) for name in names)
 
     ours, theirs = snakemake_jobs(project), dvc_jobs(project)
 
-    # fetch, prepare, latency per task; four models and the planners per task and seed; one report
-    assert len(ours) == 3 * tasks + (4 + planners) * tasks * seeds + 1
+    # fetch, prepare, latency per task; per task and seed four models, the planners, some of them again with
+    # kept weights, and the policies, which are trained and evaluated; one report
+    assert len(ours) == 3 * tasks + (4 + planners + followed + 2 * policies) * tasks * seeds + 1
     for job in sorted(ours ^ theirs, key=lambda job: job.command):
         print("Snakemake only:" if job in ours else "DVC only:", job)
     assert ours == theirs

@@ -72,10 +72,12 @@ def test_snakemake_makes_the_report(by_snakemake: Project) -> None:
     scores = pd.read_csv(report / "scores.csv")
     latency = pd.read_csv(report / "latency.csv")
     assert set(scores["planner"]) == set(latency["planner"]) == set(metrics[TASK])
-    planners = load_params(by_snakemake.folder / "params.yaml")["run"]["planners"]
-    assert set(scores["planner"]) == set(planners)
-    assert len(scores) == len(planners) * 2  # episodes
-    assert metrics["plan_speedup"][TASK] > 0
+    params = load_params(by_snakemake.folder / "params.yaml")["run"]
+    acting = [*params["planners"], *params["policies"]]
+    assert set(scores["planner"]) == set(acting)
+    assert len(scores) == len(acting) * 2  # episodes
+    assert metrics["verdict"]["better_than_its_draft"][TASK]["answer"] == "undecided"  # one seed
+    assert (report / "verdict.txt").read_text().startswith("Verdict\n")
     assert not list((by_snakemake.folder / "results").glob("checkpoints/**/*.safetensors"))
     assert run(by_snakemake, "git status --porcelain") == "", "something produced is not ignored by git"
 

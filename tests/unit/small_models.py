@@ -14,9 +14,10 @@ from trajectory_diffuser.computing.files import write_json
 from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
 from trajectory_diffuser.models.causal_transformer import CausalTransformer
-from trajectory_diffuser.models.mlp import InverseDynamics, Value
+from trajectory_diffuser.models.mlp import InverseDynamics, PolicyNetwork, Value
 from trajectory_diffuser.models.temporal_unet import TemporalUNet
 from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.planning.policy import Policy, PolicyModel
 from trajectory_diffuser.planning.runtime import Runtime
 from trajectory_diffuser.planning.settings import PlannerSettings
 from trajectory_diffuser.planning.trajectory_planner import Plan, TrajectoryPlanner
@@ -95,6 +96,26 @@ def make_planner(
     if isinstance(runtime, str):
         runtime = Runtime(runtime, "float32", CPU)
     return TrajectoryPlanner(models, settings, runtime)
+
+
+def make_policy(
+    network: Any = None, *, runtime: str = "torch", target_return: float = 5.0, **units: Any
+) -> Policy:
+    """A policy with random weights, told the return, or with another network; its units can be replaced."""
+    torch.manual_seed(0)
+    usual = {
+        "network": as_module(network or PolicyNetwork(STATE, ACTION, 8, 2, return_conditioned=True))
+        .eval()
+        .requires_grad_(False),
+        "normaliser": identity_normaliser(),
+        "action_bounds": np.float32([[-9] * ACTION, [9] * ACTION]),
+        "task": "task",
+        "environment": ENVIRONMENT,
+        "history": 1,
+        "return_scale": 10.0,
+    }
+    model = PolicyModel(**(usual | units))
+    return Policy(model, Runtime(runtime, "float32", CPU), target_return)
 
 
 def plan_from(
@@ -225,7 +246,7 @@ def stub_planner(
 
     return SimpleNamespace(
         models=models,
-        settings=SimpleNamespace(actions_per_plan=1, temperature=1.0),
+        settings=SimpleNamespace(actions_per_plan=1, redraft_every=1, temperature=1.0),
         runtime=SimpleNamespace(device=CPU),
         noise_shape=lambda batch, previous: (batch, 1, horizon, state_size),
         plan=plan,

@@ -62,7 +62,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "unknown key": (
         {"run.colour": "red"},
         "run",
-        ["'colour'", "known: tasks, seeds, planners, device"],
+        ["'colour'", "known: tasks, seeds, planners, policies, device"],
     ),
     "misspelt section": ({"trane_value": {}}, "the file", ["'trane_value'", "did you mean 'train_value'?"]),
     "missing section": ({"evaluate": REMOVED}, "the file", ["'evaluate' is missing", "add it"]),
@@ -157,6 +157,37 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         "train_value",
         ["'steps' is missing", "add it"],
     ),
+    "unknown policy of the run": (
+        {"run.policies": ["behavior_cloning"]},
+        "run.policies",
+        ["'behavior_cloning' has no entry under policies", "did you mean 'behaviour_cloning'?"],
+    ),
+    "policy named as a planner": (
+        {"policies.ddim": {}},
+        "policies.ddim",
+        ["a planner has this name too"],
+    ),
+    "more than all episodes": ({"policies.x": {"best_fraction": 1.1}}, "policies.x.best_fraction", ["1.1"]),
+    "planner followed in training that is not evaluated": (
+        {"evaluate_training.planners": ["draft", "x"], PLANNER: ROW},
+        "evaluate_training.planners",
+        ["'x' is not among run.planners", "add it there or remove it here"],
+    ),
+    "planners followed in training without kept weights": (
+        {"base_training.keep_at": []},
+        "base_training.keep_at",
+        ["evaluate_training.planners need", "or be []"],
+    ),
+    "one network kept at other moments": (
+        {"train_diffusion.keep_at": [0.5]},
+        "train_diffusion.keep_at",
+        ["at the same share", "in base_training alone"],
+    ),
+    "kept after the last step": (
+        {"base_training.keep_at": [0.5, 1.0]},
+        "base_training.keep_at.1",
+        ["1.0 is greater than or equal to the maximum of 1"],
+    ),
     "unknown planner of the sweep": (
         {"measure_latency.sweep.planners": ["drift"]},
         "measure_latency.sweep.planners",
@@ -166,6 +197,31 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         {"measure_latency.sweep.planners": ["four_actions"], "measure_latency.sweep.horizons": [4]},
         "measure_latency.sweep.horizons",
         ["4 states are too few for four_actions"],
+    ),
+    "unknown planner of a claim": (
+        {"make_report.claims.fastest.subject": "trajectory_difuser"},
+        "make_report.claims.fastest.subject",
+        ["'trajectory_difuser' has no entry under planners", "did you mean 'trajectory_diffuser'?"],
+    ),
+    "unknown reference of a claim": (
+        {"make_report.claims.better_than_its_draft.reference": "cloning"},
+        "make_report.claims.better_than_its_draft.reference",
+        ["'cloning' has no entry under planners or policies"],
+    ),
+    "claim about a policy": (
+        {"make_report.claims.fastest.subject": "behaviour_cloning"},
+        "make_report.claims.fastest.subject",
+        ["'behaviour_cloning' has no entry under planners"],
+    ),
+    "claim of an unknown kind": (
+        {"make_report.claims.fastest.kind": "slowest"},
+        "make_report.claims.fastest.kind",
+        ["'slowest' is unknown; one of: better, faster, fastest"],
+    ),
+    "claim against nobody": (
+        {"make_report.claims.better_than_its_draft": {"question": "?", "kind": "better", "subject": "ddim"}},
+        "make_report.claims.better_than_its_draft",
+        ["key 'reference' is missing"],
     ),
     "repeated task": ({"run.tasks": [TASK, TASK]}, "run.tasks", [TASK, "repeats", "list each once"]),
     "repeated seed": ({"run.seeds": [0, 1, 0]}, "run.seeds", ["[0, 1, 0]", "repeats", "list each once"]),
@@ -290,12 +346,14 @@ def test_a_missing_file_says_where_to_run_from(tmp_path):
         load_params(tmp_path / "nowhere.yaml")
 
 
-def test_planners_and_trainings_are_completed_from_their_base_and_the_rest_is_as_written():
+def test_rows_and_trainings_are_completed_from_their_base_and_the_rest_is_as_written():
     params = load_params(ROOT / PARAMS_FILE)
     changed = {key for key in BASE if params[key] != BASE[key]}
-    assert changed == {"planners", *TRAININGS}
+    assert changed == {"planners", "policies", *TRAININGS}
     assert params["planners"]["trajectory_diffuser"] == BASE["base_planner"]
     assert params["planners"]["draft"] == BASE["base_planner"] | {"refine_steps": 0}
+    assert params["policies"]["behaviour_cloning"] == BASE["base_policy"]
+    assert params["policies"]["best_tenth_cloning"] == BASE["base_policy"] | {"best_fraction": 0.1}
     assert params["train_value"] == BASE["base_training"] | BASE["train_value"]
     assert params["train_diffusion"]["learning_rate"] == BASE["train_diffusion"]["learning_rate"]
 
@@ -315,4 +373,4 @@ def test_valid_planner_rows_pass(tmp_path, row):
 
 def test_a_planner_row_may_set_its_own_number_of_episodes():
     params = {"evaluate": {"episodes": 10}, "planners": {"a": {}, "b": {"episodes": 5}}}
-    assert [planner_episodes(params, name) for name in "ab"] == [10, 5]
+    assert [planner_episodes(params, name) for name in ("a", "b", "policy")] == [10, 5, 10]

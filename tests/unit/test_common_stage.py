@@ -53,10 +53,10 @@ def test_other_errors_keep_their_traceback(call):
         call(main, arguments=())
 
 
-@pytest.mark.parametrize("name", ["task", "planner"])
-def test_an_unknown_task_or_planner_is_refused_with_the_known_ones(call, name):
+@pytest.mark.parametrize("name", ["task", "planner", "policy"])
+def test_an_unknown_name_is_refused_with_the_known_ones(call, name):
     with pytest.raises(
-        SystemExit, match=f"error: --{name} nonesuch: not among params.yaml's {name}s; one of: "
+        SystemExit, match=f"error: --{name} nonesuch: params.yaml has no such {name}; one of: "
     ):
         call(ignore, f"--{name}", "nonesuch", arguments=(name,))
 

@@ -127,6 +127,33 @@ def test_transitions_are_consecutive_and_carry_their_action(episodes: list[Episo
         assert value == returns_to_go(episodes[index].rewards)[time] / 2.0
 
 
+# Returns of the episodes, by their construction: 21, 6, 45, 24.
+@pytest.mark.parametrize(
+    ("fraction", "chosen"),
+    [(1.0, [0, 1, 2, 3]), (0.75, [0, 2, 3]), (0.5, [2, 3]), (0.4, [2, 3]), (0.25, [2]), (0.01, [2])],
+)
+def test_the_best_episodes_are_those_of_the_highest_return(episodes, fraction, chosen) -> None:
+    dataset = dataset_of(episodes)
+    assert [sum(episode.rewards) for episode in episodes] == [21, 6, 45, 24]
+    assert dataset.best_episodes("train", fraction).tolist() == chosen
+    states, _, actions, _ = TransitionSampler(dataset, CPU, best_fraction=fraction).sample(500)
+    assert sorted(set(states[:, 0].tolist())) == chosen
+    assert torch.equal(actions[:, 0], 100 * states[:, 0] + states[:, 1])
+
+
+def test_each_split_has_its_own_best_episodes(episodes) -> None:
+    dataset = dataset_of(episodes, held_out=(0, 2))
+    assert dataset.best_episodes("train", 0.5).tolist() == [3]
+    assert dataset.best_episodes("validation", 0.5).tolist() == [2]
+    assert dataset_of(episodes).best_episodes("validation", 0.5).tolist() == []
+
+
+def test_of_equal_returns_the_earlier_episodes_are_taken() -> None:
+    same = [make_episode(0, length, True) for length in (2, 3, 3, 2, 3)]  # returns 3, 6, 6, 3, 6
+    chosen = [dataset_of(same).best_episodes("train", fraction).tolist() for fraction in (0.2, 0.4, 0.8)]
+    assert chosen == [[1], [1, 2], [0, 1, 2, 4]]
+
+
 def test_splits_share_no_episode(episodes: list[Episode]) -> None:
     dataset = dataset_of(episodes, held_out=(1,))
     for split, expected in (("train", {0.0, 2.0, 3.0}), ("validation", {1.0})):

@@ -3,7 +3,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from small_models import ACTION, CPU, DIFFUSION_STEPS, HISTORY, HORIZON, STATE, make_models, make_planner
+from small_models import (
+    ACTION,
+    CPU,
+    DIFFUSION_STEPS,
+    HISTORY,
+    HORIZON,
+    STATE,
+    make_models,
+    make_planner,
+    make_policy,
+)
 
 from trajectory_diffuser.evaluation import latency
 from trajectory_diffuser.evaluation.latency import SteadyState, measure, peak_bytes, timed
@@ -36,13 +46,23 @@ def test_network_calls_are_the_forward_passes_per_plan_in_mid_episode(row, calls
     assert measure({"x": steady(**row)}, 0, 1, CPU)["x"]["network_calls"] == pytest.approx(calls)
 
 
+def test_a_policy_is_timed_beside_planners_with_one_call_per_decision():
+    states = {"planner": steady(), "policy": SteadyState(make_policy(), DATA, 2)}
+    rows = measure(states, 0, 2, CPU)
+    assert rows["policy"].keys() == rows["planner"].keys()
+    assert rows["policy"]["network_calls"] == 1
+    layers = [(STATE + 1, 8), (8, 8), (8, ACTION)]
+    assert rows["policy"]["flops"] == sum(matrix_product(2, *sizes) for sizes in layers)
+    assert rows["policy"]["decisions_per_second"] == pytest.approx(1 / rows["policy"]["seconds_per_plan"])
+    assert rows["policy"]["denoiser_calls"] == rows["policy"]["transformer_calls"] == 0
+
+
 def matrix_product(rows, inputs, outputs):
     return 2 * rows * inputs * outputs
 
 
 def cost_of(state):
-    planner = state.planner.trajectory_planner
-    return network_cost(planner, record_calls(planner, state.whole_cycle))
+    return network_cost(state.agent, record_calls(state.agent, state.whole_cycle))
 
 
 def test_operations_are_those_of_the_matrix_products_and_of_attention():
@@ -83,18 +103,16 @@ def shapes(calls):
 
 def test_repeated_calls_are_the_same_calls_and_nobody_records_any_more():
     state = steady(guidance=1.5, redraft_every=2)
-    planner = state.planner.trajectory_planner
-    functions = list(planner.runtime.functions.values())
-    calls = record_calls(planner, state.whole_cycle)
-    again, between = [], len(calls)
+    functions = list(state.agent.runtime.functions.values())
+    before = [function.backend for function in functions]
+    calls = record_calls(state.agent, state.whole_cycle)
+    assert [function.backend for function in functions] == before
+    again = []
     for function in functions:
         function.backend = remembering(function, again)
     repeat_calls(calls)
     assert shapes(again) == shapes(calls)
     assert {function.module.method for function, _ in calls} == {"draft", "denoise", "forward"}
-    state.whole_cycle()
-    assert len(calls) == between
-    assert all(function.calls is None for function in functions)
 
 
 def remembering(function, calls):
@@ -106,13 +124,13 @@ def test_what_a_cycle_calls_first_is_recorded_too():
     planner = make_planner(redraft_every=2)
     assert [function.module.method for function in planner.runtime.functions.values()].count("draft") == 0
     agent = Planner(planner, 10.0, seed=0)
-    calls = record_calls(planner, lambda: agent.reset() or agent.act(DATA[0]))
+    calls = record_calls(agent, lambda: agent.reset() or agent.act(DATA[0]))
     assert [function.module.method for function, _ in calls].count("draft") == 1
 
 
 def test_a_planner_is_timed_with_a_full_history_and_a_previous_plan():
     state = steady(batch=5, start="previous_plan", actions_per_plan=3)
-    memory = state.planner.memory
+    memory = state.agent.memory
     before = memory.tokens[:, :, 0]
     assert before.shape == (5, HISTORY)
     assert memory.padding == 0
@@ -130,9 +148,9 @@ class Clock:
 
     def __init__(self, state, slow=0):
         self.now, self.slow = 1000.0, slow
-        for function in state.planner.trajectory_planner.runtime.functions.values():
+        for function in state.agent.runtime.functions.values():
             function.backend = self.taking(function.module, function.backend)
-        state.planner.act = self.taking(None, state.planner.act)
+        state.agent.act = self.taking(None, state.agent.act)
 
     def taking(self, module, work):
         def timed(*inputs):

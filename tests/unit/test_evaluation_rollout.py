@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from small_environments import COUNTING
-from small_models import make_planner, stub_planner
+from small_models import make_planner, make_policy, stub_planner
 
 from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.evaluation.recorder import PLAN_SNAPSHOTS
@@ -32,7 +32,8 @@ def policy(state):
 def act(states, returns_to_go, previous):
     now = states[:, -1]  # [N, state]
     plan = now[:, None] + torch.arange(HORIZON)[None, :, None]  # [N, H, state]
-    return Plan(plan, policy(now), plan + 10)
+    draft = torch.nn.functional.pad(plan + 10, (0, 1))  # a return-to-go beside each state
+    return Plan(plan, policy(now), draft)
 
 
 def evaluate(seeds=SEEDS, maze=None, planner=act):
@@ -140,3 +141,21 @@ def test_walls_are_counted_over_all_segments_of_all_plans_of_an_episode(rollout,
         assert fraction == pytest.approx((starts > 2.0).mean())
     assert ((crossed > 0) & (crossed < 1)).all()
     assert np.isnan(rollout.wall_crossing_fractions).all()
+
+
+def test_a_policy_runs_the_same_episodes_and_leaves_no_plans():
+    maze = SimpleNamespace(crosses_wall=lambda start, end: pytest.fail("there are no plans"))
+    policy = make_policy()
+    rollout = run_episodes(policy, COUNTING, SEEDS, maze, "test")
+    assert rollout.lengths.tolist() == [3 + seed % 3 for seed in SEEDS]
+    assert rollout.plans == {}
+    assert np.isnan(rollout.wall_crossing_fractions).all()
+    for seed, expected in zip(SEEDS, rollout.returns, strict=True):
+        environment = gymnasium.make("Counting-v0")
+        policy.reset()
+        observation, _ = environment.reset(seed=seed)
+        reward, total, over = None, 0.0, False
+        while not over:
+            observation, reward, over, _, _ = environment.step(policy.act(observation, reward))
+            total += reward
+        assert total == pytest.approx(expected, rel=1e-5)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from trajectory_diffuser.models.embeddings import sinusoidal_embedding
-from trajectory_diffuser.models.mlp import InverseDynamics, Value, mlp
+from trajectory_diffuser.models.mlp import InverseDynamics, PolicyNetwork, Value, mlp
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
@@ -29,6 +29,18 @@ def test_inverse_dynamics_tells_the_state_from_its_successor():
     network = InverseDynamics(3, 2, 8, 1)
     a, b = torch.randn(2, 1, 3)
     assert not torch.equal(network(a, b), network(b, a))
+
+
+@pytest.mark.parametrize("lead", [(), (4,), (4, 5)])
+@pytest.mark.parametrize("told", [True, False])
+def test_a_policy_reads_the_return_only_if_it_is_conditioned_on_it(lead, told):
+    torch.manual_seed(0)
+    network = PolicyNetwork(3, 2, 8, 1, return_conditioned=told)
+    tokens, other_return, other_state = (torch.randn(*lead, 4) for _ in range(3))
+    other_return[..., :3], other_state[..., 3] = tokens[..., :3], tokens[..., 3]
+    assert network(tokens).shape == (*lead, 2)
+    assert torch.equal(network(tokens), network(other_return)) == (not told)
+    assert not torch.equal(network(tokens), network(other_state))
 
 
 def test_the_embedding_is_sines_and_cosines_of_falling_frequency():

@@ -2,14 +2,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import trajectory_diffuser
-from trajectory_diffuser.planning import planner
+from trajectory_diffuser.planning import planner, policy
 
 SRC = Path(__file__).parents[2] / "src"
 
 
-def test_the_planner_is_what_the_package_offers():
+def test_planner_and_policy_are_what_the_package_offers():
     assert trajectory_diffuser.Planner is planner.Planner
+    assert trajectory_diffuser.Policy is policy.Policy
+    with pytest.raises(AttributeError, match="no attribute 'Plan'"):
+        _ = trajectory_diffuser.Plan
 
 
 def test_torch_is_imported_with_the_planner_only():

@@ -103,7 +103,7 @@ def test_keep_keeps_what_a_carried_draft_needs():
         agent.act(observations)
     whole = agent.memory.last_plan
     agent.memory.keep(np.array([False, True, True]))
-    assert torch.equal(agent.memory.last_plan.draft_returns, whole.draft_returns[1:])
+    assert torch.equal(agent.memory.last_plan.draft, whole.draft[1:])
     assert agent.memory.last_plan.age == whole.age == 1
 
 
@@ -431,6 +431,6 @@ def test_forward_noise_has_the_level_of_the_first_step_and_the_temperature():
     agent = Planner(make_planner(models, forward_noise=True, temperature=0.5), TARGET, seed=0)
     agent.act(np.random.default_rng(0).normal(size=(400, STATE)))
     signal = models.diffusion.alpha_bar[3]
-    noise = (entered[0] - signal.sqrt() * agent.memory.last_plan.draft) / (1 - signal).sqrt()
+    noise = (entered[0] - signal.sqrt() * agent.memory.last_plan.draft[..., :-1]) / (1 - signal).sqrt()
     assert float(noise[:, 1:].std()) == pytest.approx(0.5, rel=0.05)
     assert float(noise[:, 1:].mean()) == pytest.approx(0, abs=0.03)

@@ -3,6 +3,7 @@ import torch
 from small_models import as_module
 
 from train_inverse_dynamics import inverse_dynamics_loss
+from train_policy import cloning_loss
 from train_transformer import transformer_loss
 from train_value import value_loss
 
@@ -57,7 +58,7 @@ def test_what_lies_past_an_episodes_end_does_not_matter():
     assert torch.equal(transformer_loss(model, states, returns, mask, state_noise=0.0), before)
 
 
-def test_inverse_dynamics_and_value_losses_are_mean_squared_errors():
+def test_inverse_dynamics_value_and_cloning_losses_are_mean_squared_errors():
     state, next_state, action = torch.randn(3, 4, 2).unbind()
     returns = torch.randn(4)
     inverse = as_module(lambda state, next_state: next_state - state)
@@ -66,3 +67,6 @@ def test_inverse_dynamics_and_value_losses_are_mean_squared_errors():
     value = as_module(lambda state, action: (state * action).sum(-1))
     expected = (((state * action).sum(-1) - returns) ** 2).mean()
     torch.testing.assert_close(value_loss(value, state, next_state, action, returns), expected)
+    policy = as_module(lambda tokens: tokens[..., :2] * tokens[..., 2:])  # the state, times the return-to-go
+    expected = ((state * returns[:, None] - action) ** 2).mean()
+    torch.testing.assert_close(cloning_loss(policy, state, next_state, action, returns), expected)

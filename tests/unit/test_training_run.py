@@ -13,9 +13,11 @@ from small_models import ACTION, HISTORY, HORIZON, STATE, history, make_planner,
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.computing.files import read_json, write_json
+from trajectory_diffuser.models.building import weights_file
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.training.checkpoint import Checkpoint
 
+POLICY = "best_tenth_cloning"
 STAGES = ["train_transformer", "train_diffusion", "train_inverse_dynamics", "train_value"]
 SMALL = {
     "steps": 10,
@@ -39,7 +41,7 @@ def small_params():
     task = {"horizon": HORIZON, "history": HISTORY, "return_scale": 10.0}
     params["tasks"]["task"] = next(iter(params["tasks"].values())) | task
     params["run"]["device"] = "cpu"
-    for stage in STAGES:
+    for stage in [*STAGES, "train_policy"]:
         params[stage] |= {key: value for key, value in SMALL.items() if key in params[stage]}
     return params
 
@@ -54,12 +56,19 @@ def project(tmp_path, monkeypatch):
 
 
 def train(stage, params=None, seed=0):
-    importlib.import_module(stage).main(params or small_params(), "task", seed)
-    return Path("results/runs/task") / f"seed{seed}" / stage.removeprefix("train_")
+    of_policy = [POLICY] if stage == "train_policy" else []
+    importlib.import_module(stage).main(params or small_params(), "task", seed, *of_policy)
+    return Path("results/runs/task") / f"seed{seed}" / folder_of(stage)
+
+
+def folder_of(stage):
+    return f"policies/{POLICY}" if stage == "train_policy" else stage.removeprefix("train_")
 
 
 def without_seconds(directory):
-    return {key: value for key, value in read_json(directory / "training.json").items() if key != "seconds"}
+    record = read_json(directory / "training.json")
+    kept = [{key: moment[key] for key in ("fraction", "step")} for moment in record["kept"]]
+    return {key: value for key, value in record.items() if key != "seconds"} | {"kept": kept}
 
 
 def test_the_four_stages_leave_models_that_plan_together(project):
@@ -78,6 +87,7 @@ def test_the_four_stages_leave_models_that_plan_together(project):
     for directory, stage in zip(directories, STAGES, strict=True):
         assert {file.name for file in directory.iterdir()} == {
             "model.safetensors", "config.json", "training.json", "curves.csv", "dvclive",
+            *(weights_file(fraction) for fraction in (0.125, 0.25, 0.5)),
         }  # fmt: skip
         curves = pd.read_csv(directory / "curves.csv")
         columns = ["step", "train_loss", "validation_loss", "learning_rate", "gradient_norm"]
@@ -93,14 +103,14 @@ def test_the_four_stages_leave_models_that_plan_together(project):
     assert not any(Path("results/checkpoints").rglob("*.safetensors"))
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [*STAGES, "train_policy"])
 def test_a_killed_stage_leaves_nothing_half_written_and_ends_as_if_it_had_not_been(
     project, monkeypatch, stage
 ):
     expected = train(stage)
-    files = {
-        name: (expected / name).read_bytes() for name in ("model.safetensors", "config.json", "curves.csv")
-    }
+    files = {path.name: path.read_bytes() for path in expected.iterdir() if path.is_file()}
+    del files["training.json"]
+    assert {"model.safetensors", "model_after_0.125.safetensors", "config.json"} <= files.keys()
     summary = without_seconds(expected)
     expected.rename("whole")
 
@@ -120,6 +130,26 @@ def test_a_killed_stage_leaves_nothing_half_written_and_ends_as_if_it_had_not_be
     for name, content in files.items():
         assert (expected / name).read_bytes() == content, name
     assert without_seconds(expected) == summary
+
+
+def test_kept_weights_lie_beside_the_last_with_step_and_seconds_and_plan_together(project):
+    directories = [train(stage) for stage in STAGES]
+    for directory in directories:
+        record, last = read_json(directory / "training.json"), load_file(directory / "model.safetensors")
+        assert [(kept["fraction"], kept["step"]) for kept in record["kept"]] == [
+            (0.125, 1),
+            (0.25, 2),
+            (0.5, 5),
+        ]
+        seconds = [0, *(kept["seconds"] for kept in record["kept"]), record["seconds"]]
+        assert seconds == sorted(seconds)
+        for kept in record["kept"]:
+            weights = load_file(directory / weights_file(kept["fraction"]))
+            assert weights.keys() == last.keys()
+            assert any(not torch.equal(weight, last[name]) for name, weight in weights.items())
+    early = PlanningModels.load(directories[0].parent, torch.device("cpu"), 0.5)
+    plan = plan_from(make_planner(early, start="draft", candidates=3), *history())
+    assert plan.states.isfinite().all()
 
 
 def test_a_checkpoint_of_other_parameters_seeds_or_data_is_ignored(project, monkeypatch):
@@ -186,7 +216,7 @@ def test_data_that_older_code_prepared_is_refused_before_training(project):
         trained_with("train_value")
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [*STAGES, "train_policy"])
 def test_bfloat16_rounds_the_loss_and_keeps_the_weights_in_single_precision(project, stage):
     trained_with(stage)
     losses = read_curves(stage)
@@ -198,4 +228,15 @@ def test_bfloat16_rounds_the_loss_and_keeps_the_weights_in_single_precision(proj
 
 
 def read_curves(stage):
-    return pd.read_csv(Path("results/runs/task/seed0") / stage.removeprefix("train_") / "curves.csv")
+    return pd.read_csv(Path("results/runs/task/seed0") / folder_of(stage) / "curves.csv")
+
+
+def test_policies_are_trained_apart_each_by_its_row(project):
+    weights = {}
+    for policy in ("behaviour_cloning", "best_tenth_cloning", "return_conditioned_cloning"):
+        importlib.import_module("train_policy").main(small_params(), "task", 0, policy)
+        weights[policy] = load_file(f"results/runs/task/seed0/policies/{policy}/model.safetensors")
+    inputs = {policy: each["network.0.weight"].shape[1] for policy, each in weights.items()}
+    assert list(inputs.values()) == [STATE, STATE, STATE + 1]
+    first, second = (weights[policy]["network.0.weight"] for policy in list(inputs)[:2])
+    assert not torch.equal(first, second)

@@ -56,10 +56,21 @@ def models(seed="{seed}"):
     return [f"results/runs/{{task}}/seed{seed}/{name}" for name in names]
 
 
-def cells(pattern):
-    """The paths of `pattern` for every task, seed and planner of the run."""
+def policies(seed="{seed}"):
+    """The directories of the run's policies of a task and a seed."""
+    return [f"results/runs/{{task}}/seed{seed}/policies/{name}" for name in config["run"]["policies"]]
+
+
+def cells(*patterns, **names):
+    """The paths of the patterns for every task, seed, planner and policy of the run, or of these."""
     run = config["run"]
-    return expand(pattern, task=run["tasks"], seed=run["seeds"], planner=run["planners"])
+    every = {
+        "task": run["tasks"],
+        "seed": run["seeds"],
+        "planner": run["planners"],
+        "policy": run["policies"],
+    }
+    return expand(list(patterns), **every | names)
 
 
 @cache

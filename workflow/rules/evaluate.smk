@@ -27,12 +27,74 @@ rule evaluate:
         "python src/evaluate.py --task {wildcards.task} --seed {wildcards.seed} --planner {wildcards.planner} > {log} 2>&1"
 
 
+rule evaluate_policy:
+    input:
+        code("evaluate_policy", "datasets", "diffusion", "environments", "evaluation", "models", "planning"),
+        data="data/processed/{task}",
+        policy="results/runs/{task}/seed{seed}/policies/{policy}",
+    output:
+        directory("results/runs/{task}/seed{seed}/evaluation/{policy}"),
+    log:
+        "results/logs/evaluate_policy/{task}-seed{seed}-{policy}.log",
+    threads: PARAMS["evaluate"]["threads"]
+    resources:
+        mem_mb=2000,
+        runtime=60,
+        gpu=gpus_per_job(),
+    params:
+        settings(
+            "tasks.{task}.environment",
+            "tasks.{task}.target_return",
+            "base_policy",
+            "policies.{policy}",
+            "planning",
+            "evaluate",
+            "run.device",
+        ),
+    shell:
+        "python src/evaluate_policy.py --task {wildcards.task} --seed {wildcards.seed} --policy {wildcards.policy} > {log} 2>&1"
+
+
+rule evaluate_training:
+    input:
+        code("evaluate_training", "datasets", "diffusion", "environments", "evaluation", "models", "planning"),
+        data="data/processed/{task}",
+        models=models(),
+    output:
+        directory("results/runs/{task}/seed{seed}/training_scores/{planner}"),
+    log:
+        "results/logs/evaluate_training/{task}-seed{seed}-{planner}.log",
+    threads: PARAMS["evaluate"]["threads"]
+    resources:
+        mem_mb=2000,
+        runtime=240,
+        gpu=gpus_per_job(),
+    params:
+        settings(
+            "tasks.{task}.environment",
+            "tasks.{task}.target_return",
+            "tasks.{task}.guidance",
+            "base_planner",
+            "planners.{planner}",
+            "planning",
+            "base_training.keep_at",
+            "evaluate.first_environment_seed",
+            "evaluate.batch_size",
+            "evaluate.threads",
+            "evaluate_training.episodes",
+            "run.device",
+        ),
+    shell:
+        "python src/evaluate_training.py --task {wildcards.task} --seed {wildcards.seed} --planner {wildcards.planner} > {log} 2>&1"
+
+
 # Takes every core of the scheduler, so that nothing runs beside it; torch's own threads are measure_latency.threads.
 rule measure_latency:
     input:
         code("measure_latency", "datasets", "diffusion", "evaluation", "models", "planning"),
         data="data/processed/{task}",
         models=models(seed=config["run"]["seeds"][0]),
+        policies=policies(seed=config["run"]["seeds"][0]),
     output:
         directory("results/runs/{task}/latency"),
     log:
@@ -55,6 +117,7 @@ rule measure_latency:
             "base_planner",
             "planners",
             "run.planners",
+            "run.policies",
             "planning",
             "measure_latency",
             "run.device",

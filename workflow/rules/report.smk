@@ -2,8 +2,15 @@ rule make_report:
     input:
         code("make_report", "environments", "evaluation", "reporting"),
         data=cells("data/processed/{task}"),
-        models=expand(models(), task=config["run"]["tasks"], seed=config["run"]["seeds"]),
-        evaluations=cells("results/runs/{task}/seed{seed}/evaluation/{planner}"),
+        models=cells(*models(), *policies()),
+        evaluations=cells(
+            "results/runs/{task}/seed{seed}/evaluation/{planner}",
+            "results/runs/{task}/seed{seed}/evaluation/{policy}",
+        ),
+        training_scores=cells(
+            "results/runs/{task}/seed{seed}/training_scores/{planner}",
+            planner=config["evaluate_training"]["planners"],
+        ),
         latencies=cells("results/runs/{task}/latency"),
     output:
         report(
@@ -20,6 +27,6 @@ rule make_report:
         mem_mb=2000,
         runtime=30,
     params:
-        settings("run", "tasks", "planners", "make_report"),
+        settings("run", "tasks", "planners", "policies", "evaluate_training", "make_report"),
     shell:
         "python src/make_report.py > {log} 2>&1"

@@ -90,3 +90,29 @@ rule train_value:
         ),
     shell:
         "python src/train_value.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"
+
+
+rule train_policy:
+    input:
+        code("train_policy", "datasets", "models", "training"),
+        data="data/processed/{task}",
+    output:
+        directory("results/runs/{task}/seed{seed}/policies/{policy}"),
+    log:
+        "results/logs/train_policy/{task}-seed{seed}-{policy}.log",
+    threads: PARAMS["train_policy"]["threads"]
+    resources:
+        mem_mb=2000,
+        runtime=240,
+        gpu=gpus_per_job(),
+    params:
+        settings(
+            "tasks.{task}.return_scale",
+            "base_training",
+            "train_policy",
+            "base_policy",
+            "policies.{policy}",
+            "run.device",
+        ),
+    shell:
+        "python src/train_policy.py --task {wildcards.task} --seed {wildcards.seed} --policy {wildcards.policy} > {log} 2>&1"

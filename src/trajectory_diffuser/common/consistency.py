@@ -14,6 +14,7 @@ def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) 
     """
     _check_names(params)
     _check_sweep(params)
+    _check_training_scores(params)
     for name, written in written_planners.items():
         _check_planner(name, written, params)
     _check_networks(params)
@@ -28,15 +29,28 @@ def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) 
 
 
 def _check_names(params: dict[str, Any]) -> None:
+    claimed = [
+        (f"make_report.claims.{name}.{role}", kinds, [claim[role]])
+        for name, claim in params["make_report"]["claims"].items()
+        for role, kinds in (("subject", "planners"), ("reference", "planners or policies"))
+        if role in claim
+    ]
     for key, kind, names in (
         ("run.tasks", "tasks", params["run"]["tasks"]),
         ("run.planners", "planners", params["run"]["planners"]),
+        ("run.policies", "policies", params["run"]["policies"]),
+        ("evaluate_training.planners", "planners", params["evaluate_training"]["planners"]),
         ("measure_latency.sweep.planners", "planners", params["measure_latency"]["sweep"]["planners"]),
+        *claimed,
     ):
         for name in names:
-            if name not in params[kind]:
-                hint = suggestion(name, list(params[kind]))
+            known = [each for section in kind.split(" or ") for each in params[section]]
+            if name not in known:
+                hint = suggestion(name, known)
                 raise UserError(f"{key}: {name!r} has no entry under {kind}; {hint}")
+    for name in params["policies"]:
+        if name in params["planners"]:
+            raise UserError(f"policies.{name}: a planner has this name too; rename one of them")
 
 
 def _check_sweep(params: dict[str, Any]) -> None:
@@ -54,6 +68,26 @@ def _check_sweep(params: dict[str, Any]) -> None:
             f"measure_latency.sweep.refine_steps: {max(sweep['refine_steps'])} is more than "
             f"train_diffusion.diffusion_steps ({steps}); use at most {steps}"
         )
+
+
+def _check_training_scores(params: dict[str, Any]) -> None:
+    planners, keep_at = params["evaluate_training"]["planners"], params["base_training"]["keep_at"]
+    for name in planners:
+        if name not in params["run"]["planners"]:
+            raise UserError(
+                f"evaluate_training.planners: {name!r} is not among run.planners, whose evaluation is the "
+                "last point; add it there or remove it here"
+            )
+    if planners and not keep_at:
+        raise UserError(
+            "base_training.keep_at: evaluate_training.planners need shares of the steps, or be []"
+        )
+    for stage in (name for name in params if name.startswith("train_")):
+        if params[stage].get("keep_at", keep_at) != keep_at:
+            raise UserError(
+                f"{stage}.keep_at: a planner's networks are all taken at the same share of their steps; "
+                "say it in base_training alone"
+            )
 
 
 def _check_planner(name: str, written: dict[str, Any], params: dict[str, Any]) -> None:

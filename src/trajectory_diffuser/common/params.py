@@ -13,11 +13,11 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.schema_errors import describe
 
 PARAMS_FILE = "params.yaml"
-TRAININGS = ("train_transformer", "train_diffusion", "train_inverse_dynamics", "train_value")
+TRAININGS = ("train_transformer", "train_diffusion", "train_inverse_dynamics", "train_value", "train_policy")
 
 
 def load_params(path: Path | str = PARAMS_FILE) -> dict[str, Any]:
-    """The checked parameters, with what planners and trainings take from their base filled in.
+    """The checked parameters, with what planners, policies and trainings take from their base filled in.
 
     Raises `UserError` (one line: file, key, remedy) on the first thing wrong.
     """
@@ -50,15 +50,16 @@ def read_params(path: Path | str = PARAMS_FILE) -> dict[str, Any]:
 
 
 def with_bases(written: dict[str, Any]) -> dict[str, Any]:
-    """The parameters with complete planners and trainings: what they say, over what their base says."""
+    """The parameters with complete rows and trainings: what they say, over what their base says."""
     planners = {name: written["base_planner"] | row for name, row in written["planners"].items()}
+    policies = {name: written["base_policy"] | row for name, row in written["policies"].items()}
     trainings = {name: written["base_training"] | written[name] for name in TRAININGS}
-    return written | {"planners": planners} | trainings
+    return written | {"planners": planners, "policies": policies} | trainings
 
 
 def planner_episodes(params: dict[str, Any], planner: str) -> int:
-    """How many episodes a planner is evaluated for: its row's own number or `evaluate.episodes`."""
-    return params["planners"][planner].get("episodes", params["evaluate"]["episodes"])
+    """Evaluation episodes of a planner or policy: a planner's row's own number, or `evaluate.episodes`."""
+    return params["planners"].get(planner, {}).get("episodes", params["evaluate"]["episodes"])
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

@@ -13,7 +13,7 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-ARGUMENTS: dict[str, type] = {"task": str, "seed": int, "planner": str, "ladder": str}
+ARGUMENTS: dict[str, type] = {"task": str, "seed": int, "planner": str, "policy": str, "ladder": str}
 
 
 def run_stage(main: Callable[..., None], *arguments: str) -> None:
@@ -29,12 +29,12 @@ def run_stage(main: Callable[..., None], *arguments: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ending_with_one_line():
         params = load_params()
-        known = {"task": params["tasks"], "planner": params["planners"]}
+        known = {"task": params["tasks"], "planner": params["planners"], "policy": params["policies"]}
         known["ladder"] = params["train_behaviour"]["ladders"]
         for name in values.keys() & known.keys():
             if values[name] not in known[name]:
                 raise UserError(
-                    f"--{name} {values[name]}: not among params.yaml's {name}s; one of: "
+                    f"--{name} {values[name]}: params.yaml has no such {name}; one of: "
                     f"{', '.join(known[name])}"
                 )
         main(params, **values)

@@ -78,6 +78,18 @@ class PreparedDataset:
         """Indices of the episodes of `split`: train or validation."""
         return np.flatnonzero(np.asarray(self.validation) == (split == "validation"))
 
+    def best_episodes(self, split: str, fraction: float) -> np.ndarray:
+        """Indices, rising, of this fraction of a split's episodes, those of the highest return.
+
+        Their number is rounded, at least one (of a split that has any); of equal returns the earlier episode
+        counts as the higher.
+        """
+        episodes = self.episodes(split)
+        first, _ = self.observation_bounds(episodes)
+        returns = self.returns_to_go[first]
+        count = max(round(fraction * len(episodes)), 1)
+        return np.sort(episodes[np.argsort(-returns, kind="stable")[:count]])
+
     def observation_bounds(self, episodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """First and last recorded observation row of each episode, both [len(episodes)].
 
@@ -154,7 +166,7 @@ class WindowSampler:
 
 
 class TransitionSampler:
-    """Single transitions."""
+    """Single transitions, of the episodes with the highest returns where `best_fraction` is below 1."""
 
     def __init__(
         self,
@@ -163,8 +175,9 @@ class TransitionSampler:
         *,
         split: str = "train",
         return_scale: float = 1.0,
+        best_fraction: float = 1.0,
     ) -> None:
-        episodes = dataset.episodes(split)
+        episodes = dataset.best_episodes(split, best_fraction)
         first, last = dataset.observation_bounds(episodes)
         rows, counts = _ranges(first, last - 1)  # of the states
         # An observation row lies as many rows behind its transition as there are episodes before it.

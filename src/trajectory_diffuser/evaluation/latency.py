@@ -1,4 +1,4 @@
-"""How long decisions and plans take: planners side by side, interleaved, in the middle of an episode."""
+"""How long decisions and plans take: agents side by side, interleaved, in the middle of an episode."""
 
 import os
 import time
@@ -10,40 +10,38 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from trajectory_diffuser.evaluation.network_cost import network_cost, record_calls, repeat_calls
-from trajectory_diffuser.planning.planner import Planner
+from trajectory_diffuser.planning.agent import Agent
 
 # The profiler, which counts the memory, reports on standard error that there is no GPU.
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 
 
 class SteadyState:
-    """A planner in the middle of episodes: the history is full, and there is a previous plan.
+    """An agent in the middle of episodes: the history is full, and there is a previous plan if it plans.
 
     Args:
-        planner: a fresh one.
+        agent: a fresh one.
         observations: consecutive observations of the data [N, obs]; environment b begins at the b-th.
-        batch: environments to plan for at once.
+        batch: environments to decide for at once.
     """
 
-    def __init__(self, planner: Planner, observations: np.ndarray, batch: int) -> None:
-        self.planner = planner
-        settings = planner.trajectory_planner.settings
-        # Decisions after which everything comes again: plans, and drafts from scratch.
-        self.cycle = settings.actions_per_plan * settings.redraft_every
+    def __init__(self, agent: Agent, observations: np.ndarray, batch: int) -> None:
+        self.agent = agent
+        self.cycle, self.plans = agent.cycle
         rows = np.arange(batch)
         self.observations = [
             observations[(rows + step) % len(observations)] for step in range(len(observations))
         ]
         self.step = 0
         self.batch = batch
-        for _ in range(planner.trajectory_planner.models.history - 1):
-            planner.observe(self._next(), 0.0)
+        for _ in range(agent.units.history - 1):
+            agent.observe(self._next(), 0.0)
         self.whole_cycle()
 
     def decide(self) -> bool:
-        """Take one decision for every environment; whether it took a new plan."""
-        self.planner.act(self._next(), 0.0)
-        return self.planner.memory.plan_age == 0
+        """Take one decision for every environment; whether it took a new plan, or none at all."""
+        self.agent.act(self._next(), 0.0)
+        return self.agent.memory.plan_age == 0
 
     def _next(self) -> np.ndarray:
         self.step += 1
@@ -56,34 +54,31 @@ class SteadyState:
 
 
 def measure(
-    planners: dict[str, SteadyState], warmup: int, repetitions: int, device: torch.device
+    agents: dict[str, SteadyState], warmup: int, repetitions: int, device: torch.device
 ) -> dict[str, dict[str, Any]]:
-    """Time planners against each other and against their own bare network calls.
+    """Time agents against each other and against their own bare network calls.
 
     Args:
-        planners: what to measure.
+        agents: what to measure.
         warmup: unmeasured rounds before the clock starts.
-        repetitions: timed rounds; in each, every planner goes through one cycle of decisions untimed, through
+        repetitions: timed rounds; in each, every agent goes through one cycle of decisions untimed, through
             another timed, and then makes the same network calls again without anything else.
         device: of the networks.
 
     Returns:
-        Per planner: `p50_seconds` and `p95_seconds` of a decision that takes a new plan (for all environments
+        Per agent: `p50_seconds` and `p95_seconds` of a decision that takes a new plan (for all environments
         at once, with everything from an observation to an action); averaged over a cycle, the decisions
         without a new plan included, `seconds_per_plan`, `plans_per_second` (of all environments),
         `decisions_per_second` (of each), `network_calls`, `flops` and `network_seconds` per plan, and
         `transformer_` and `denoiser_` `calls` and `flops`; `overhead` (time over that of the bare calls) and
-        `peak_bytes` of a cycle.
+        `peak_bytes` of a cycle. Where nothing is planned a decision counts as a plan.
     """
-    calls = {
-        name: record_calls(state.planner.trajectory_planner, state.whole_cycle)
-        for name, state in planners.items()
-    }
-    plans: dict[str, list[float]] = {name: [] for name in planners}
-    cycles: dict[str, list[float]] = {name: [] for name in planners}
-    bare: dict[str, list[float]] = {name: [] for name in planners}
+    calls = {name: record_calls(state.agent, state.whole_cycle) for name, state in agents.items()}
+    plans: dict[str, list[float]] = {name: [] for name in agents}
+    cycles: dict[str, list[float]] = {name: [] for name in agents}
+    bare: dict[str, list[float]] = {name: [] for name in agents}
     for round_ in range(warmup + repetitions):
-        for name, state in planners.items():
+        for name, state in agents.items():
             state.whole_cycle()  # its own code and weights are then at hand, as when it controls alone
             decisions = [timed(state.decide, device) for _ in range(state.cycle)]
             again, _ = timed(lambda name=name: repeat_calls(calls[name]), device)
@@ -92,12 +87,11 @@ def measure(
                 cycles[name].append(sum(seconds for seconds, _ in decisions))
                 bare[name].append(again)
     rows = {}
-    for name, state in planners.items():
-        planner = state.planner.trajectory_planner
-        per_cycle = planner.settings.redraft_every  # plans
+    for name, state in agents.items():
+        per_cycle = state.plans
         p50, p95 = np.quantile(plans[name], [0.5, 0.95])
         cycle = float(np.median(cycles[name]))
-        cost = network_cost(planner, calls[name])
+        cost = network_cost(state.agent, calls[name])
         rows[name] = {
             "p50_seconds": p50,
             "p95_seconds": p95,

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
+from trajectory_diffuser.planning.agent import Agent
 from trajectory_diffuser.planning.runtime import Function
-from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner
 
 NetworkCall = tuple[Function, tuple[Tensor, ...]]
 
@@ -28,16 +28,20 @@ class NetworkCost:
     flops: dict[str, int]
 
 
-def record_calls(planner: TrajectoryPlanner, decide: Callable[[], object]) -> list[NetworkCall]:
+def record_calls(agent: Agent, decide: Callable[[], object]) -> list[NetworkCall]:
     """The network calls that `decide()` makes, in their order."""
     decide()  # functions that are compiled when they are first needed are there then
     calls: list[NetworkCall] = []
-    functions = planner.runtime.functions.values()
-    for function in functions:
-        function.calls = calls
+    backends = {function: function.backend for function in agent.runtime.functions.values()}
+
+    def recording(function: Function) -> Callable[..., Tensor]:
+        return lambda *inputs: calls.append((function, inputs)) or backends[function](*inputs)
+
+    for function in backends:
+        function.backend = recording(function)
     decide()
-    for function in functions:
-        function.calls = None
+    for function, backend in backends.items():
+        function.backend = backend
     return calls
 
 
@@ -49,11 +53,9 @@ def repeat_calls(calls: list[NetworkCall]) -> None:
 
 
 @torch.inference_mode()
-def network_cost(planner: TrajectoryPlanner, calls: list[NetworkCall]) -> NetworkCost:
+def network_cost(agent: Agent, calls: list[NetworkCall]) -> NetworkCost:
     """Count forward passes and operations."""
-    models = planner.models
-    names = {models.transformer: "transformer", models.diffusion: "denoiser"}
-    names |= {models.inverse_dynamics: "inverse_dynamics", models.value: "value"}
+    names = {network: name for name, network in agent.units.networks.items()}
     passes: dict[str, int] = {}
     flops: dict[str, int] = {}
     counted: dict[tuple[Any, ...], int] = {}  # a chain makes the same call many times

@@ -5,39 +5,38 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from trajectory_diffuser.planning.planner import Planner
+from trajectory_diffuser.planning.agent import Agent
 
 PLAN_SNAPSHOTS = 24
 
 
 @dataclass
 class Recorder:
-    """Keeps the plans and the path of a planner's first episode.
+    """Keeps the plans, if any are made, and the path of an agent's first episode.
 
     Attributes:
-        planner: it has just decided when `record` is called.
+        agent: it has just decided when `record` is called.
         steps: at which it took a new plan.
         drafts: normalised drafts of these plans, each [H, state]; NaN where there was none.
         refined: the plans that became of them.
         executed: observations so far, each [obs].
     """
 
-    planner: Planner
+    agent: Agent
     steps: list[int] = field(default_factory=list)
     drafts: list[torch.Tensor] = field(default_factory=list)
     refined: list[torch.Tensor] = field(default_factory=list)
     executed: list[np.ndarray] = field(default_factory=list)
 
     def record(self, observation: np.ndarray) -> None:
-        """Keep what the planner saw [obs], and its plan if it is new."""
+        """Keep what the agent saw [obs], and its plan if it has one that is new."""
         self.executed.append(observation.copy())
-        if self.planner.memory.plan_age > 0:
+        plan = self.agent.memory.new_plan
+        if plan is None:
             return
-        plan = self.planner.memory.last_plan
-        assert plan is not None
         missing = torch.full_like(plan.states[0], torch.nan)
         # Copies: a slice would hold on to the plans of all episodes.
-        self.drafts.append(missing if plan.draft is None else plan.draft[0].clone())
+        self.drafts.append(missing if plan.draft is None else plan.draft[0, :, :-1].clone())
         self.refined.append(plan.states[0].clone())
         self.steps.append(len(self.executed) - 1)
 
@@ -47,8 +46,10 @@ class Recorder:
 
     def plans(self) -> dict[str, np.ndarray]:
         """PLAN_SNAPSHOTS plans at most, evenly spaced, and the whole path; see `Rollout.plans`."""
+        if not self.refined:
+            return {}
         chosen = np.unique(np.linspace(0, len(self.refined) - 1, PLAN_SNAPSHOTS).round().astype(int))
-        normaliser = self.planner.trajectory_planner.models.normaliser
+        normaliser = self.agent.units.normaliser
         raw = {
             name: normaliser.unnormalise(torch.stack([plans[index] for index in chosen]).cpu().numpy())
             for name, plans in {"draft": self.drafts, "plan": self.refined}.items()

@@ -1,4 +1,4 @@
-"""Closed-loop evaluation: the planner acts in real environments, many episodes at once."""
+"""Closed-loop evaluation: an agent acts in real environments, many episodes at once."""
 
 import sys
 from contextlib import closing
@@ -11,7 +11,8 @@ from tqdm import tqdm
 from trajectory_diffuser.environments.environment import make_vector_environment
 from trajectory_diffuser.environments.maze import Maze
 from trajectory_diffuser.evaluation.recorder import Recorder
-from trajectory_diffuser.planning.planner import Planner
+from trajectory_diffuser.planning.agent import Agent
+from trajectory_diffuser.planning.trajectory_planner import Plan
 
 
 @dataclass
@@ -22,9 +23,10 @@ class Rollout:
         returns: undiscounted returns [N].
         lengths: steps until termination or truncation [N].
         successes: whether the environment ever reported `success`; NaN where it has no such notion [N].
-        wall_crossing_fractions: share of the plans' segments that go through a wall; NaN outside mazes [N].
+        wall_crossing_fractions: share of the plans' segments that go through a wall; NaN outside mazes
+            and where nothing is planned [N].
         plans: of the first episode, raw units: `steps` [n], `draft` and `plan` [n, H, obs],
-            `executed` [L + 1, obs].
+            `executed` [L + 1, obs]; empty where nothing is planned.
     """
 
     returns: np.ndarray
@@ -35,12 +37,12 @@ class Rollout:
 
 
 def run_episodes(
-    planner: Planner, environment: dict[str, Any], seeds: list[int], maze: Maze | None, title: str
+    agent: Agent, environment: dict[str, Any], seeds: list[int], maze: Maze | None, title: str
 ) -> Rollout:
     """Run one episode per seed, side by side, each until it ends.
 
     Args:
-        planner: a fresh one; plans for all of them at once.
+        agent: a fresh one; decides for all of them at once.
         environment: the task's `environment` entry.
         seeds: reset seed of each episode.
         maze: walls, to count plan segments that cross them; None for tasks without.
@@ -52,7 +54,7 @@ def run_episodes(
     count, steps = len(seeds), environment["max_episode_steps"]
     returns, lengths, successes = np.zeros(count), np.zeros(count, int), np.full(count, np.nan)
     crossed, segments = np.zeros(count), np.zeros(count)
-    recorder = Recorder(planner)
+    recorder = Recorder(agent)
     pause = 0.5 if sys.stderr.isatty() else 15  # seconds
     with (
         closing(make_vector_environment(environment, count)) as environments,
@@ -62,11 +64,12 @@ def run_episodes(
         rewards = None
         running = np.arange(count)  # the episodes that go on
         while len(running):
-            decided = planner.act(observations[running], rewards)  # [running, action]
+            decided = agent.act(observations[running], rewards)  # [running, action]
             if 0 in running:
                 recorder.record(observations[0])
-            if maze is not None and planner.memory.plan_age == 0:
-                crossings = _wall_crossings(planner, maze)  # [running, H - 1]
+            plan = agent.memory.new_plan
+            if maze is not None and plan is not None:
+                crossings = _wall_crossings(plan, agent, maze)  # [running, H - 1]
                 crossed[running] += crossings.sum(axis=1)
                 segments[running] += crossings.shape[1]
 
@@ -82,12 +85,12 @@ def run_episodes(
                 successes[running] = np.fmax(successes[running], reported)  # fmax passes over NaN
             if 0 in running[over]:
                 recorder.finish(observations[0])
-            planner.memory.keep(~over)
+            agent.memory.keep(~over)
             running, rewards = running[~over], rewards[~over]
 
             progress.update()
             progress.set_postfix(running=len(running), mean_return=f"{returns.mean():.1f}", refresh=False)
-    fractions = np.full(count, np.nan) if maze is None else crossed / segments
+    fractions = np.divide(crossed, segments, out=np.full(count, np.nan), where=segments > 0)
     return Rollout(returns, lengths, successes, fractions, recorder.plans())
 
 
@@ -98,9 +101,7 @@ def joined(rollouts: list[Rollout]) -> Rollout:
     return Rollout(**episodes, plans=rollouts[0].plans)
 
 
-def _wall_crossings(planner: Planner, maze: Maze) -> np.ndarray:
-    plan, models = planner.memory.last_plan, planner.trajectory_planner.models
-    assert plan is not None
-    states = models.normaliser.unnormalise(plan.states.cpu().numpy())
+def _wall_crossings(plan: Plan, agent: Agent, maze: Maze) -> np.ndarray:
+    states = agent.units.normaliser.unnormalise(plan.states.cpu().numpy())
     positions = states[..., :2]  # [N, H, 2]
     return maze.crosses_wall(positions[:, :-1], positions[:, 1:])

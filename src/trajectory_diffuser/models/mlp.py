@@ -1,4 +1,4 @@
-"""The two small networks: inverse dynamics (what action leads there?) and value (what is it worth?)."""
+"""The small networks: inverse dynamics (what action leads there?), value (what is it worth?), policy."""
 
 from itertools import pairwise
 
@@ -39,3 +39,25 @@ class Value(nn.Module):
     def forward(self, state: Tensor, action: Tensor) -> Tensor:
         """Map normalised states [..., state] and actions [..., action] to scaled returns-to-go [...]."""
         return self.network(torch.cat([state, action], dim=-1)).squeeze(-1)
+
+
+class PolicyNetwork(nn.Module):
+    """The action that the data took in a state: behaviour cloning.
+
+    With `return_conditioned` it is told which return was still to come (RvS, arXiv 2112.10751, section 3;
+    there its average over the steps that are left).
+    """
+
+    def __init__(
+        self, state_size: int, action_size: int, width: int, layers: int, return_conditioned: bool
+    ) -> None:
+        super().__init__()
+        self.state_size, self.return_conditioned = state_size, return_conditioned
+        self.network = mlp(state_size + return_conditioned, width, layers, action_size)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map states and returns-to-go, side by side [..., state + 1], to actions [..., action].
+
+        Both as networks read them, normalised and scaled. What is not `return_conditioned` reads no returns.
+        """
+        return self.network(tokens if self.return_conditioned else tokens[..., : self.state_size])

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.planning.models import Units
 from trajectory_diffuser.planning.trajectory_planner import Plan
 
 
@@ -12,7 +12,7 @@ class EpisodeMemory:
     """The last `history` states and returns-to-go, and the last plan.
 
     Args:
-        models: give the units.
+        units: of the networks.
         target_return: return asked for at the start of an episode; it falls by each reward.
 
     Attributes:
@@ -23,11 +23,11 @@ class EpisodeMemory:
         plan_age: steps taken since it was made.
     """
 
-    def __init__(self, models: PlanningModels, target_return: float) -> None:
-        self.models = models
+    def __init__(self, units: Units, target_return: float) -> None:
+        self.units = units
         self.target_return = target_return
         self.tokens: np.ndarray | None = None
-        self.padding = models.history
+        self.padding = units.history
         self.last_plan: Plan | None = None
         self.plan_age = 0
 
@@ -36,24 +36,29 @@ class EpisodeMemory:
 
         Raises `ValueError` for observations of another size or number than before.
         """
-        models = self.models
-        if observation.shape[1:] != models.normaliser.mean.shape:
+        units = self.units
+        if observation.shape[1:] != units.normaliser.mean.shape:
             raise ValueError(
                 f"observation: {observation.shape[-1]} numbers each, shape {observation.shape}; "
-                f"the models were trained on {len(models.normaliser.mean)}"
+                f"the models were trained on {len(units.normaliser.mean)}"
             )
         if self.tokens is None:
-            shape = (len(observation), models.history, observation.shape[1] + 1)
+            shape = (len(observation), units.history, observation.shape[1] + 1)
             self.tokens = np.zeros(shape, np.float32)
-            return_to_go = np.full(len(observation), self.target_return / models.return_scale, np.float32)
+            return_to_go = np.full(len(observation), self.target_return / units.return_scale, np.float32)
         else:
             received = np.asarray(0.0 if reward is None else reward, np.float32)
-            return_to_go = self.tokens[:, -1, -1] - received / models.return_scale  # [N]
-        state = models.normaliser.normalise(observation)  # [N, state]
+            return_to_go = self.tokens[:, -1, -1] - received / units.return_scale  # [N]
+        state = units.normaliser.normalise(observation)  # [N, state]
         token = np.concatenate([state, return_to_go[:, None]], axis=1)[:, None]  # [N, 1, state + 1]
         self.tokens = np.concatenate([self.tokens[:, 1:], token], axis=1)
         self.padding = max(self.padding - 1, 0)
         self.plan_age += self.last_plan is not None
+
+    @property
+    def new_plan(self) -> Plan | None:
+        """The plan that was made for the present step; None where an older one holds, or there is none."""
+        return self.last_plan if self.plan_age == 0 else None
 
     def remember(self, plan: Plan) -> None:
         """Keep a plan that was made just now."""

@@ -1,5 +1,6 @@
 """The trained networks of one run, loaded together and checked to fit together."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,30 +16,51 @@ from trajectory_diffuser.common.errors import UserError, one_line
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
-from trajectory_diffuser.models.building import NETWORKS, arguments_of, build_network
+from trajectory_diffuser.models.building import NETWORKS, arguments_of, build_network, weights_file
 from trajectory_diffuser.models.causal_transformer import CausalTransformer
 from trajectory_diffuser.models.mlp import InverseDynamics, Value
 
 
 @dataclass
-class PlanningModels:
-    """Everything a planner needs: four networks, the units that they were trained in, and what for.
+class Units(ABC):
+    """The units that networks were trained in, and what for.
 
     `environment` is the task's entry in the parameters, `action_bounds` are the environment's lowest and
-    highest actions [2, action].
+    highest actions [2, action]; `history` is how many steps are read, the present one included.
     """
+
+    normaliser: Normaliser
+    action_bounds: np.ndarray
+    task: str
+    environment: dict[str, Any]
+    history: int
+    return_scale: float
+
+    @property
+    @abstractmethod
+    def networks(self) -> dict[str, nn.Module]:
+        """By what they are called where their cost is counted."""
+
+
+@dataclass
+class PlanningModels(Units):
+    """Everything a planner needs: four networks and their units."""
 
     transformer: CausalTransformer
     diffusion: TrajectoryDiffusion
     inverse_dynamics: InverseDynamics
     value: Value
-    normaliser: Normaliser
-    action_bounds: np.ndarray
-    task: str
-    environment: dict[str, Any]
     horizon: int
-    history: int
-    return_scale: float
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """See `Units`."""
+        return {
+            "transformer": self.transformer,
+            "denoiser": self.diffusion,
+            "inverse_dynamics": self.inverse_dynamics,
+            "value": self.value,
+        }
 
     @classmethod
     def build(
@@ -58,13 +80,19 @@ class PlanningModels:
         return cls(**ready, **units)
 
     @classmethod
-    def load(cls, run_directory: Path, device: torch.device) -> "PlanningModels":
+    def load(cls, run_directory: Path, device: torch.device, fraction: float = 1.0) -> "PlanningModels":
         """Load `run_directory` (`results/runs/{task}/seed{seed}`).
+
+        Args:
+            run_directory: has a directory for each of `NETWORKS`.
+            device: to plan on.
+            fraction: the share of their training steps after which to take all networks: 1, or one at which
+                weights were kept.
 
         Raises:
             UserError: a model is missing, or was trained with other data or settings than the others.
         """
-        configs = {name: _read_config(run_directory / name) for name in NETWORKS}
+        configs = {name: read_config(run_directory / name, f"train_{name}") for name in NETWORKS}
         shared: dict[str, Any] = {}
         for name, config in configs.items():
             common = {key: config[key] for key in ("task", "environment", "action_bounds", "normaliser")}
@@ -78,13 +106,6 @@ class PlanningModels:
                         "train them again with the same data and params.yaml"
                     )
         normaliser = Normaliser.from_json(shared["normaliser"])
-        for name, config in configs.items():
-            size = config["model"]["state_size"]
-            if size != len(normaliser.mean):
-                raise UserError(
-                    f"{run_directory / name}/config.json: state_size {size} does not fit the data's "
-                    f"{len(normaliser.mean)}; train it again on this data"
-                )
         models = cls.build(
             {name: config["model"] for name, config in configs.items()},
             device,
@@ -92,24 +113,24 @@ class PlanningModels:
         )
         for name in NETWORKS:
             network = models.diffusion.network if name == "diffusion" else getattr(models, name)
-            _load_weights(network, run_directory / name / "model.safetensors")
+            load_weights(network, run_directory / name / weights_file(fraction))
         return models
 
 
-def _read_config(directory: Path) -> dict[str, Any]:
+def read_config(directory: Path, stage: str) -> dict[str, Any]:
+    """What a training stage wrote beside the weights. Raises `UserError` when it is missing or older."""
     try:
         config = read_json(directory / "config.json")
     except FileNotFoundError:
-        raise UserError(
-            f"{directory}: no trained model there; run src/train_{directory.name}.py first"
-        ) from None
+        raise UserError(f"{directory}: no trained model there; run src/{stage}.py first") from None
     for key in ("environment", "action_bounds", "normaliser"):
         if key not in config:
             raise UserError(f"{directory}/config.json: no {key} in it; train the model again")
     return config
 
 
-def _load_weights(model: nn.Module, file: Path) -> None:
+def load_weights(model: nn.Module, file: Path) -> None:
+    """Load a network's weights. Raises `UserError` when the file is missing or another network's."""
     try:
         model.load_state_dict(load_file(file))
     except (OSError, RuntimeError, SafetensorError) as error:

@@ -48,3 +48,10 @@ class PlannerSettings:
             redraft_every=row["redraft_every"],
             actions_per_plan=row["actions_per_plan"],
         )
+
+    @property
+    def networks(self) -> list[str]:
+        """The models that a planner with these settings calls, by their names."""
+        drafts, refines, chooses = self.start == "draft", len(self.timesteps) > 0, self.candidates > 1
+        used = {"transformer": drafts, "diffusion": refines, "inverse_dynamics": True, "value": chooses}
+        return [name for name, called in used.items() if called]

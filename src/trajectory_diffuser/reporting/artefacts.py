@@ -21,6 +21,7 @@ LATENCY_COLUMNS = (
     "peak_bytes", "repetitions",
 )  # fmt: skip
 SCALING_COLUMNS = ("varied", "value", "planner", "seconds_per_plan", "network_seconds")
+TRAINING_SCORE_COLUMNS = ("task", "seed", "planner", "fraction", "episode", "normalised_score")
 SHOWN_STATES = 20_000  # evenly over the data
 CURVE_COLUMNS = ("step", "train_loss", "validation_loss")
 
@@ -40,18 +41,23 @@ class Results:
 
     `scores` has a row per episode (SCORE_COLUMNS), `latency` a row per task, planner and batch
     (LATENCY_COLUMNS), `scaling` one per task, varied quantity, value and planner (task, then
-    SCALING_COLUMNS), `curves` a row per logged training step (task, seed, model, then CURVE_COLUMNS),
-    `training` a row per trained model (task, seed, model, then the fields of training.json). `evaluations`
-    and `plans` are keyed by (task, seed, planner), `latency_machines`, `provenance` and `data` by task.
+    SCALING_COLUMNS), `training_scores` a row per episode with kept weights (TRAINING_SCORE_COLUMNS), `curves`
+    a row per logged training step (task, seed, model, then CURVE_COLUMNS), `training` a row per trained model
+    (task, seed, model, then the fields of training.json). `evaluations`, `plans` and, for planners evaluated
+    with kept weights, `training_evaluations` are keyed by (task, seed, planner), `latency_machines`,
+    `provenance` and `data` by task. Wherever planners are named policies stand too, but among `plans`,
+    `scaling` and what is of kept weights.
     """
 
     params: dict[str, Any]
     scores: pd.DataFrame
     latency: pd.DataFrame
     scaling: pd.DataFrame
+    training_scores: pd.DataFrame
     curves: pd.DataFrame
     training: pd.DataFrame
     evaluations: dict[tuple[str, int, str], dict[str, Any]]
+    training_evaluations: dict[tuple[str, int, str], dict[str, Any]]
     plans: dict[tuple[str, int, str], dict[str, np.ndarray]]
     latency_machines: dict[str, dict[str, Any]]
     provenance: dict[str, dict[str, Any]]
@@ -69,8 +75,34 @@ class Results:
 
     @property
     def planners(self) -> list[str]:
-        """The planners of the run, in its order."""
+        """Everything that acts in the run: its planners, then its policies."""
+        return run_planners(self.params)
+
+    @property
+    def with_plans(self) -> list[str]:
+        """Those of them that plan."""
         return self.params["run"]["planners"]
+
+    @property
+    def models(self) -> list[str]:
+        """Everything that is trained for the run."""
+        return [*MODELS, *self.params["run"]["policies"]]
+
+    @property
+    def known_planners(self) -> list[str]:
+        """All planners and policies of params.yaml: one keeps its colour and marker whatever else is run."""
+        return [*self.params["planners"], *self.params["policies"]]
+
+    @property
+    def subject(self) -> str:
+        """The planner that stands out: the subject of the first claim whose subject is in the run."""
+        subjects = [claim["subject"] for claim in self.params["make_report"]["claims"].values()]
+        return next((planner for planner in subjects if planner in self.with_plans), self.with_plans[0])
+
+
+def run_planners(params: dict[str, Any]) -> list[str]:
+    """Everything that the run evaluates and times, in its order."""
+    return [*params["run"]["planners"], *params["run"]["policies"]]
 
 
 def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
@@ -78,44 +110,59 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
 
     Raises `UserError` naming the first missing or incomplete file and the stage that makes it.
     """
-    run = params["run"]
+    run, planners = params["run"], run_planners(params)
+    trained = {model: (model, f"train_{model}", "") for model in MODELS}
+    for name in run["policies"]:
+        trained[name] = f"policies/{name}", "train_policy", f" --policy {name}"
     runs = root / "results" / "runs"
     provenance, task_data, latency, scaling, machines = {}, {}, [], [], {}
     scores, curves, training, evaluations, plans = [], [], [], {}, {}
+    training_scores, training_evaluations = [], {}
     for task in run["tasks"]:
         prepare = f"prepare_dataset --task {task}"
         data = root / "data" / "processed" / task
         provenance[task] = read_json(_require(data / "provenance.json", prepare))
         task_data[task] = _read_data(data, prepare)
         measure = f"measure_latency --task {task}"
-        latency.append(_read_latency(runs / task / "latency" / "latency.csv", measure, run["planners"]))
+        latency.append(_read_latency(runs / task / "latency" / "latency.csv", measure, planners))
         grown = _read_table(runs / task / "latency" / "scaling.csv", measure, SCALING_COLUMNS)
         scaling.append(grown.assign(task=task))
         machines[task] = read_json(_require(runs / task / "latency" / "latency.json", measure))
         for seed in run["seeds"]:
             cell = runs / task / f"seed{seed}"
-            for model in MODELS:
-                stage = f"train_{model} --task {task} --seed {seed}"
-                curve = _read_table(cell / model / "curves.csv", stage, CURVE_COLUMNS)
+            for model, (folder, trains, which) in trained.items():
+                stage = f"{trains} --task {task} --seed {seed}{which}"
+                curve = _read_table(cell / folder / "curves.csv", stage, CURVE_COLUMNS)
                 curves.append(curve.assign(task=task, seed=seed, model=model))
-                record = read_json(_require(cell / model / "training.json", stage))
+                record = read_json(_require(cell / folder / "training.json", stage))
                 training.append({"task": task, "seed": seed, "model": model, **record})
-            for planner in run["planners"]:
-                stage = f"evaluate --task {task} --seed {seed} --planner {planner}"
+            for planner in planners:
+                plans_ahead = planner in run["planners"]
+                stage, kind = ("evaluate", "planner") if plans_ahead else ("evaluate_policy", "policy")
+                stage = f"{stage} --task {task} --seed {seed} --{kind} {planner}"
                 folder = cell / "evaluation" / planner
                 scores.append(_read_scores(folder / "episodes.csv", stage))
                 key = (task, seed, planner)
                 evaluations[key] = read_json(_require(folder / "evaluation.json", stage))
-                with np.load(_require(folder / "plans.npz", stage)) as arrays:
-                    plans[key] = dict(arrays)
+                if plans_ahead:
+                    with np.load(_require(folder / "plans.npz", stage)) as arrays:
+                        plans[key] = dict(arrays)
+            for planner in params["evaluate_training"]["planners"]:
+                stage = f"evaluate_training --task {task} --seed {seed} --planner {planner}"
+                folder = cell / "training_scores" / planner
+                training_scores.append(_read_scores(folder / "scores.csv", stage, TRAINING_SCORE_COLUMNS))
+                record = read_json(_require(folder / "training_scores.json", stage))
+                training_evaluations[task, seed, planner] = record
     return Results(
         params=params,
         scores=_concatenate(scores),
         latency=_concatenate(latency),
         scaling=_concatenate(scaling),
+        training_scores=_concatenate(training_scores or [pd.DataFrame(columns=TRAINING_SCORE_COLUMNS)]),
         curves=_concatenate(curves),
         training=pd.DataFrame(training),
         evaluations=evaluations,
+        training_evaluations=training_evaluations,
         plans=plans,
         latency_machines=machines,
         provenance=provenance,
@@ -143,8 +190,8 @@ def _read_table(path: Path, stage: str, columns: tuple[str, ...]) -> pd.DataFram
     return table[list(columns)]
 
 
-def _read_scores(path: Path, stage: str) -> pd.DataFrame:
-    table = _read_table(path, stage, SCORE_COLUMNS)
+def _read_scores(path: Path, stage: str, columns: tuple[str, ...] = SCORE_COLUMNS) -> pd.DataFrame:
+    table = _read_table(path, stage, columns)
     if not np.isfinite(table["normalised_score"].to_numpy(float)).all():
         raise UserError(f"{path}: normalised_score: not a finite number; check the task's reference scores")
     return table

@@ -3,22 +3,26 @@
 from typing import Any
 
 from trajectory_diffuser.reporting.artefacts import Results
-from trajectory_diffuser.reporting.plan_figures import shown_planner
 
 
 def captions(results: Results) -> dict[str, str]:
     """A sentence or two for every kind of figure: what its axes and legend do not say."""
-    confidence = f"{100 * results.params['make_report']['confidence']:g} %"
     episode = f"evaluation episode 0 of seed {results.seeds[0]}"
     return {
         "episode_scores": "Each marker is an episode; the boxes are medians and quartiles.",
-        "speed_against_return": "Up and to the left is better. Times are those of the smallest batch, "
-        f"bars {confidence} bootstrap intervals of the mean score.",
+        "speed_against_return": "Up and to the left is better. Times are those of the smallest batch, bars "
+        "reach from the lowest to the highest seed.",
+        "performance_profiles": "Higher is better. A run is a training seed on a task, its score the mean "
+        "of its episodes.",
         "scaling": "Time per plan against one thing at a time, about the task's own settings, "
         "with untrained networks of the run's sizes.",
-        "plans": f"Plans of {shown_planner(results)} in {episode}, beside what was executed.",
+        "plans": f"Plans of {results.subject} in {episode}, beside what was executed.",
         "planners": f"Each planner's first plan (thick) and the path that it went (thin) in {episode}.",
         "training_curves": "Validation is on held-out episodes, with the averaged weights that are used.",
+        "score_against_training": "The score after a part of the steps of all networks, against the minutes "
+        "that those which the planner itself uses had taken by then; bars go from the lowest to the highest "
+        "seed. Kept weights are averages from the middle of one training, whose learning rate falls along "
+        "one cosine: a training that is over by then, with a cosine of its own, may do better.",
         "data": "Darker states are visited less: positions in a maze, else principal components.",
     }
 
@@ -36,8 +40,13 @@ def provenance_line(results: Results, tasks: list[str], planners: list[str]) -> 
 
 
 def planner_settings(results: Results, planner: str) -> str:
-    """A planner's row as it was evaluated: where it starts, k denoising steps, sampler, and what differs."""
-    row = results.evaluations[results.tasks[0], results.seeds[0], planner]["planner_row"]
+    """A row as it was evaluated: where a planner starts, k denoising steps, sampler, and what differs."""
+    record = results.evaluations[results.tasks[0], results.seeds[0], planner]
+    if "policy_row" in record:
+        row = record["policy_row"]
+        told = ", told the return" if row["return_conditioned"] else ""
+        return f"{planner}: cloned from {100 * row['best_fraction']:g} % of the episodes{told}"
+    row = record["planner_row"]
     parts = [f"from {row['start'].replace('_', ' ')}", f"k = {row['refine_steps']}", row["sampler"]]
     parts += [f"over the last {row['last_steps']} steps"] if "last_steps" in row else []
     parts += [f"drafted every {row['redraft_every']} plans"] if row["redraft_every"] > 1 else []
@@ -68,6 +77,8 @@ def _machines(results: Results, tasks: list[str]) -> list[str]:
 
 def _commits(results: Results, tasks: list[str]) -> list[str]:
     evaluations = [record["commit"] for (task, _, _), record in results.evaluations.items() if task in tasks]
+    kept = results.training_evaluations
+    evaluations += [record["commit"] for (task, _, _), record in kept.items() if task in tasks]
     training = results.training.loc[results.training["task"].isin(tasks), "commit"]
     latency = [results.latency_machines[task]["commit"] for task in tasks]
     return _once(evaluations + latency + training.tolist())

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,13 +21,20 @@ from trajectory_diffuser.computing.device import check_compiler, computing_devic
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.datasets.windows import PreparedDataset, TransitionSampler, WindowSampler
+from trajectory_diffuser.models.building import weights_file
 from trajectory_diffuser.training.checkpoint import ROOT, Checkpoint
-from trajectory_diffuser.training.loop import CurveRow, TrainingResult, train
+from trajectory_diffuser.training.loop import train
+from trajectory_diffuser.training.result import CurveRow, TrainingResult
 
 
 @contextmanager
 def training_run(
-    params: dict[str, Any], stage: str, task: str, seed: int, task_keys: list[str]
+    params: dict[str, Any],
+    stage: str,
+    task: str,
+    seed: int,
+    task_keys: list[str],
+    policy: str | None = None,
 ) -> Iterator["TrainingRun"]:
     """Load a task's data, hold a device and seed torch, so that networks made in the block are reproducible.
 
@@ -38,11 +44,14 @@ def training_run(
         task: name of the task.
         seed: training seed.
         task_keys: the task's settings that this model depends on.
+        policy: the row of the policies that is trained, by the stage that trains them all.
 
     Raises:
         UserError: the data is missing or was prepared by older code, or a compiler is missing.
     """
-    settings = params[stage]
+    settings, name = params[stage], stage.removeprefix("train_")
+    if policy is not None:
+        settings, name = settings | params["policies"][policy], f"policies/{policy}"
     check_compiler(f"params.yaml: {stage}.compile", settings["compile"], device_type(params["run"]["device"]))
     dataset = PreparedDataset.load(Path("data/processed") / task)
     if "action_bounds" not in dataset.provenance:
@@ -51,7 +60,7 @@ def training_run(
         )
     task_settings = {key: params["tasks"][task][key] for key in task_keys}
     with computing_device(params["run"]["device"], settings["threads"]) as device:
-        run = TrainingRun(stage, task, seed, settings, task_settings, dataset, device)
+        run = TrainingRun(name, task, seed, settings, task_settings, dataset, device)
         torch.manual_seed(run.random_seed)
         yield run
 
@@ -61,16 +70,16 @@ class TrainingRun:
     """One model of one task and seed in training.
 
     Attributes:
-        stage: `train_` and the model's name.
+        name: the model's; its folder below the task's and seed's.
         task: name of the task.
         seed: training seed.
-        settings: the stage's section of the parameters.
+        settings: the stage's section of the parameters, and a policy's row.
         task_settings: the task's settings that the model depends on.
         dataset: the task's prepared data.
         device: where to train.
     """
 
-    stage: str
+    name: str
     task: str
     seed: int
     settings: dict[str, Any]
@@ -79,14 +88,9 @@ class TrainingRun:
     device: torch.device
 
     @property
-    def name(self) -> str:
-        """The model's name."""
-        return self.stage.removeprefix("train_")
-
-    @property
     def random_seed(self) -> int:
         """What everything random in this run derives from."""
-        return derive_seed(self.stage, self.seed)
+        return derive_seed(f"train_{self.name}", self.seed)
 
     def train(
         self,
@@ -122,7 +126,6 @@ class TrainingRun:
 
         checkpoint = Checkpoint(ROOT / self.task / f"seed{self.seed}" / self.name, self._fingerprint())
         live = checkpoint.directory / "dvclive"  # to be watched while training goes on
-        started = time.perf_counter()
         with _dvclive(live) as log:
             result = train(
                 model,
@@ -134,28 +137,23 @@ class TrainingRun:
                 not samplers["validation"].empty,
                 f"{self.name} {self.task} seed {self.seed}",
             )
-        seconds = time.perf_counter() - started
         with atomic_directory(Path("results/runs") / self.task / f"seed{self.seed}" / self.name) as directory:
-            self._write(directory, result, result.model.get_submodule(part), config, seconds)
+            self._write(directory, result, part, config)
             shutil.copytree(live, directory / "dvclive")
         checkpoint.remove()
 
     def _fingerprint(self) -> str:
         """Of everything that the outcome depends on, but for the code."""
         data, device = self.dataset.provenance["content_hash"], self.device.type
-        identity = [self.stage, self.task, self.seed, self.task_settings, self.settings, data, device]
+        identity = [self.name, self.task, self.seed, self.task_settings, self.settings, data, device]
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
-    def _write(
-        self,
-        directory: Path,
-        result: TrainingResult,
-        network: nn.Module,
-        config: dict[str, Any],
-        seconds: float,
-    ) -> None:
-        weights = {key: value.contiguous() for key, value in network.state_dict().items()}
-        save_file(weights, directory / "model.safetensors")
+    def _write(self, directory: Path, result: TrainingResult, part: str, config: dict[str, Any]) -> None:
+        models = {1.0: result.model} | {kept.fraction: kept.model for kept in result.kept}
+        for fraction, model in models.items():
+            weights = model.get_submodule(part).state_dict()
+            contiguous = {key: value.contiguous() for key, value in weights.items()}
+            save_file(contiguous, directory / weights_file(fraction))
         record = {"model": config, "task": self.task, "task_settings": self.task_settings}
         record |= {key: self.dataset.provenance[key] for key in ("environment", "action_bounds")}
         record |= {"normaliser": self.dataset.normaliser.to_json()}
@@ -164,9 +162,13 @@ class TrainingRun:
         validated = result.validated
         best = min(validated, key=lambda row: row["validation_loss"], default=None)
         summary = {
-            "parameters": sum(parameter.numel() for parameter in network.parameters()),
+            "parameters": sum(weight.numel() for weight in result.model.get_submodule(part).parameters()),
             "steps": self.settings["steps"],
-            "seconds": round(seconds, 1),
+            "seconds": round(result.seconds, 3),
+            "kept": [
+                {"fraction": kept.fraction, "step": kept.step, "seconds": round(kept.seconds, 3)}
+                for kept in result.kept
+            ],
             "device": self.device.type,
             "threads": torch.get_num_threads(),
             "compile": self.settings["compile"],
@@ -175,6 +177,7 @@ class TrainingRun:
             "validation_loss": validated[-1]["validation_loss"] if validated else None,
             "best_validation_step": best["step"] if best else None,
             "overfitting_warning": result.overfitting_warning(),
+            "undertraining_warning": result.undertraining_warning(),
             "torch": library_versions("torch")["torch"],
             "commit": code_commit(),
         }

@@ -1,4 +1,4 @@
-"""A small made-up run on disk, in the format that the stages write: two tasks, two seeds, five planners."""
+"""A made-up run on disk, as the stages write it: two tasks, two seeds, five planners, three policies."""
 
 import json
 from pathlib import Path
@@ -9,12 +9,15 @@ import pytest
 import yaml
 
 from trajectory_diffuser.common.params import load_params
-from trajectory_diffuser.reporting.artefacts import read_results
+from trajectory_diffuser.reporting.artefacts import Results, TaskData, read_results
 from trajectory_diffuser.reporting.page import write_report
 
 PLANNERS = {"draft": 90, "trajectory_diffuser": 95, "full_diffusion": 60, "ddim": 50, "warm_start": 20}
+POLICIES = {"behaviour_cloning": 40, "best_tenth_cloning": 80, "return_conditioned_cloning": 85}
 CALLS = {"draft": 0, "trajectory_diffuser": 5, "full_diffusion": 100, "ddim": 5, "warm_start": 5}
 MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")
+SECONDS = {"transformer": 120, "diffusion": 480, "inverse_dynamics": 60, "value": 30}
+SECONDS |= dict.fromkeys(POLICIES, 20)
 MAZE = [[1, 1, 1, 1, 1], [1, 0, 0, 0, 1], [1, 1, 1, 0, 1], [1, 0, 0, 0, 1], [1, 1, 1, 1, 1]]
 CORNERS = np.array([[-1.0, 1.0], [1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
 
@@ -41,7 +44,8 @@ def made_up_params() -> dict:
     shipped["run"].update(
         tasks=["hopper-medium-expert", "maze-umaze"], seeds=[0, 1], planners=list(PLANNERS), device="cpu"
     )
-    shipped["make_report"].update(confidence=0.95, bootstrap_samples=500, seed=0)
+    shipped["run"]["policies"] = list(POLICIES)
+    shipped["evaluate_training"].update(planners=["draft", "trajectory_diffuser", "ddim"], episodes=4)
     return shipped
 
 
@@ -63,9 +67,54 @@ def write_run(params: dict, root: Path) -> None:
         for seed in params["run"]["seeds"]:
             for model in MODELS:
                 write_training(runs / f"seed{seed}" / model, model, seed, generator)
-            for planner in params["run"]["planners"]:
+            for policy in params["run"]["policies"]:
+                write_training(runs / f"seed{seed}" / "policies" / policy, policy, seed, generator)
+            for planner in [*params["run"]["planners"], *params["run"]["policies"]]:
                 folder = runs / f"seed{seed}" / "evaluation" / planner
                 write_evaluation(params, folder, task, seed, planner, generator)
+            for planner in params["evaluate_training"]["planners"]:
+                folder = runs / f"seed{seed}" / "training_scores" / planner
+                write_training_scores(params, folder, task, seed, planner)
+
+
+def results_of(
+    scores: dict[str, np.ndarray],
+    claims: dict[str, dict],
+    rates: dict[str, float] | None = None,
+    imitation: float = 0.0,
+) -> Results:
+    """Results with nothing but `scores[planner]`, [tasks, seeds, episodes], and decisions per second."""
+    tasks, seeds, _ = next(iter(scores.values())).shape
+    names = [f"task-{index}" for index in range(tasks)]
+    rows = [
+        (names[task], seed, planner, episode, score)
+        for planner, values in scores.items()
+        for (task, seed, episode), score in np.ndenumerate(values)
+    ]
+    columns = ["task", "seed", "planner", "environment_seed", "normalised_score"]
+    latency = [(task, planner, 1, (rates or {}).get(planner, 1.0)) for task in names for planner in scores]
+    settings = {"confidence": 0.95, "equivalence_margin": 5.0, "claims": claims}
+    run = {"tasks": names, "seeds": list(range(seeds)), "planners": list(scores), "policies": []}
+    reference = {"minimum": 0.0, "maximum": 100.0}
+    return Results(
+        params={
+            "run": run,
+            "make_report": settings,
+            "tasks": {task: {"environment": {"arguments": {}}} for task in names},
+        },
+        scores=pd.DataFrame(rows, columns=columns),
+        latency=pd.DataFrame(latency, columns=["task", "planner", "batch", "decisions_per_second"]),
+        scaling=pd.DataFrame(),
+        training_scores=pd.DataFrame(),
+        curves=pd.DataFrame(),
+        training=pd.DataFrame(),
+        evaluations={},
+        training_evaluations={},
+        plans={},
+        latency_machines={},
+        provenance={task: {"reference_scores": reference, "origin": {}} for task in names},
+        data={task: TaskData(np.array([imitation]), np.array([1]), np.zeros((1, 1))) for task in names},
+    )
 
 
 def is_maze(task: str) -> bool:
@@ -108,7 +157,7 @@ def write_data(params: dict, folder: Path, task: str, generator: np.random.Gener
 def write_latency(folder: Path, task: str, generator: np.random.Generator) -> None:
     folder.mkdir(parents=True)
     rows = []
-    for planner in [*PLANNERS, "left_over"]:
+    for planner in [*PLANNERS, *POLICIES, "left_over"]:
         for batch in (1, 10):
             calls = CALLS.get(planner, 1)
             p50 = (0.002 * calls + 0.008) * batch**0.3 * generator.uniform(0.95, 1.05)
@@ -144,13 +193,18 @@ def write_training(folder: Path, model: str, seed: int, generator: np.random.Gen
     record = {
         "parameters": 612345,
         "steps": 5000,
-        "seconds": 123.4,
+        "seconds": SECONDS[model],
+        "kept": [
+            {"fraction": share, "step": int(5000 * share), "seconds": share * SECONDS[model] + 1}
+            for share in (0.125, 0.25, 0.5)
+        ],
         "device": "cpu",
         "threads": 1,
         "final_loss": float(train[-1]),
         "validation_loss": float(validation[-1]),
         "best_validation_step": 4500,
         "overfitting_warning": "validation loss rose by 30 % since step 4500" if overfitted else None,
+        "undertraining_warning": "validation loss still fell" if model == "diffusion" else None,
         "torch": "2.13.0",
         "commit": "0123456789ab",
     }
@@ -163,7 +217,7 @@ def write_evaluation(
     folder.mkdir(parents=True)
     row = params["planners"].get(planner, params["planners"]["draft"])
     episodes = row.get("episodes", 10)
-    score = PLANNERS.get(planner, 0) + 3 * seed + generator.normal(0, 8, size=episodes)
+    score = (PLANNERS | POLICIES).get(planner, 0) + 3 * seed + generator.normal(0, 8, size=episodes)
     maze = is_maze(task)
     table = {
         "task": task,
@@ -182,7 +236,6 @@ def write_evaluation(
         "task": task,
         "seed": seed,
         "planner": planner,
-        "planner_row": row,
         "guidance": 1.2,
         "target_return": params["tasks"][task]["target_return"],
         "episodes": episodes,
@@ -194,7 +247,10 @@ def write_evaluation(
         "commit": "0123456789ab",
         "wall_seconds": 60.0,
     }
-    write_json(folder / "evaluation.json", evaluation)
+    if planner in POLICIES:
+        record = {"policy_row": params["policies"][planner]}
+        return write_json(folder / "evaluation.json", evaluation | record)
+    write_json(folder / "evaluation.json", evaluation | {"planner_row": row})
     horizon = params["tasks"][task]["horizon"]
     executed = maze_path() if maze else hopper_path()
     steps = np.linspace(0, len(executed) - horizon - 1, 6).astype(int)
@@ -203,6 +259,22 @@ def write_evaluation(
     noise[:, 0] = 0
     draft = plan + 2 * noise if row["start"] == "draft" else np.full_like(plan, np.nan)
     np.savez(folder / "plans.npz", steps=steps, draft=draft, plan=plan + noise, executed=executed)
+
+
+def write_training_scores(params: dict, folder: Path, task: str, seed: int, planner: str) -> None:
+    """Scores of 80 times the share of the training, one more with each seed, and -1, 0, 1, ... about that."""
+    folder.mkdir(parents=True)
+    rows = [
+        {"task": task, "seed": seed, "planner": planner, "fraction": fraction, "episode": episode}
+        | {"normalised_score": 80 * fraction + seed + episode - 1}
+        for fraction in params["base_training"]["keep_at"]
+        for episode in range(params["evaluate_training"]["episodes"])
+    ]
+    pd.DataFrame(rows).to_csv(folder / "scores.csv", index=False)
+    start = ["transformer"] if params["planners"][planner]["start"] == "draft" else []
+    refiner = ["diffusion"] if planner != "draft" else []
+    record = {"networks": [*start, *refiner, "inverse_dynamics"], "commit": "0123456789ab"}
+    write_json(folder / "training_scores.json", record)
 
 
 def maze_path() -> np.ndarray:
