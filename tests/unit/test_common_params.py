@@ -244,7 +244,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "unknown kind of source": (
         {"tasks.TASK.source": BEHAVIOUR | {"kind": "behavior"}},
         "tasks.TASK.source.kind",
-        ["'behavior'", "one of: behaviour, controller, minari, d4rl, file"],
+        ["'behavior'", "one of: behaviour, controller, minari, d4rl, ogbench, ogbench_file, file"],
     ),
     "steps of a mixture left out": (
         {"tasks.TASK.source": BEHAVIOUR | {"mixture": [{"actors": ["expert"], "noise": 1.0}]}},

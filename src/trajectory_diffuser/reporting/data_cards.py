@@ -16,7 +16,7 @@ from trajectory_diffuser.reporting.style import INK, panels
 from trajectory_diffuser.reporting.tables import Table
 
 # The kinds of source whose data this project collects itself.
-COLLECTED_HERE = ("behaviour", "controller")
+COLLECTED_HERE = ("behaviour", "controller", "ogbench")
 COVERAGE_CELLS = 40
 
 
