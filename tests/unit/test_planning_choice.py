@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 from small_models import ROW
 
-from trajectory_diffuser.planning.choice import middle, settled, tried
+from trajectory_diffuser.planning.choice import asked_return, middle, settled, tried
 
 GRID = {"guidance": [1.0, 2.0], "temperature": [0.5, 0.1], "target_return": [0.9, 1.0, 1.2]}
 TUNED = dict.fromkeys(GRID, "tuned")
@@ -44,3 +45,10 @@ def test_named_values_stay_and_the_others_are_filled_in():
 
 def test_the_middle_of_a_list_stands_for_it():
     assert middle(GRID) == {"guidance": 2.0, "temperature": 0.5, "target_return": 1.0}
+
+
+@pytest.mark.parametrize("best", [50.0, -50.0])
+def test_a_greater_multiple_asks_for_more_whatever_the_sign_of_returns(best):
+    assert asked_return(1.0, best) == best
+    asked = asked_return(np.array([0.5, 0.8, 1.25]), best)
+    np.testing.assert_allclose(asked, [25, 40, 62.5] if best > 0 else [-100, -62.5, -40])

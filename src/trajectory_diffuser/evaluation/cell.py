@@ -8,7 +8,7 @@ import numpy as np
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.computing.seeding import derive_seed
-from trajectory_diffuser.planning.choice import settled
+from trajectory_diffuser.planning.choice import asked_return, settled
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.policy import Policy, PolicyModel
@@ -70,14 +70,14 @@ def planner_of(
     These differ in `target_return` and `temperature` alone (and not between 0 and others, see `candidates`).
     """
     settings = PlannerSettings.from_row(rows[0], models.diffusion.diffusion_steps)
-    target_return = _one_or_each(rows, "target_return") * models.best_return
+    target_return = asked_return(_one_or_each(rows, "target_return"), models.best_return)
     planner = TrajectoryPlanner(models, settings, runtime)
     return Planner(planner, target_return, noise_seed, _one_or_each(rows, "temperature"))
 
 
 def policy_of(rows: list[dict[str, Any]], model: PolicyModel, runtime: Runtime) -> Policy:
     """A policy of settled rows: one for all environments, or one for each, that differ in `target_return`."""
-    return Policy(model, runtime, _one_or_each(rows, "target_return") * model.best_return)
+    return Policy(model, runtime, asked_return(_one_or_each(rows, "target_return"), model.best_return))
 
 
 def _one_or_each(rows: list[dict[str, Any]], key: str) -> float | np.ndarray:

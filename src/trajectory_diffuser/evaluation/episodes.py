@@ -17,7 +17,7 @@ from trajectory_diffuser.evaluation.cell import run_directory, tuned_row
 from trajectory_diffuser.evaluation.rollout import Rollout, joined, run_episodes
 from trajectory_diffuser.evaluation.scores import normalised_score
 from trajectory_diffuser.planning.agent import Agent
-from trajectory_diffuser.planning.choice import TUNABLE
+from trajectory_diffuser.planning.choice import TUNABLE, asked_return
 from trajectory_diffuser.planning.runtime import Runtime
 
 
@@ -103,7 +103,7 @@ def evaluation_record(
     else:
         record |= {"policy_row": params["policies"][name]}
     record |= {"values": {key: row[key] for key in TUNABLE if key in row}}
-    record |= {"target_return": row["target_return"] * best}
+    record |= {"target_return": asked_return(row["target_return"], best)}
     record |= {"device": runtime.device.type, "threads": torch.get_num_threads()}
     record |= {"runtime": runtime.name, "precision": runtime.precision}
     return record | {"versions": library_versions(), "commit": code_commit()}

@@ -16,7 +16,7 @@ from trajectory_diffuser.evaluation.cell import tuning_directory
 from trajectory_diffuser.evaluation.rollout import run_episodes
 from trajectory_diffuser.evaluation.scores import normalised_score
 from trajectory_diffuser.planning.agent import Agent
-from trajectory_diffuser.planning.choice import TUNABLE, middle, settled, tried
+from trajectory_diffuser.planning.choice import TUNABLE, asked_return, middle, settled, tried
 from trajectory_diffuser.planning.runtime import Runtime
 
 RULE = "the highest mean score over a point's episodes; of equal ones the first in the grid's order"
@@ -77,7 +77,7 @@ def tune(
         "task": task,
         "planner": name,
         "values": {key: chosen[key] for key in TUNABLE if key in row},
-        "target_return": chosen["target_return"] * dataset.best_return,
+        "target_return": asked_return(chosen["target_return"], dataset.best_return),
         "best_return_in_data": dataset.best_return,
         "row": row,
         "grid": grid,

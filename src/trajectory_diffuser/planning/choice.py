@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 TUNED = "tuned"
 TUNABLE = ("guidance", "temperature", "target_return")
 
@@ -24,6 +26,11 @@ def settled(row: Mapping[str, Any], values: Mapping[str, float]) -> dict[str, An
 def middle(grid: Mapping[str, list[float]]) -> dict[str, float]:
     """What stands for values that have not been tuned: the middle of each list, of two the greater one."""
     return {key: sorted(values)[len(values) // 2] for key, values in grid.items()}
+
+
+def asked_return(multiple: float | np.ndarray, best_return: float) -> float | np.ndarray:
+    """The return that a row's `target_return` asks for: more than 1 is more than the best, be it negative."""
+    return multiple * best_return if best_return >= 0 else best_return / multiple
 
 
 def draws_noise(row: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from trajectory_diffuser.planning.agent import Agent, find_row, unbatched
+from trajectory_diffuser.planning.choice import asked_return
 from trajectory_diffuser.planning.export import export
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
@@ -74,8 +75,9 @@ class Planner(Agent):
             row["guidance"] = guidance
         settings = PlannerSettings.from_row(row, models.diffusion.diffusion_steps)
         made = TrajectoryPlanner(models, settings, Runtime(runtime, precision, device))
-        target = row["target_return"] * models.best_return if target_return is None else target_return
-        return cls(made, target, seed)
+        if target_return is None:
+            target_return = asked_return(row["target_return"], models.best_return)
+        return cls(made, target_return, seed)
 
     def export(self, folder: Path | str) -> None:
         """Write all that it takes to plan without torch, see `planning.export`."""

@@ -11,6 +11,7 @@ from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.models.building import weights_file
 from trajectory_diffuser.models.mlp import PolicyNetwork
 from trajectory_diffuser.planning.agent import Agent, find_row
+from trajectory_diffuser.planning.choice import asked_return
 from trajectory_diffuser.planning.models import Units, load_weights, read_config
 from trajectory_diffuser.planning.runtime import Runtime
 
@@ -76,8 +77,9 @@ class Policy(Agent):
         run_directory, device = Path(run_directory), torch.device(device)
         model = PolicyModel.load(run_directory, policy, device)
         row, precision = find_row(run_directory, model.task, "policy", policy)
-        target = row["target_return"] * model.best_return if target_return is None else target_return
-        return cls(model, Runtime(runtime, precision, device), target)
+        if target_return is None:
+            target_return = asked_return(row["target_return"], model.best_return)
+        return cls(model, Runtime(runtime, precision, device), target_return)
 
     def _decide(self, deterministic: bool) -> Tensor:
         """The network's action; there is no noise to leave out."""
