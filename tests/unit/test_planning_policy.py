@@ -49,7 +49,8 @@ def cloned(policy, **asked):
     params["run"]["device"] = "cpu"
     params["train_policy"] |= SETTINGS
     train_policy.main(params, "task", 0, policy)
-    record = {"policy_row": {}, "target_return": 0.0, "precision": "float32"}
+    record = {"policy_row": {"target_return": "tuned"}, "values": {"target_return": 1.0}}
+    record |= {"precision": "float32"}
     (RUN / "evaluation" / policy).mkdir(parents=True, exist_ok=True)
     write_json(RUN / "evaluation" / policy / "evaluation.json", record)
     return Policy.load(RUN, policy, runtime="torch", **asked)
