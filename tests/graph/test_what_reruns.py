@@ -155,7 +155,7 @@ EDITS = {
         by_planners(f"{HOPPER}-*"),
     ),
     "trials": (
-        params("tune:\n  episodes: 36", "tune:\n  episodes: 72"),
+        params("episodes: 36", "episodes: 72"),
         ["tune*@*"],
         ["evaluate*@*", "measure_latency@*", "make_report"],
     ),
