@@ -7,7 +7,7 @@ RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 results: environment
 	$(RUN) snakemake --cores $(CORES)
-	@echo "The report is at $(CURDIR)/results/report/index.html"
+	@echo "The report is at $(CURDIR)/results/report/index.html, its verdict also in verdict.txt beside it"
 
 test: environment
 	$(RUN) pytest --numprocesses 2 --dist loadfile

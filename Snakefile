@@ -40,5 +40,12 @@ rule all:
         "results/report",
 
 
+onsuccess:
+    verdict = Path("results/report/verdict.txt")
+    # --touch runs no job, so there may be no file.
+    if verdict.exists() and any(job.rule.name == "make_report" for job in workflow.dag.jobs):
+        print(verdict.read_text(), end="")
+
+
 onerror:
     print(*last_words(log), sep="\n", file=sys.stderr)

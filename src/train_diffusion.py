@@ -28,7 +28,9 @@ def main(params: dict[str, Any], task: str, seed: int) -> None:
         model = TrajectoryDiffusion(TemporalUNet(**network), run.dataset.normaliser, **chain).to(run.device)
 
         def loss(model: TrajectoryDiffusion, states: Tensor, returns_to_go: Tensor, _: Tensor) -> Tensor:
-            return model.training_loss(states, returns_to_go[:, 0], settings["label_dropout"])
+            return model.training_loss(
+                states, returns_to_go[:, 0], settings["label_dropout"], settings["next_state_weight"]
+            )
 
         run.train(model, windows, loss, network | chain, part="network")
 

@@ -178,6 +178,31 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         "measure_latency.sweep.horizons",
         ["4 states are too few for four_actions"],
     ),
+    "unknown planner of a claim": (
+        {"make_report.claims.fastest.subject": "trajectory_difuser"},
+        "make_report.claims.fastest.subject",
+        ["'trajectory_difuser' has no entry under planners", "did you mean 'trajectory_diffuser'?"],
+    ),
+    "unknown reference of a claim": (
+        {"make_report.claims.better_than_its_draft.reference": "cloning"},
+        "make_report.claims.better_than_its_draft.reference",
+        ["'cloning' has no entry under planners or policies"],
+    ),
+    "claim about a policy": (
+        {"make_report.claims.fastest.subject": "behaviour_cloning"},
+        "make_report.claims.fastest.subject",
+        ["'behaviour_cloning' has no entry under planners"],
+    ),
+    "claim of an unknown kind": (
+        {"make_report.claims.fastest.kind": "slowest"},
+        "make_report.claims.fastest.kind",
+        ["'slowest' is unknown; one of: better, faster, fastest"],
+    ),
+    "claim against nobody": (
+        {"make_report.claims.better_than_its_draft": {"question": "?", "kind": "better", "subject": "ddim"}},
+        "make_report.claims.better_than_its_draft",
+        ["key 'reference' is missing"],
+    ),
     "repeated task": ({"run.tasks": [TASK, TASK]}, "run.tasks", [TASK, "repeats", "list each once"]),
     "repeated seed": ({"run.seeds": [0, 1, 0]}, "run.seeds", ["[0, 1, 0]", "repeats", "list each once"]),
     "no seed": ({"run.seeds": []}, "run.seeds", ["non-empty", "training seeds"]),

@@ -175,16 +175,22 @@ class Recorder:
         return predicted
 
 
-def loss_of(recorder, prediction, batch=B, label_dropout=0.25):
+def loss_of(recorder, prediction, batch=B, label_dropout=0.25, next_state_weight=1.0):
     torch.manual_seed(0)
     diffusion = chain(recorder, prediction=prediction)
-    return diffusion, float(diffusion.training_loss(some_plan(batch=batch), torch.ones(batch), label_dropout))
+    loss = diffusion.training_loss(
+        some_plan(batch=batch), torch.ones(batch), label_dropout, next_state_weight
+    )
+    return diffusion, float(loss)
 
 
+@pytest.mark.parametrize("next_state_weight", [1.0, 10.0])
 @pytest.mark.parametrize("prediction", ["epsilon", "velocity"])
-def test_the_training_loss_is_the_mean_squared_error_over_all_states_but_the_first(prediction):
+def test_the_training_loss_is_the_weighted_squared_error_over_all_states_but_the_first(
+    prediction, next_state_weight
+):
     recorder = Recorder()
-    diffusion, loss = loss_of(recorder, prediction)
+    diffusion, loss = loss_of(recorder, prediction, next_state_weight=next_state_weight)
     plan, errors = some_plan(), []
     for row in range(B):
         signal = float(diffusion.alpha_bar[recorder.step[row]])
@@ -196,7 +202,8 @@ def test_the_training_loss_is_the_mean_squared_error_over_all_states_but_the_fir
                 target = (
                     noise if prediction == "epsilon" else signal**0.5 * noise - (1 - signal) ** 0.5 * clean
                 )
-                errors.append((float(answer[time, number]) - target) ** 2)
+                weight = next_state_weight if time == 1 else 1.0
+                errors.append(weight * (float(answer[time, number]) - target) ** 2)
     assert loss == pytest.approx(sum(errors) / len(errors), rel=1e-3)
 
 

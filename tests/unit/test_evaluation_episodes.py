@@ -14,6 +14,8 @@ import evaluate_policy
 import train_policy
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.computing.files import read_json, write_json
+from trajectory_diffuser.evaluation.cell import make_policy
+from trajectory_diffuser.planning.runtime import Runtime
 
 RUN = Path("results/runs/task/seed0")
 SHIPPED = Path(__file__).parents[2] / "params.yaml"
@@ -68,3 +70,12 @@ def test_an_evaluation_is_the_same_again(params):
         evaluate_policy.main(params, "task", 0, "behaviour_cloning")
         tables.append((RUN / "evaluation/behaviour_cloning/episodes.csv").read_bytes())
     assert tables[0] == tables[1]
+
+
+def test_a_cells_policy_is_asked_for_the_tasks_target_return(params):
+    runtime = Runtime("torch", "float32", torch.device("cpu"))
+    policy = make_policy(params, "task", 0, "behaviour_cloning", runtime)
+    assert policy.target_return == params["tasks"]["task"]["target_return"]
+    policy.act(np.ones((2, 3)))
+    scale = params["tasks"]["task"]["return_scale"]
+    np.testing.assert_allclose(policy.memory.tokens[:, 0, -1] * scale, policy.target_return)

@@ -28,15 +28,23 @@ def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) 
 
 
 def _check_names(params: dict[str, Any]) -> None:
+    claimed = [
+        (f"make_report.claims.{name}.{role}", kinds, [claim[role]])
+        for name, claim in params["make_report"]["claims"].items()
+        for role, kinds in (("subject", "planners"), ("reference", "planners or policies"))
+        if role in claim
+    ]
     for key, kind, names in (
         ("run.tasks", "tasks", params["run"]["tasks"]),
         ("run.planners", "planners", params["run"]["planners"]),
         ("run.policies", "policies", params["run"]["policies"]),
         ("measure_latency.sweep.planners", "planners", params["measure_latency"]["sweep"]["planners"]),
+        *claimed,
     ):
         for name in names:
-            if name not in params[kind]:
-                hint = suggestion(name, list(params[kind]))
+            known = [each for section in kind.split(" or ") for each in params[section]]
+            if name not in known:
+                hint = suggestion(name, known)
                 raise UserError(f"{key}: {name!r} has no entry under {kind}; {hint}")
     for name in params["policies"]:
         if name in params["planners"]:

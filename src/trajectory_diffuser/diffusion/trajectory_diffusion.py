@@ -49,13 +49,17 @@ class TrajectoryDiffusion(nn.Module):
         x_t = alpha_bar.sqrt() * x_0 + (1 - alpha_bar).sqrt() * epsilon
         return torch.cat([x_0[:, :1], x_t[:, 1:]], dim=1)
 
-    def training_loss(self, x_0: Tensor, return_to_go: Tensor, label_dropout: float) -> Tensor:
+    def training_loss(
+        self, x_0: Tensor, return_to_go: Tensor, label_dropout: float, next_state_weight: float
+    ) -> Tensor:
         """The mean squared error of the network's prediction at random steps (Ho et al. 2020, equation 14).
 
         Args:
             x_0: clean normalised plans [B, H, state].
             return_to_go: their scaled returns-to-go [B].
             label_dropout: probability that the network does not see the return-to-go.
+            next_state_weight: weight of the state after the present one, which decides the action; the later
+                states' is 1.
 
         Returns:
             Scalar loss over all states but the first.
@@ -68,7 +72,8 @@ class TrajectoryDiffusion(nn.Module):
         alpha_bar = self.alpha_bar[t].view(-1, 1, 1)  # [B, 1, 1]
         velocity = alpha_bar.sqrt() * epsilon - (1 - alpha_bar).sqrt() * x_0
         target = epsilon if self.prediction == "epsilon" else velocity
-        return (predicted - target)[:, 1:].square().mean()
+        error = (predicted - target)[:, 1:].square().mean(-1)  # [B, H - 1]
+        return (next_state_weight * error[:, 0].sum() + error[:, 1:].sum()) / error.numel()
 
     def predict_x_0(self, x_t: Tensor, t: Tensor, return_to_go: Tensor, guidance: float) -> Tensor:
         """The guided estimate of the clean plans, clipped to the bounds of the data.

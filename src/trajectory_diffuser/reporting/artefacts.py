@@ -70,8 +70,8 @@ class Results:
 
     @property
     def planners(self) -> list[str]:
-        """All that act in the run: its planners, in its order, then its policies."""
-        return [*self.with_plans, *self.params["run"]["policies"]]
+        """Everything that acts in the run: its planners, then its policies."""
+        return run_planners(self.params)
 
     @property
     def with_plans(self) -> list[str]:
@@ -79,14 +79,25 @@ class Results:
         return self.params["run"]["planners"]
 
     @property
-    def known(self) -> list[str]:
-        """The names of all rows of the parameters, in the run or not: each has its colour and marker."""
+    def models(self) -> list[str]:
+        """Everything that is trained for the run."""
+        return [*MODELS, *self.params["run"]["policies"]]
+
+    @property
+    def known_planners(self) -> list[str]:
+        """All planners and policies of params.yaml: one keeps its colour and marker whatever else is run."""
         return [*self.params["planners"], *self.params["policies"]]
 
     @property
-    def models(self) -> list[str]:
-        """The names of all that is trained in the run."""
-        return [*MODELS, *self.params["run"]["policies"]]
+    def subject(self) -> str:
+        """The planner that stands out: the subject of the first claim whose subject is in the run."""
+        subjects = [claim["subject"] for claim in self.params["make_report"]["claims"].values()]
+        return next((planner for planner in subjects if planner in self.with_plans), self.with_plans[0])
+
+
+def run_planners(params: dict[str, Any]) -> list[str]:
+    """Everything that the run evaluates and times, in its order."""
+    return [*params["run"]["planners"], *params["run"]["policies"]]
 
 
 def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
@@ -94,8 +105,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
 
     Raises `UserError` naming the first missing or incomplete file and the stage that makes it.
     """
-    run = params["run"]
-    acting = [*run["planners"], *run["policies"]]
+    run, planners = params["run"], run_planners(params)
     trained = {model: (model, f"train_{model}", "") for model in MODELS}
     for name in run["policies"]:
         trained[name] = f"policies/{name}", "train_policy", f" --policy {name}"
@@ -108,22 +118,22 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         provenance[task] = read_json(_require(data / "provenance.json", prepare))
         task_data[task] = _read_data(data, prepare)
         measure = f"measure_latency --task {task}"
-        latency.append(_read_latency(runs / task / "latency" / "latency.csv", measure, acting))
+        latency.append(_read_latency(runs / task / "latency" / "latency.csv", measure, planners))
         grown = _read_table(runs / task / "latency" / "scaling.csv", measure, SCALING_COLUMNS)
         scaling.append(grown.assign(task=task))
         machines[task] = read_json(_require(runs / task / "latency" / "latency.json", measure))
         for seed in run["seeds"]:
             cell = runs / task / f"seed{seed}"
-            for model, (folder, training_stage, which) in trained.items():
-                stage = f"{training_stage} --task {task} --seed {seed}{which}"
+            for model, (folder, trains, which) in trained.items():
+                stage = f"{trains} --task {task} --seed {seed}{which}"
                 curve = _read_table(cell / folder / "curves.csv", stage, CURVE_COLUMNS)
                 curves.append(curve.assign(task=task, seed=seed, model=model))
                 record = read_json(_require(cell / folder / "training.json", stage))
                 training.append({"task": task, "seed": seed, "model": model, **record})
-            for planner in acting:
+            for planner in planners:
                 plans_ahead = planner in run["planners"]
-                stage, which = ("evaluate", "planner") if plans_ahead else ("evaluate_policy", "policy")
-                stage = f"{stage} --task {task} --seed {seed} --{which} {planner}"
+                stage, kind = ("evaluate", "planner") if plans_ahead else ("evaluate_policy", "policy")
+                stage = f"{stage} --task {task} --seed {seed} --{kind} {planner}"
                 folder = cell / "evaluation" / planner
                 scores.append(_read_scores(folder / "episodes.csv", stage))
                 key = (task, seed, planner)

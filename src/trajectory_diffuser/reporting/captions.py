@@ -3,20 +3,20 @@
 from typing import Any
 
 from trajectory_diffuser.reporting.artefacts import Results
-from trajectory_diffuser.reporting.plan_figures import shown_planner
 
 
 def captions(results: Results) -> dict[str, str]:
     """A sentence or two for every kind of figure: what its axes and legend do not say."""
-    confidence = f"{100 * results.params['make_report']['confidence']:g} %"
     episode = f"evaluation episode 0 of seed {results.seeds[0]}"
     return {
         "episode_scores": "Each marker is an episode; the boxes are medians and quartiles.",
-        "speed_against_return": "Up and to the left is better. Times are those of the smallest batch, "
-        f"bars {confidence} bootstrap intervals of the mean score.",
+        "speed_against_return": "Up and to the left is better. Times are those of the smallest batch, bars "
+        "reach from the lowest to the highest seed.",
+        "performance_profiles": "Higher is better. A run is a training seed on a task, its score the mean "
+        "of its episodes.",
         "scaling": "Time per plan against one thing at a time, about the task's own settings, "
         "with untrained networks of the run's sizes.",
-        "plans": f"Plans of {shown_planner(results)} in {episode}, beside what was executed.",
+        "plans": f"Plans of {results.subject} in {episode}, beside what was executed.",
         "planners": f"Each planner's first plan (thick) and the path that it went (thin) in {episode}.",
         "training_curves": "Validation is on held-out episodes, with the averaged weights that are used.",
         "data": "Darker states are visited less: positions in a maze, else principal components.",

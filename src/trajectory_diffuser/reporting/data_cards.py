@@ -11,6 +11,7 @@ from matplotlib.patches import Rectangle
 from trajectory_diffuser.environments.maze import Maze
 from trajectory_diffuser.evaluation.scores import normalised_score
 from trajectory_diffuser.reporting.artefacts import Results
+from trajectory_diffuser.reporting.imitation import differing_arguments, imitation_score
 from trajectory_diffuser.reporting.style import INK, panels
 from trajectory_diffuser.reporting.tables import Table
 
@@ -23,10 +24,11 @@ def data_card(results: Results, task: str) -> Table:
     """Size, origin, returns and reference scores of a task's data, one fact per row."""
     record, settings = results.provenance[task], results.params["tasks"][task]
     length, returns, reference = record["episode_length"], record["return"], record["reference_scores"]
-    if differing := _differing_arguments(record, settings["environment"]["arguments"]):
+    if (mean := imitation_score(results, task)) is None:
+        differing = differing_arguments(results, task)
         imitation = f"unknown: evaluation sets {differing}, the data was collected otherwise"
     else:
-        mean, best = _score(returns["mean"], reference), _score(returns["max"], reference)
+        best = normalised_score(returns["max"], reference["minimum"], reference["maximum"])
         imitation = f"{mean:.1f} (the data's mean return); its best episode: {best:.1f}"
     facts = {
         "environment": record["environment"],
@@ -71,16 +73,6 @@ def data_figure(results: Results, task: str) -> Figure:
     return figure
 
 
-def _differing_arguments(record: dict, arguments: dict) -> str:
-    """The environment's arguments that are others in evaluation than in collection: returns differ."""
-    collected = record["origin"].get("arguments", {})
-    return ", ".join(
-        f"{name} to {json.dumps(value)}"
-        for name, value in arguments.items()
-        if collected.get(name, value) != value
-    )
-
-
 def collected_here(results: Results, task: str) -> bool:
     """Whether the task's data was collected by this project, so that no published score is about it."""
     return results.provenance[task]["source"]["kind"] in COLLECTED_HERE
@@ -107,10 +99,6 @@ def _draw_coverage(axis: Axes, states: np.ndarray, maze: dict | None) -> None:
         axis.set(ylabel=f"component 2 ({100 * share[1]:.0f} %)" if len(share) > 1 else "")
     # An image instead of outlines: hundreds of cells would make the page large.
     axis.hexbin(*points.T, gridsize=COVERAGE_CELLS, bins="log", mincnt=1, linewidths=0, rasterized=True)
-
-
-def _score(value: float, reference: dict) -> float:
-    return float(normalised_score(np.array(value), reference["minimum"], reference["maximum"]))
 
 
 def _flat(value: object) -> str:

@@ -8,6 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from trajectory_diffuser.reporting.artefacts import Results
+from trajectory_diffuser.reporting.statistics import performance_profile
 from trajectory_diffuser.reporting.style import (
     INK,
     MARKERS,
@@ -16,6 +17,7 @@ from trajectory_diffuser.reporting.style import (
     planner_colours,
     planner_markers,
 )
+from trajectory_diffuser.reporting.summaries import Scores, runs
 
 SCALING_TITLES = {
     "horizon": "horizon [states]",
@@ -24,20 +26,21 @@ SCALING_TITLES = {
     "batch": "environments at once",
     "width": "width of the networks, times the run's",
 }
+PROFILE_POINTS = 500
 CURVE_POINTS = 300  # a curve is averaged down to so many points: the page stays small, the shape stays
 
 
 def speed_against_return(results: Results, headline: pd.DataFrame) -> Figure:
-    """One panel per task: time per decision (log scale) against score (interval)."""
-    colours = planner_colours(results.known)
-    markers = planner_markers(results.known)
+    """One panel per task: time per decision (log scale) against score (mean, lowest and highest seed)."""
+    colours = planner_colours(results.known_planners)
+    markers = planner_markers(results.known_planners)
     figure, axes = panels(len(results.tasks), columns=2, width=4.2, height=3.2)
     for axis, task in zip(axes, results.tasks, strict=True):
         for row in headline[headline["task"] == task].itertuples():
             axis.errorbar(
                 1e3 / row.decisions_per_second,
                 row.mean,
-                yerr=[[max(row.mean - row.low, 0.0)], [max(row.high - row.mean, 0.0)]],
+                yerr=[[max(row.mean - row.lowest, 0.0)], [max(row.highest - row.mean, 0.0)]],
                 color=colours[row.planner],
                 marker=markers[row.planner],
                 markersize=7,
@@ -59,8 +62,8 @@ def speed_against_return(results: Results, headline: pd.DataFrame) -> Figure:
 def scaling(results: Results, task: str) -> Figure:
     """One panel per varied quantity: plan times, log-log."""
     table = results.scaling[results.scaling["task"] == task]
-    colours = planner_colours(results.known)
-    markers = planner_markers(results.known)
+    colours = planner_colours(results.known_planners)
+    markers = planner_markers(results.known_planners)
     quantities = list(dict.fromkeys(table["varied"]))
     figure, axes = panels(len(quantities), columns=3, width=2.9, height=2.6)
     for axis, quantity in zip(axes, quantities, strict=True):
@@ -78,7 +81,7 @@ def scaling(results: Results, task: str) -> Figure:
 
 def episode_scores(results: Results) -> Figure:
     """One panel per task: the score of every episode (marker by seed) over a box of its quartiles."""
-    colours = planner_colours(results.known)
+    colours = planner_colours(results.known_planners)
     height = 0.8 + 0.45 * len(results.planners)
     figure, axes = panels(len(results.tasks), columns=2, width=4.2, height=height)
     for axis, task in zip(axes, results.tasks, strict=True):
@@ -113,6 +116,22 @@ def episode_scores(results: Results) -> Figure:
         axis.set(title=task, xlabel="normalised score of an episode", ylabel="")
         axis.grid(axis="y", visible=False)
     figure.legend(handles=_seed_markers(results.seeds), loc="outside upper center", ncols=5)
+    return figure
+
+
+def performance_profiles(results: Results, scores: Scores) -> Figure:
+    """The fraction of runs (a seed on a task) above each score; `scores` are `common_scores`."""
+    figure, (axis,) = panels(1, columns=1, width=6.0, height=3.2)
+    by_planner = {planner: runs(results, scores, planner) for planner in results.planners}
+    every = np.concatenate([own.ravel() for own in by_planner.values()])
+    thresholds = np.linspace(every.min() - 1, every.max() + 1, PROFILE_POINTS)
+    colours = planner_colours(results.known_planners)
+    for index, (planner, own) in enumerate(by_planner.items()):
+        profile = performance_profile(own, thresholds)
+        line = SEED_LINES[index % len(SEED_LINES)]
+        axis.plot(thresholds, profile, line, color=colours[planner], linewidth=1.5, label=planner)
+    axis.set(xlabel="normalised score", ylabel="fraction of runs above it", ylim=(-0.03, 1.03))
+    figure.legend(loc="outside right upper")
     return figure
 
 

@@ -16,9 +16,16 @@ from trajectory_diffuser.reporting.artefacts import (
 )
 from trajectory_diffuser.reporting.captions import captions, provenance_line
 from trajectory_diffuser.reporting.data_cards import collected_here, data_card, data_figure
-from trajectory_diffuser.reporting.statistics import headline, metrics
 from trajectory_diffuser.reporting.style import inline_svg, save_svg, theme
-from trajectory_diffuser.reporting.verdict import claim, verdicts
+from trajectory_diffuser.reporting.summaries import common_scores, headline
+from trajectory_diffuser.reporting.verdict import judge
+from trajectory_diffuser.reporting.verdict_table import (
+    COLUMNS,
+    how_judged,
+    verdict_metrics,
+    verdict_table,
+    verdict_text,
+)
 
 TEMPLATE = "page.html.j2"
 README_FIGURE = "plan_refinement.png"
@@ -35,8 +42,12 @@ class Picture:
 
 
 def write_report(results: Results, folder: Path) -> None:
-    """Write index.html, metrics.json, scores, latencies and scaling as CSV, and figures/ into `folder`."""
-    write_json(folder / "metrics.json", metrics(results))
+    """Write the page, verdict.txt, metrics.json, the numbers as CSV, and figures/ into `folder`."""
+    verdict = judge(results)
+    (folder / "verdict.txt").write_text(verdict_text(results, verdict))
+    write_json(
+        folder / "metrics.json", {"verdict": verdict_metrics(results, verdict)} | _mean_scores(results)
+    )
     results.scores[list(SCORE_COLUMNS)].to_csv(folder / "scores.csv", index=False)
     results.latency[list(LATENCY_COLUMNS)].to_csv(folder / "latency.csv", index=False)
     results.scaling[["task", *SCALING_COLUMNS]].to_csv(folder / "scaling.csv", index=False)
@@ -55,10 +66,11 @@ def write_report(results: Results, folder: Path) -> None:
     )
     page = environment.get_template(TEMPLATE).render(
         run=results.params["run"],
-        settings=results.params["make_report"],
         made_with=provenance_line(results, results.tasks, []),
-        claim=claim(results),
-        verdicts=verdicts(results),
+        verdict_columns=COLUMNS,
+        verdict=verdict_table(verdict),
+        how_judged=how_judged(results),
+        over_tasks=tables.over_tasks_table(results),
         headline={task: tables.headline_table(results, task) for task in results.tasks},
         planners=tables.planner_table(results),
         latency={task: tables.latency_table(results, task) for task in results.tasks},
@@ -71,6 +83,15 @@ def write_report(results: Results, folder: Path) -> None:
         pictures=pictures,
     )
     (folder / "index.html").write_text(page)
+
+
+def _mean_scores(results: Results) -> dict[str, dict[str, float]]:
+    """By task and planner: what `dvc exp show` lists."""
+    table = headline(results)
+    return {
+        task: {row.planner: round(row.mean, 1) for row in table[table["task"] == task].itertuples()}
+        for task in results.tasks
+    }
 
 
 def _draw(results: Results, folder: Path) -> dict[str, Picture]:
@@ -86,13 +107,16 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
         pictures[name] = Picture(name, inline_svg(folder / f"{name}.svg"), caption, made_with)
 
     scores = headline(results)
+    if len(results.tasks) > 1:
+        profiles = figures.performance_profiles(results, common_scores(results))
+        add("performance_profiles", profiles, results.planners)
     add("speed_against_return", figures.speed_against_return(results, scores), results.planners)
     add("episode_scores", figures.episode_scores(results), results.planners)
     for task in results.tasks:
         add("scaling", figures.scaling(results, task), [], task)
         add("training_curves", figures.training_curves(results, task), [], task)
         add("data", data_figure(results, task), [], task)
-        add("plans", plan_figures.task_plans(results, task), [plan_figures.shown_planner(results)], task)
+        add("plans", plan_figures.task_plans(results, task), [results.subject], task)
         if plan_figures.is_maze(results, task):
             add("planners", plan_figures.maze_planners(results, task), results.with_plans, task)
     return pictures

@@ -8,7 +8,6 @@ from matplotlib.patches import Rectangle
 
 from trajectory_diffuser.environments.maze import Maze
 from trajectory_diffuser.reporting.artefacts import Results
-from trajectory_diffuser.reporting.statistics import SUBJECT
 from trajectory_diffuser.reporting.style import INK, panels, planner_colours
 
 SNAPSHOTS = 4
@@ -23,10 +22,10 @@ Plans = dict[str, np.ndarray]
 
 
 def task_plans(results: Results, task: str) -> Figure:
-    """Plans of `shown_planner` at several steps of episode 0 of the first seed."""
-    planner = shown_planner(results)
+    """Plans of the run's subject at several steps of episode 0 of the first seed."""
+    planner = results.subject
     plans = results.plans[task, results.seeds[0], planner]
-    colour = planner_colours(results.known)[planner]
+    colour = planner_colours(results.known_planners)[planner]
     maze = _maze(results, task)
     if maze is None:
         return _time_series(plans, colour, _labels(results.params["tasks"][task]["environment"]["id"]))
@@ -46,7 +45,7 @@ def task_plans(results: Results, task: str) -> Figure:
 
 def maze_planners(results: Results, task: str) -> Figure:
     """Each planner's first plan over the walls and the path that it went, in episode 0 of the first seed."""
-    colours = planner_colours(results.known)
+    colours = planner_colours(results.known_planners)
     maze = _maze(results, task)
     figure, axes = panels(len(results.with_plans), columns=5, width=2.0, height=2.2)
     for axis, planner in zip(axes, results.with_plans, strict=True):
@@ -62,20 +61,20 @@ def maze_planners(results: Results, task: str) -> Figure:
 def plan_refinement(results: Results) -> Figure | None:
     """A maze plan before and after refinement and what was executed, on white.
 
-    Shown is the plan of trajectory_diffuser that goes the farthest, in the last maze task of the run; None
-    when the run has no maze or no trajectory_diffuser that starts from a draft.
+    Shown is the plan of the run's subject that goes the farthest, in the last maze task of the run; None
+    when the run has no maze or the subject no draft that it refines.
     """
     mazes = [task for task in results.tasks if _maze(results, task) is not None]
-    if not mazes or SUBJECT not in results.with_plans:
+    if not mazes:
         return None
     task = mazes[-1]
     maze = _maze(results, task)
-    plans = results.plans[task, results.seeds[0], SUBJECT]
-    if np.isnan(plans["draft"]).any():
+    plans = results.plans[task, results.seeds[0], results.subject]
+    if np.isnan(plans["draft"]).any() or np.array_equal(plans["draft"], plans["plan"]):
         return None
     way = np.linalg.norm(np.diff(plans["plan"][..., :2], axis=1), axis=-1).sum(axis=-1)  # [n]
     index = int(way.argmax())
-    colour = planner_colours(results.known)[SUBJECT]
+    colour = planner_colours(results.known_planners)[results.subject]
     figure, axes = panels(3, columns=3, width=2.8, height=3.0)
     figure.set_facecolor("white")
     for axis, title in zip(axes, ("1. draft", "2. refine", "3. act"), strict=True):
@@ -93,11 +92,6 @@ def plan_refinement(results: Results) -> Figure | None:
     axes[1].set_xlabel("the last denoising steps\nmove them")
     axes[2].set_xlabel("inverse dynamics follows,\nplanning again at every step")
     return figure
-
-
-def shown_planner(results: Results) -> str:
-    """Whose plans are shown over time: trajectory_diffuser's, or the first planner's of a run without it."""
-    return SUBJECT if SUBJECT in results.with_plans else results.with_plans[0]
 
 
 def is_maze(results: Results, task: str) -> bool:

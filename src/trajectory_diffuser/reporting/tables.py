@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from trajectory_diffuser.reporting.artefacts import Results
-from trajectory_diffuser.reporting.statistics import REFERENCE, SUBJECT, headline
+from trajectory_diffuser.reporting.summaries import headline, over_tasks
 
 NOTHING = "-"  # a cell without a value
 
@@ -27,33 +27,46 @@ def headline_table(results: Results, task: str) -> Table:
     headers = [
         "planner",
         "score (mean)",
-        "spread over seeds",
+        "lowest and highest seed",
         f"{level} interval",
         "episodes",
         "success",
         "segments through walls",
         f"time per plan, batch {numbers['batch'].iloc[0]}",
         "decisions per second",
-        f"times {REFERENCE}'s",
     ]
     rows = [
         [
             row.planner,
             _number(row.mean, 1),
-            _number(row.spread, 1),
-            f"{row.low:.1f} to {row.high:.1f}",
+            _range(row.lowest, row.highest) if row.seeds > 1 else NOTHING,
+            _range(row.low, row.high),
             f"{row.episodes} ({row.seeds} {'seed' if row.seeds == 1 else 'seeds'})",
             _percent(row.success, 0),
             _percent(row.wall_crossing, 1),
-            _time(row.seconds_per_plan),
+            time(row.seconds_per_plan),
             _number(row.decisions_per_second, 0),
-            f"{row.speedup:.1f}x" if not math.isnan(row.speedup) else NOTHING,
         ]
         for row in numbers.itertuples()
     ]
     used = [index for index in range(len(headers)) if any(row[index] != NOTHING for row in rows)]
     rows = [[row[index] for index in used] for row in rows]
-    return Table([headers[index] for index in used], rows, marked=SUBJECT)
+    return Table([headers[index] for index in used], rows, marked=results.subject)
+
+
+def over_tasks_table(results: Results) -> Table:
+    """What rliable reports over several tasks, for every planner."""
+    headers = ["planner", "mean", "interquartile mean", f"probability that {results.subject} improves on it"]
+    rows = [
+        [
+            row.planner,
+            _number(row.mean, 1),
+            _number(row.interquartile_mean, 1),
+            _number(row.improved_by_subject, 2) if row.planner != results.subject else NOTHING,
+        ]
+        for row in over_tasks(results).itertuples()
+    ]
+    return Table(headers, rows, marked=results.subject)
 
 
 def planner_table(results: Results) -> Table:
@@ -64,7 +77,7 @@ def planner_table(results: Results) -> Table:
     for planner in results.with_plans:
         row = results.evaluations[results.tasks[0], results.seeds[0], planner]["planner_row"]
         rows.append([planner, *(_setting(row.get(key, NOTHING)) for key in keys)])
-    return Table(["planner", *(key.replace("_", " ") for key in keys)], rows, marked=SUBJECT)
+    return Table(["planner", *(key.replace("_", " ") for key in keys)], rows, marked=results.subject)
 
 
 def latency_table(results: Results, task: str) -> Table:
@@ -76,14 +89,14 @@ def latency_table(results: Results, task: str) -> Table:
         [
             row.planner,
             str(row.batch),
-            _time(row.p50_seconds),
-            _time(row.p95_seconds),
-            _time(row.seconds_per_plan),
+            time(row.p50_seconds),
+            time(row.p95_seconds),
+            time(row.seconds_per_plan),
             _significant(row.plans_per_second),
             _significant(row.decisions_per_second),
             f"{row.network_calls:g}",
             _significant(row.flops / 1e9),
-            _time(row.network_seconds),
+            time(row.network_seconds),
             _number(row.overhead, 2),
             f"{row.peak_bytes / 1e6:.1f} MB",
             str(row.repetitions),
@@ -92,7 +105,7 @@ def latency_table(results: Results, task: str) -> Table:
         ]
         for row in results.latency[results.latency["task"] == task].itertuples()
     ]
-    return Table(headers, rows, marked=SUBJECT)
+    return Table(headers, rows, marked=results.subject)
 
 
 def training_table(results: Results, task: str) -> Table:
@@ -130,6 +143,10 @@ def _number(value: float, digits: int) -> str:
     return NOTHING if math.isnan(value) else f"{value:.{digits}f}"
 
 
+def _range(low: float, high: float) -> str:
+    return NOTHING if math.isnan(low) else f"{low:.1f} to {high:.1f}"
+
+
 def _significant(value: float | None, digits: int = 3) -> str:
     return NOTHING if value is None or math.isnan(value) else f"{value:.{digits}g}"
 
@@ -138,7 +155,8 @@ def _percent(value: float, digits: int) -> str:
     return NOTHING if math.isnan(value) else f"{100 * value:.{digits}f} %"
 
 
-def _time(seconds: float) -> str:
+def time(seconds: float) -> str:
+    """A duration in seconds or milliseconds."""
     return f"{seconds:.2f} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
 
 

@@ -1,107 +1,237 @@
-"""What the numbers say, in sentences that are computed from them."""
+"""The claims of params.yaml, on every task and over all: held, did not hold, undecided, cannot be judged.
+
+The effect is subject minus reference in points of normalised score, over paired episodes (networks of the
+same seed, the same start), with an interval over training seeds (`statistics.difference_estimate`). What the
+times alone do not decide is a test; the rows over all tasks are one family of tests, the rows of single tasks
+another, and intervals are at Holm's level within theirs. With m = `make_report.equivalence_margin`:
+
+better   Superiority. Held: the interval lies above 0. Did not hold: it lies below m, so that an advantage of
+         m is ruled out; "equal" is said only where it lies within -m and m.
+faster   At least `times` as fast, and non-inferior. Held: the interval lies above -m. Did not hold: the
+         subject is not that fast, or the interval lies below -m.
+fastest  No planner of the run that scores as well is faster. Held: none is faster, or those that are score
+         worse, all by more than m: the interval against the hardest of them to rule out lies above m. Did
+         not hold: the interval against the fastest whose mean is within m lies below m.
+
+Else the row is undecided; with one seed there is no interval. A win is worth no more than the rival: where
+the reference's mean is more than m below a perfect imitation of the data, the row cannot be judged, unless
+it did not hold, as to lose against a weak rival is to lose. (Its mean, not the upper end of its interval:
+with few seeds every rival could be good, and no win may rest on that.) Over tasks, effects are averaged and
+times have their geometric mean.
+"""
 
 from dataclasses import dataclass
+from math import nan
+from typing import Any
+
+import numpy as np
 
 from trajectory_diffuser.reporting.artefacts import Results
-from trajectory_diffuser.reporting.statistics import REFERENCE, SUBJECT, Comparison, compare
+from trajectory_diffuser.reporting.imitation import imitation_score
+from trajectory_diffuser.reporting.statistics import Estimate, holm_divisors
+from trajectory_diffuser.reporting.summaries import common_scores, mean_difference, mean_score, smallest_batch
 
-CLAIMED_SPEEDUP = 3.0  # the lower end of the paper's "3-10x faster"
-QUESTIONS = {
-    "full_diffusion": "the planner it claims to be faster than",
-    "draft": "does refinement add anything?",
-    "ddim": "is it just a fast sampler?",
-    "warm_start": "is a learned draft needed, or does the previous plan do?",
-    "no_sampling_noise": "does the noise that it draws help?",
-    "four_actions": "is a new plan needed for every action?",
-    "one_call": "is one call, which draws no noise, as good as five?",
-    "carried_draft": "are carried-over drafts, refined without noise, as good?",
-    "carried_draft_one_call": "are carried-over drafts, refined in one call, as good?",
-}
-FINDINGS = {
-    "higher": "higher score",
-    "no detectable difference": "no detectable difference in score",
-    "lower": "lower score",
-}
+HELD, DID_NOT_HOLD, UNDECIDED = "held", "did not hold", "undecided"
+CANNOT_BE_JUDGED, NOT_RUN = "cannot be judged", "not run"
+ALL_TASKS = "all tasks"
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """trajectory_diffuser against one opponent: a summary, then a sentence for every task."""
+class Row:
+    """One claim's answer on one task or over all of them.
 
-    opponent: str
+    `effect`, `low` and `high` are in points of normalised score, `seconds` and `reference_seconds` per
+    decision at the smallest batch; NaN where there is none.
+    """
+
+    claim: str
     question: str
-    summary: str
-    details: list[str]
+    subject: str
+    reference: str
+    scope: str
+    answer: str
+    reason: str
+    effect: float = nan
+    low: float = nan
+    high: float = nan
+    seconds: float = nan
+    reference_seconds: float = nan
+
+    @property
+    def times_as_fast(self) -> float:
+        """How many times as fast as the reference the subject is."""
+        return self.reference_seconds / self.seconds
 
 
-def claim(results: Results) -> str:
-    """Whether the run bears out `faster than full diffusion at an equal or better score`."""
-    missing = [planner for planner in (SUBJECT, REFERENCE) if planner not in results.planners]
-    if missing:
-        return f"The claim cannot be judged: {' and '.join(missing)} did not run."
-    comparisons = compare(results, REFERENCE)
-    count = len(comparisons)
-    fast = sum(comparison.times_faster >= CLAIMED_SPEEDUP for comparison in comparisons)
-    not_lower = sum(comparison.finding != "lower" for comparison in comparisons)
-    both = sum(
-        comparison.times_faster >= CLAIMED_SPEEDUP and comparison.finding != "lower"
-        for comparison in comparisons
+def judge(results: Results) -> list[Row]:
+    """The rows of every claim: over all tasks first, where there are several, then task by task."""
+    settings, evidence = results.params["make_report"], _Evidence(results)
+    scopes = {task: [task] for task in results.tasks}
+    if len(scopes) > 1:
+        scopes = {ALL_TASKS: results.tasks} | scopes
+    rows: list[Row | _Comparison] = []
+    for name, claim in settings["claims"].items():
+        subject, reference = claim["subject"], claim.get("reference", "-")
+        missing = [name for name in (subject, reference) if name not in (*results.planners, "-")]
+        if missing or len(results.planners) == 1:
+            reason = f"{missing[0]} is not in the run" if missing else "no other planner in the run"
+            scope = next(iter(scopes))
+            rows.append(Row(name, claim["question"], subject, reference, scope, NOT_RUN, reason))
+        else:
+            rows += [_compare(evidence, name, claim, scope, tasks) for scope, tasks in scopes.items()]
+    comparisons = [row for row in rows if isinstance(row, _Comparison)]
+    for over_all in (True, False):
+        family = [each for each in comparisons if (each.scope == ALL_TASKS) == over_all and each.is_test]
+        alpha = 1.0 - settings["confidence"]
+        divisors = holm_divisors([each.effect.p_value(each.null) for each in family], alpha)
+        for comparison, divisor in zip(family, divisors, strict=True):
+            rows[rows.index(comparison)] = comparison.row(1.0 - alpha / divisor)
+    return [row.row(settings["confidence"]) if isinstance(row, _Comparison) else row for row in rows]
+
+
+class _Evidence:
+    """What the run measured, over any of its tasks."""
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+        self.margin = results.params["make_report"]["equivalence_margin"]
+        self.scores = common_scores(results)
+        self.rates = smallest_batch(results)["decisions_per_second"]
+
+    def effect(self, subject: str, reference: str, tasks: list[str]) -> Estimate:
+        """Subject minus reference, in pairs of episodes."""
+        return mean_difference(self.results, self.scores, subject, reference, tasks)
+
+    def seconds(self, planner: str, tasks: list[str]) -> float:
+        """The time of a decision, a geometric mean over the tasks."""
+        return float(np.exp(np.mean([-np.log(self.rates[task, planner]) for task in tasks])))
+
+    def weakness(self, planner: str, tasks: list[str]) -> str:
+        """Where the planner's mean is more than the margin below imitation of the data; "" if nowhere."""
+        for task in tasks:
+            imitation = imitation_score(self.results, task)
+            mean = mean_score(self.results, self.scores, planner, [task]).mean
+            if imitation is not None and mean < imitation - self.margin:
+                where = f" on {task}" if len(tasks) > 1 else ""
+                return f"{planner} {mean:.1f}, imitation {imitation:.1f}{where}"
+        return ""
+
+    def fastest_rival(self, subject: str, tasks: list[str]) -> str:
+        """The planner that decides whether `subject` is the fastest of those that score as well.
+
+        The fastest whose mean is within the margin of the subject's or above; where only worse ones are
+        faster than the subject, the one of them that is hardest to rule out.
+        """
+        seconds = {planner: self.seconds(planner, tasks) for planner in self.results.planners}
+        effects = {rival: self.effect(subject, rival, tasks) for rival in seconds if rival != subject}
+        as_good = [rival for rival, effect in effects.items() if effect.mean <= self.margin]
+        faster = [rival for rival in effects if seconds[rival] < seconds[subject]]
+        if faster and not set(faster) & set(as_good):
+            return max(faster, key=lambda rival: effects[rival].p_value(self.margin))
+        return min(as_good or effects, key=lambda rival: seconds[rival])
+
+
+@dataclass(frozen=True, eq=False)
+class _Comparison:
+    """A claim on some tasks: what was measured, before Holm's correction says how wide the interval is."""
+
+    name: str
+    claim: dict[str, Any]
+    scope: str
+    reference: str
+    margin: float
+    effect: Estimate
+    seconds: float
+    reference_seconds: float
+    weakness: str
+
+    @property
+    def null(self) -> float:
+        """The effect above which the claim holds."""
+        return {"better": 0.0, "faster": -self.margin, "fastest": self.margin}[self.claim["kind"]]
+
+    @property
+    def ruled_out_below(self) -> float:
+        """The effect below which the claim does not hold."""
+        return self.margin if self.claim["kind"] == "better" else self.null
+
+    @property
+    def times_as_fast(self) -> float:
+        """How many times as fast as the reference the subject is."""
+        return self.reference_seconds / self.seconds
+
+    @property
+    def is_test(self) -> bool:
+        """Whether the times leave the answer open."""
+        if self.claim["kind"] == "faster":
+            return self.times_as_fast >= self.claim["times"]
+        return self.claim["kind"] == "better" or self.times_as_fast < 1
+
+    def row(self, confidence: float) -> Row:
+        """The answer by the interval at `confidence`."""
+        low, high = self.effect.interval(confidence)
+        answer, reason = self._by_scores(low, high) if self.is_test else self._by_times()
+        if answer != DID_NOT_HOLD and self.weakness:
+            answer, reason = CANNOT_BE_JUDGED, self.weakness
+        return Row(
+            claim=self.name,
+            question=self.claim["question"],
+            subject=self.claim["subject"],
+            reference=self.reference,
+            scope=self.scope,
+            answer=answer,
+            reason=reason,
+            effect=self.effect.mean,
+            low=low,
+            high=high,
+            seconds=self.seconds,
+            reference_seconds=self.reference_seconds,
+        )
+
+    def _by_times(self) -> tuple[str, str]:
+        if self.claim["kind"] == "fastest":
+            return HELD, "none that scores as well is faster"
+        return DID_NOT_HOLD, f"less than {self.claim['times']:g} times as fast"
+
+    def _by_scores(self, low: float, high: float) -> tuple[str, str]:
+        if self.effect.seeds == 1:
+            return UNDECIDED, "one seed"
+        if low > self.null:
+            return HELD, self._success(high)
+        if high < self.ruled_out_below:
+            return DID_NOT_HOLD, self._failure(low, high)
+        return UNDECIDED, "interval too wide"
+
+    def _success(self, high: float) -> str:
+        if self.claim["kind"] == "fastest":
+            return "those that are faster score worse"
+        if self.claim["kind"] == "faster":
+            return "not worse"
+        return "better" if high > self.margin else "better, by less than the margin"
+
+    def _failure(self, low: float, high: float) -> str:
+        if self.claim["kind"] == "fastest":
+            return f"{self.reference} is faster and scores as well"
+        if self.claim["kind"] == "faster":
+            return "worse by more than the margin"
+        if high < 0:
+            return "worse"
+        return "equal within the margin" if low > -self.margin else "not better by the margin"
+
+
+def _compare(
+    evidence: _Evidence, name: str, claim: dict[str, Any], scope: str, tasks: list[str]
+) -> _Comparison:
+    subject = claim["subject"]
+    reference = claim.get("reference") or evidence.fastest_rival(subject, tasks)
+    return _Comparison(
+        name=name,
+        claim=claim,
+        scope=scope,
+        reference=reference,
+        margin=evidence.margin,
+        effect=evidence.effect(subject, reference, tasks),
+        seconds=evidence.seconds(subject, tasks),
+        reference_seconds=evidence.seconds(reference, tasks),
+        weakness=evidence.weakness(reference, tasks),
     )
-    times = _range([comparison.times_faster for comparison in comparisons])
-    answer = "holds" if both == count else "does not hold" if both == 0 else "holds in part"
-    return (
-        f"The claim, planning at least {CLAIMED_SPEEDUP:g} times faster than full diffusion at an equal or "
-        f"better score, {answer} here: {SUBJECT} is that much faster on {fast} of {count} tasks ({times}), "
-        f"and its score is not detectably lower on {not_lower} of {count}."
-    )
-
-
-def verdicts(results: Results) -> list[Verdict]:
-    """trajectory_diffuser against every other planner of the run, the known controls first."""
-    if SUBJECT not in results.planners:
-        return []
-    known = [planner for planner in QUESTIONS if planner in results.planners]
-    others = [planner for planner in results.planners if planner not in QUESTIONS and planner != SUBJECT]
-    return [_verdict(results, opponent) for opponent in known + others]
-
-
-def _verdict(results: Results, opponent: str) -> Verdict:
-    comparisons = compare(results, opponent)
-    confidence = results.params["make_report"]["confidence"]
-    parts = []
-    for finding, words in FINDINGS.items():
-        tasks = [comparison.task for comparison in comparisons if comparison.finding == finding]
-        if tasks:
-            parts.append(f"{words} on {' and '.join(tasks)}")
-    times = [comparison.times_faster for comparison in comparisons]
-    summary = f"{'; '.join(parts)}; plans {_speed(times)}."
-    return Verdict(
-        opponent=opponent,
-        question=QUESTIONS.get(opponent, ""),
-        summary=f"{summary[0].upper()}{summary[1:]}",
-        details=[_detail(comparison, confidence) for comparison in comparisons],
-    )
-
-
-def _detail(comparison: Comparison, confidence: float) -> str:
-    return (
-        f"{comparison.task}: {comparison.finding}: {comparison.difference:+.1f} normalised points "
-        f"({100 * confidence:g} % interval {comparison.low:+.1f} to {comparison.high:+.1f}, "
-        f"{comparison.episodes} paired episodes); plans {_speed([comparison.times_faster])}."
-    )
-
-
-def _speed(times_faster: list[float]) -> str:
-    slowest, fastest = min(times_faster), max(times_faster)
-    if slowest >= 0.95 and fastest <= 1.05:
-        return "about as fast"
-    if slowest >= 1:
-        return f"{_range(times_faster)} faster"
-    if fastest <= 1:
-        return f"{_range([1 / times for times in times_faster])} slower"
-    return f"{_range(times_faster)} as fast"
-
-
-def _range(times: list[float]) -> str:
-    low, high = f"{min(times):.1f}", f"{max(times):.1f}"
-    return f"{low} times" if low == high else f"{low} to {high} times"

@@ -1,4 +1,4 @@
-"""A made-up run on disk, as the stages write it: two tasks, two seeds, five planners, a policy."""
+"""A made-up run on disk, as the stages write it: two tasks, two seeds, five planners, three policies."""
 
 import json
 from pathlib import Path
@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from trajectory_diffuser.common.params import load_params
-from trajectory_diffuser.reporting.artefacts import read_results
+from trajectory_diffuser.reporting.artefacts import Results, TaskData, read_results
 from trajectory_diffuser.reporting.page import write_report
 
 PLANNERS = {"draft": 90, "trajectory_diffuser": 95, "full_diffusion": 60, "ddim": 50, "warm_start": 20}
-POLICIES = {"behaviour_cloning": 40}
+POLICIES = {"behaviour_cloning": 40, "best_tenth_cloning": 80, "return_conditioned_cloning": 85}
 CALLS = {"draft": 0, "trajectory_diffuser": 5, "full_diffusion": 100, "ddim": 5, "warm_start": 5}
 MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")
 MAZE = [[1, 1, 1, 1, 1], [1, 0, 0, 0, 1], [1, 1, 1, 0, 1], [1, 0, 0, 0, 1], [1, 1, 1, 1, 1]]
@@ -43,7 +43,6 @@ def made_up_params() -> dict:
         tasks=["hopper-medium-expert", "maze-umaze"], seeds=[0, 1], planners=list(PLANNERS), device="cpu"
     )
     shipped["run"]["policies"] = list(POLICIES)
-    shipped["make_report"].update(confidence=0.95, bootstrap_samples=500, seed=0)
     return shipped
 
 
@@ -70,6 +69,44 @@ def write_run(params: dict, root: Path) -> None:
             for planner in [*params["run"]["planners"], *params["run"]["policies"]]:
                 folder = runs / f"seed{seed}" / "evaluation" / planner
                 write_evaluation(params, folder, task, seed, planner, generator)
+
+
+def results_of(
+    scores: dict[str, np.ndarray],
+    claims: dict[str, dict],
+    rates: dict[str, float] | None = None,
+    imitation: float = 0.0,
+) -> Results:
+    """Results with nothing but `scores[planner]`, [tasks, seeds, episodes], and decisions per second."""
+    tasks, seeds, _ = next(iter(scores.values())).shape
+    names = [f"task-{index}" for index in range(tasks)]
+    rows = [
+        (names[task], seed, planner, episode, score)
+        for planner, values in scores.items()
+        for (task, seed, episode), score in np.ndenumerate(values)
+    ]
+    columns = ["task", "seed", "planner", "environment_seed", "normalised_score"]
+    latency = [(task, planner, 1, (rates or {}).get(planner, 1.0)) for task in names for planner in scores]
+    settings = {"confidence": 0.95, "equivalence_margin": 5.0, "claims": claims}
+    run = {"tasks": names, "seeds": list(range(seeds)), "planners": list(scores), "policies": []}
+    reference = {"minimum": 0.0, "maximum": 100.0}
+    return Results(
+        params={
+            "run": run,
+            "make_report": settings,
+            "tasks": {task: {"environment": {"arguments": {}}} for task in names},
+        },
+        scores=pd.DataFrame(rows, columns=columns),
+        latency=pd.DataFrame(latency, columns=["task", "planner", "batch", "decisions_per_second"]),
+        scaling=pd.DataFrame(),
+        curves=pd.DataFrame(),
+        training=pd.DataFrame(),
+        evaluations={},
+        plans={},
+        latency_machines={},
+        provenance={task: {"reference_scores": reference, "origin": {}} for task in names},
+        data={task: TaskData(np.array([imitation]), np.array([1]), np.zeros((1, 1))) for task in names},
+    )
 
 
 def is_maze(task: str) -> bool:

@@ -1,130 +1,142 @@
-"""The report's numbers against plain recomputation from the files."""
+"""Intervals, corrections and measures over tasks, against independent truths."""
 
-import json
+from itertools import product
 
 import numpy as np
-import pandas as pd
 import pytest
+from scipy import stats
 
-from trajectory_diffuser.reporting.artefacts import read_results
-from trajectory_diffuser.reporting.data_cards import collected_here, data_card
-from trajectory_diffuser.reporting.statistics import bootstrap_means, compare, confidence_interval, headline
+from trajectory_diffuser.reporting.statistics import (
+    Estimate,
+    difference_estimate,
+    holm_divisors,
+    interquartile_mean,
+    performance_profile,
+    probability_of_improvement,
+    seed_estimate,
+)
 
-
-@pytest.fixture
-def results(params, root):
-    return read_results(params, root)
-
-
-def episodes(root, task, seed, planner):
-    return pd.read_csv(root / f"results/runs/{task}/seed{seed}/evaluation/{planner}/episodes.csv")
-
-
-def test_headline_is_what_the_files_say(params, root, results):
-    table = headline(results)
-    assert len(table) == len(params["run"]["tasks"]) * len(results.planners) == 2 * (5 + 1)
-    for row in table.itertuples():
-        files = [episodes(root, row.task, seed, row.planner) for seed in params["run"]["seeds"]]
-        means = np.array([file["normalised_score"].mean() for file in files])
-        assert row.mean == pytest.approx(means.mean())
-        assert row.spread == pytest.approx(np.sqrt(((means - means.mean()) ** 2).sum() / (len(means) - 1)))
-        assert row.episodes == sum(len(file) for file in files)
-        assert row.low < row.mean < row.high
-        latency = pd.read_csv(root / f"results/runs/{row.task}/latency/latency.csv")
-        latency = latency[latency["batch"] == 1].set_index("planner")
-        assert row.seconds_per_plan == latency["seconds_per_plan"][row.planner]
-        rates = latency["decisions_per_second"]
-        assert row.speedup == pytest.approx(rates[row.planner] / rates["full_diffusion"])
-        if row.task == "maze-umaze":
-            assert row.success == pytest.approx(np.mean([file["success"].mean() for file in files]))
-            crossings = [file["wall_crossing_fraction"].mean() for file in files]
-            assert row.wall_crossing == pytest.approx(np.mean(crossings))
-        else:
-            assert np.isnan(row.success) and np.isnan(row.wall_crossing)
+# Scores [seeds, tasks].
+ONE = np.array([[10.0, 52, 91], [14, 48, 99], [22, 48, 97], [8, 71, 95]])
+OTHER = np.array([[12.0, 52, 88], [9, 45, 99], [22, 60, 80]])
 
 
-def test_intervals_are_deterministic_and_narrow_with_more_episodes():
-    generator = np.random.default_rng(0)
-    few = [generator.normal(50, 10, size=10) for _ in range(3)]
-    many = [generator.normal(50, 10, size=1000) for _ in range(3)]
-    assert confidence_interval(few, 0.95, 500, seed=1) == confidence_interval(few, 0.95, 500, seed=1)
-    width = {len(groups[0]): np.ptp(confidence_interval(groups, 0.95, 500, seed=1)) for groups in (few, many)}
-    assert width[1000] < width[10] / 3
+def two_level(generator, seeds, between, within=5.0, tasks=1, episodes=10):
+    """Episodes of several seeds around 0: groups[seed][task]."""
+    return [
+        [generator.normal(generator.normal(0, between), within, episodes) for _ in range(tasks)]
+        for _ in range(seeds)
+    ]
 
 
-def test_bootstrap_resamples_seeds_and_episodes():
-    # Without spread inside the seeds, only the choice of seeds varies: 0, 5 or 10, in shares 1, 2, 1.
-    means = bootstrap_means([np.zeros(4), np.full(6, 10.0)], samples=4000, seed=0)
-    values, counts = np.unique(means, return_counts=True)
-    assert values.tolist() == [0.0, 5.0, 10.0]
-    assert counts / 4000 == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
-    # One seed: the ordinary bootstrap, whose standard deviation is that of a mean.
-    sample = np.random.default_rng(1).normal(size=50)
-    means = bootstrap_means([sample], samples=4000, seed=0)
-    assert means.std() == pytest.approx(sample.std() / np.sqrt(50), rel=0.05)
-    assert means.mean() == pytest.approx(sample.mean(), abs=0.02)
+def test_an_interval_is_the_t_interval_over_seed_means():
+    groups = two_level(np.random.default_rng(0), seeds=5, between=20)
+    means = [tasks[0].mean() for tasks in groups]
+    truth = stats.ttest_1samp(means, 1.5)
+    estimate = seed_estimate(groups)
+    assert estimate.interval(0.9) == pytest.approx(tuple(truth.confidence_interval(0.9)))
+    assert estimate.p_value(1.5) == pytest.approx(truth.pvalue)
 
 
-def test_interval_covers_the_true_mean_as_often_as_it_says():
+@pytest.mark.parametrize("between", [0, 5, 20])
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_an_interval_covers_the_truth_as_often_as_it_says(seeds, between):
+    generator = np.random.default_rng(1)
+    runs = [two_level(generator, seeds, between) for _ in range(1000)]
+
+    def covered(estimate):
+        return np.mean([low <= 0 <= high for low, high in (estimate(run).interval(0.95) for run in runs)])
+
+    assert covered(seed_estimate) == pytest.approx(0.95, abs=0.02)  # three standard errors
+    assert covered(difference_estimate) > 0.93
+    if between == 20:  # the spread of episodes hardly matters: no wider than it must be
+        assert covered(difference_estimate) < 0.98
+
+
+def test_an_interval_over_tasks_covers_although_they_spread_differently():
     generator = np.random.default_rng(2)
     covered = 0
-    for trial in range(200):
-        low, high = confidence_interval([generator.normal(3, 1, size=40)], 0.9, 300, seed=trial)
-        covered += low <= 3 <= high
-    assert covered / 200 == pytest.approx(0.9, abs=0.06)
+    for _ in range(1000):
+        wide, narrow = (two_level(generator, 3, between) for between in (20, 0))
+        low, high = seed_estimate([[*a, *b] for a, b in zip(wide, narrow, strict=True)]).interval(0.95)
+        covered += low <= 0 <= high
+    assert covered / 1000 == pytest.approx(0.95, abs=0.02)
 
 
-def test_comparison_pairs_the_episodes_that_both_ran(params, root, results):
-    for comparison in compare(results, "full_diffusion"):
-        differences = []
-        for seed in params["run"]["seeds"]:
-            both = pd.merge(
-                episodes(root, comparison.task, seed, "trajectory_diffuser"),
-                episodes(root, comparison.task, seed, "full_diffusion"),
-                on="environment_seed",
-            )
-            assert len(both) == params["planners"]["full_diffusion"]["episodes"]
-            differences.append((both["normalised_score_x"] - both["normalised_score_y"]).mean())
-        assert comparison.difference == pytest.approx(np.mean(differences))
-        assert comparison.episodes == 2 * params["planners"]["full_diffusion"]["episodes"]
-        assert comparison.low < comparison.difference < comparison.high
-        assert comparison.finding == "higher"
+def test_two_seeds_never_decide_an_effect_inside_the_spread():
+    generator = np.random.default_rng(3)
+    inside = 0
+    for _ in range(2000):
+        groups = two_level(generator, seeds=2, between=generator.uniform(0, 20))
+        groups = [[tasks[0] + 10] for tasks in groups]
+        means = [tasks[0].mean() for tasks in groups]
+        spread = max(abs(means[0] - means[1]), np.std(groups) / np.sqrt(10))
+        if abs(np.mean(means)) < spread:
+            inside += 1
+            low, high = difference_estimate(groups).interval(0.95)
+            assert low < 0 < high
+    assert inside > 500
 
 
-@pytest.mark.parametrize(
-    ("shift", "finding"), [(40.0, "higher"), (0.0, "no detectable difference"), (-40.0, "lower")]
-)
-def test_finding_follows_the_data(results, shift, finding):
-    scores = results.scores
-    noise = np.random.default_rng(3).normal(0, 5, size=len(scores))
-    mine = scores["planner"] == "trajectory_diffuser"
-    scores["normalised_score"] = 50 + noise + np.where(mine, shift, 0.0)
-    assert {comparison.finding for comparison in compare(results, "draft")} == {finding}
+def test_seeds_that_agree_by_chance_do_not_make_a_narrow_interval():
+    one_success_more = np.array([100.0] + [0.0] * 9)
+    low, high = difference_estimate([[one_success_more], [one_success_more]]).interval(0.95)
+    assert low < 0 < high
 
 
-def test_the_score_of_a_perfect_imitation_is_that_of_the_datas_mean_return(params, root):
-    results = read_results(params, root)
-    for task in results.tasks:
-        returns = results.data[task].returns.astype(float)
-        expected = 100 * (returns.mean() - 3.5) / (3234.3 - 3.5)
-        rows = dict(data_card(results, task).rows)
-        assert rows["score of a perfect imitation"].startswith(f"{expected:.1f} (the data's mean return)")
-        assert results.data[task].lengths.sum() == results.provenance[task]["steps"]
+def test_one_seed_has_no_interval():
+    estimate = difference_estimate([[np.array([1.0, 2.0, 3.0])]])
+    assert estimate.mean == 2
+    assert np.isnan(estimate.interval(0.95)).all()
+    assert estimate.p_value(0) == 1
 
 
-def test_no_imitation_score_where_evaluation_rewards_otherwise_than_the_data(params, root):
-    path = root / "data" / "processed" / "maze-umaze" / "provenance.json"
-    origin = {"arguments": {"continuing_task": False, "reset_target": False}}
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"origin": origin}))
-    rows = dict(data_card(read_results(params, root), "maze-umaze").rows)
-    assert rows["score of a perfect imitation"].startswith("unknown: evaluation sets continuing_task to true")
+def test_episodes_are_averaged_within_a_seed_first():
+    assert seed_estimate([[np.zeros(90)], [np.full(10, 8.0)]]).mean == 4
 
 
-def test_data_collected_here_is_told_from_data_from_elsewhere(params, root):
-    path = root / "data" / "processed" / "maze-umaze" / "provenance.json"
-    record = json.loads(path.read_text()) | {
-        "source": {"kind": "minari", "dataset": "D4RL/pointmaze/umaze-v2"}
-    }
-    path.write_text(json.dumps(record))
-    results = read_results(params, root)
-    assert [collected_here(results, task) for task in results.tasks] == [True, False]
+def test_holm_against_an_example_worked_by_hand():
+    # In order: 0.005 <= 0.05/4 and 0.01 <= 0.05/3 are rejected, 0.03 > 0.05/2 ends it.
+    assert holm_divisors([0.01, 0.04, 0.03, 0.005], 0.05) == [3, 2, 2, 4]
+    assert holm_divisors([0.9, 0.8], 0.05) == [2, 2]
+    assert holm_divisors([], 0.05) == []
+
+
+def test_an_interval_at_holms_level_leaves_out_its_null_where_holm_rejects():
+    generator = np.random.default_rng(4)
+    rejections = 0
+    for _ in range(200):
+        family = [Estimate(generator.normal(0, 4), generator.uniform(0.5, 2), 5) for _ in range(6)]
+        p_values = np.array([estimate.p_value(0) for estimate in family])
+        order = np.argsort(p_values)
+        adjusted = np.empty(6)
+        adjusted[order] = np.maximum.accumulate(p_values[order] * (6 - np.arange(6)))
+        for estimate, divisor, p_value in zip(family, holm_divisors(p_values, 0.05), adjusted, strict=True):
+            low, high = estimate.interval(1 - 0.05 / divisor)
+            assert (low > 0 or high < 0) == (p_value <= 0.05)
+            rejections += p_value <= 0.05
+    assert 100 < rejections < 1100
+
+
+def test_interquartile_mean_is_the_mean_of_the_middle_half():
+    assert interquartile_mean(ONE) == pytest.approx(np.sort(ONE.ravel())[3:9].mean())
+    # As rliable 1.2.0 computes them.
+    assert interquartile_mean(ONE) == pytest.approx(55.333333333333336)
+    assert interquartile_mean(OTHER) == pytest.approx(51.8)
+
+
+def test_probability_of_improvement_counts_pairs():
+    wins = [
+        (one > other) + 0.5 * (one == other)
+        for task in range(3)
+        for one, other in product(ONE[:, task], OTHER[:, task])
+    ]
+    assert probability_of_improvement(ONE, OTHER) == pytest.approx(np.mean(wins))
+    assert probability_of_improvement(ONE, OTHER) == pytest.approx(0.5694444444444445)  # rliable 1.2.0
+    assert probability_of_improvement(ONE, ONE) == 0.5
+
+
+def test_performance_profile_counts_runs_above_a_score():
+    thresholds = np.array([0, 14, 48, 70, 95, 99])
+    expected = [12 / 12, 9 / 12, 6 / 12, 5 / 12, 2 / 12, 0]  # as rliable 1.2.0 computes them
+    assert performance_profile(ONE, thresholds) == pytest.approx(expected)

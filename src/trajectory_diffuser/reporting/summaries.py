@@ -1,0 +1,121 @@
+"""Scores and times of the run's planners, on the episodes that all of them have."""
+
+import numpy as np
+import pandas as pd
+
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.reporting.artefacts import Results
+from trajectory_diffuser.reporting.statistics import (
+    Estimate,
+    difference_estimate,
+    interquartile_mean,
+    probability_of_improvement,
+    seed_estimate,
+)
+
+Scores = dict[tuple[str, int], pd.DataFrame]
+
+
+def common_scores(results: Results) -> Scores:
+    """Normalised scores of the episodes that every planner has, keyed by (task, seed).
+
+    Each is a table [episodes, planners], indexed by environment seed: a row holds what all planners made of
+    the same start, with networks of the same training seed. Raises `UserError` where there is none.
+    """
+    scores = {}
+    for (task, seed), part in results.scores.groupby(["task", "seed"]):
+        table = part.pivot(index="environment_seed", columns="planner", values="normalised_score").dropna()
+        if table.empty:
+            raise UserError(
+                f"results/runs/{task}/seed{seed}/evaluation: the planners have no environment seed in "
+                "common; run `python src/evaluate.py` again for all of them"
+            )
+        scores[task, seed] = table
+    return scores
+
+
+def mean_score(results: Results, scores: Scores, planner: str, tasks: list[str]) -> Estimate:
+    """A planner's mean over training seeds and `tasks`."""
+    return seed_estimate(
+        [[scores[task, seed][planner].to_numpy() for task in tasks] for seed in results.seeds]
+    )
+
+
+def mean_difference(results: Results, scores: Scores, planner: str, other: str, tasks: list[str]) -> Estimate:
+    """How far a planner is ahead of another, in pairs of episodes."""
+    pairs = [[scores[task, seed][[planner, other]].to_numpy() for task in tasks] for seed in results.seeds]
+    return difference_estimate([[pair[:, 0] - pair[:, 1] for pair in row] for row in pairs])
+
+
+def runs(results: Results, scores: Scores, planner: str) -> np.ndarray:
+    """A planner's score in every run, [seeds, tasks]: the mean of its episodes."""
+    return np.array(
+        [[scores[task, seed][planner].mean() for task in results.tasks] for seed in results.seeds]
+    )
+
+
+def headline(results: Results) -> pd.DataFrame:
+    """One row per task and planner, over the episodes that all planners have.
+
+    Columns: task, planner, mean (of the seeds' mean normalised scores), lowest and highest (of those means),
+    low and high (confidence interval of the mean; NaN with one seed), seeds, episodes (of all seeds), success
+    and wall_crossing (fractions; NaN without goal or walls), batch (the smallest measured), seconds_per_plan,
+    decisions_per_second.
+    """
+    confidence = results.params["make_report"]["confidence"]
+    latency, scores = smallest_batch(results), common_scores(results)
+    kept = pd.concat(
+        part[part["environment_seed"].isin(scores[run].index)]
+        for run, part in results.scores.groupby(["task", "seed"])
+    )
+    rows = []
+    for task in results.tasks:
+        for planner in results.planners:
+            estimate = mean_score(results, scores, planner, [task])
+            low, high = estimate.interval(confidence)
+            by_seed = kept.query("task == @task and planner == @planner").groupby("seed")
+            means = by_seed["normalised_score"].mean()
+            time = latency.loc[(task, planner)]
+            rows.append(
+                {
+                    "task": task,
+                    "planner": planner,
+                    "mean": estimate.mean,
+                    "lowest": means.min(),
+                    "highest": means.max(),
+                    "low": low,
+                    "high": high,
+                    "seeds": estimate.seeds,
+                    "episodes": int(by_seed.size().sum()),
+                    "success": by_seed["success"].mean().mean(),
+                    "wall_crossing": by_seed["wall_crossing_fraction"].mean().mean(),
+                    "batch": time["batch"],
+                    "seconds_per_plan": time["seconds_per_plan"],
+                    "decisions_per_second": time["decisions_per_second"],
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def over_tasks(results: Results) -> pd.DataFrame:
+    """One row per planner: mean, interquartile mean, and how probably the subject improves on it."""
+    scores = common_scores(results)
+    subject = runs(results, scores, results.subject)
+    rows = []
+    for planner in results.planners:
+        own = runs(results, scores, planner)
+        rows.append(
+            {
+                "planner": planner,
+                "mean": own.mean(),
+                "interquartile_mean": interquartile_mean(own),
+                "improved_by_subject": probability_of_improvement(subject, own),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def smallest_batch(results: Results) -> pd.DataFrame:
+    """The latency rows of each task's smallest batch, indexed by (task, planner)."""
+    smallest = results.latency.groupby("task")["batch"].transform("min")
+    return results.latency[results.latency["batch"] == smallest].set_index(["task", "planner"])
