@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.files import read_json
@@ -9,18 +10,26 @@ from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation.cell import run_directory
 from trajectory_diffuser.evaluation.episodes import evaluate
 from trajectory_diffuser.planning.runtime import Runtime
-from trajectory_diffuser.rivals.agent import RivalAgent
-from trajectory_diffuser.rivals.algorithms import load
 
 
 def main(params: dict[str, Any], task: str, seed: int, rival: str) -> None:
     """Write results/runs/{task}/seed{seed}/evaluation/{rival}/."""
-    folder, target_return = run_directory(task, seed) / "rivals" / rival, params["tasks"][task]["target_return"]
+    from trajectory_diffuser.rivals.agent import RivalAgent
+    from trajectory_diffuser.rivals.algorithms import load
+
+    folder = run_directory(task, seed) / "rivals" / rival
+    if not folder.exists():
+        raise UserError(
+            f"{folder}: not found; run: .venv-rivals/bin/python src/train_rival.py "
+            f"--task {task} --seed {seed} --rival {rival}"
+        )
+    target_return = params["tasks"][task]["target_return"]
     bounds = PreparedDataset.load(f"data/processed/{task}").provenance["action_bounds"]
-    settled = {"rival_row": params["rivals"][rival], "target_return": target_return}
-    settled |= {"training": read_json(folder / "training.json"), "settings": read_json(folder / "config.json")}
+    config = read_json(folder / "config.json")
+    settled = {"rival_row": params["rivals"][rival], "target_return": target_return, "settings": config}
+    settled |= {"training": read_json(folder / "training.json")}
     with computing_device(params["run"]["device"], params["evaluate"]["threads"]) as device:
-        algorithm = load(settled["settings"], folder, device)
+        algorithm = load(config, folder, device)
 
         def make_agent(_: int) -> RivalAgent:
             return RivalAgent(algorithm, target_return, bounds)

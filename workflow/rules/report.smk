@@ -23,6 +23,6 @@ rule make_report:
         mem_mb=2000,
         runtime=30,
     params:
-        settings("run", "tasks", "planners", "policies", "make_report"),
+        settings("run", "tasks", "planners", "policies", "rivals", "make_report"),
     shell:
         "python src/make_report.py > {log} 2>&1"

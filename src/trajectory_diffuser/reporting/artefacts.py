@@ -1,6 +1,6 @@
 """What a run left on disk, read into tables: only the cells that params.yaml's `run` names."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pandas as pd
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import read_json
+from trajectory_diffuser.reporting.rivals import read_rivals
 
 MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")
 SCORE_COLUMNS = (
@@ -43,7 +44,8 @@ class Results:
     SCALING_COLUMNS), `curves` a row per logged training step (task, seed, model, then CURVE_COLUMNS),
     `training` a row per trained model (task, seed, model, then the fields of training.json). `evaluations`
     and `plans` are keyed by (task, seed, planner), `latency_machines`, `provenance` and `data` by task.
-    Wherever planners are named policies stand too, but among `plans` and `scaling`.
+    Wherever planners are named policies stand too, but among `plans` and `scaling`, and `rivals`, those that
+    are on disk, which have neither `latency` nor `training`; `left_out` says why others are not shown.
     """
 
     params: dict[str, Any]
@@ -57,6 +59,8 @@ class Results:
     latency_machines: dict[str, dict[str, Any]]
     provenance: dict[str, dict[str, Any]]
     data: dict[str, TaskData]
+    rivals: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @property
     def tasks(self) -> list[str]:
@@ -70,8 +74,8 @@ class Results:
 
     @property
     def planners(self) -> list[str]:
-        """Everything that acts in the run: its planners, then its policies."""
-        return run_planners(self.params)
+        """Everything that acts in the run: its planners, its policies, then its rivals."""
+        return [*run_planners(self.params), *self.rivals]
 
     @property
     def with_plans(self) -> list[str]:
@@ -85,8 +89,8 @@ class Results:
 
     @property
     def known_planners(self) -> list[str]:
-        """All planners and policies of params.yaml: one keeps its colour and marker whatever else is run."""
-        return [*self.params["planners"], *self.params["policies"]]
+        """All that act in params.yaml: each keeps its colour and marker whatever else is run."""
+        return [*self.params["planners"], *self.params["policies"], *self.params["rivals"]]
 
     @property
     def subject(self) -> str:
@@ -141,6 +145,10 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
                 if plans_ahead:
                     with np.load(_require(folder / "plans.npz", stage)) as arrays:
                         plans[key] = dict(arrays)
+    rivals, left_out = read_rivals(params, root, provenance)
+    for key, (table, record) in rivals.items():
+        scores.append(table[list(SCORE_COLUMNS)])
+        evaluations[key] = record
     return Results(
         params=params,
         scores=_concatenate(scores),
@@ -153,6 +161,8 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         latency_machines=machines,
         provenance=provenance,
         data=task_data,
+        rivals=[name for name in params["rivals"] if name in {rival for _, _, rival in rivals}],
+        left_out=left_out,
     )
 
 

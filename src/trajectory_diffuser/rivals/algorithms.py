@@ -4,27 +4,25 @@ The settings are those of d3rlpy's `reproductions/offline` for D4RL's locomotion
 What depends on the task there is taken from the task here: the longest episode, and the scale of the returns.
 """
 
-import io
 import json
-from contextlib import redirect_stderr
+import math
+import sys
 from pathlib import Path
 from typing import Any
 
+import d3rlpy
 import numpy as np
 import torch
+from d3rlpy.base import LearnableBase, LearnableConfig, LearnableConfigWithShape
 from safetensors.torch import load_model, save_model
+from tqdm import tqdm
 
 from trajectory_diffuser.datasets.windows import PreparedDataset
-
-with redirect_stderr(io.StringIO()):  # a notice that gym, which d3rlpy imports, is not maintained
-    import d3rlpy
-
-from d3rlpy.base import LearnableBase, LearnableConfig, LearnableConfigWithShape
 
 LOCOMOTION_RETURN = 1000.0  # IQL scales rewards so that returns span it (arXiv 2110.06169, appendix B)
 
 
-def configuration(rival: str, task: dict[str, Any], steps: int, action_bounds: np.ndarray) -> LearnableConfig:
+def configuration(rival: str, task: dict[str, Any], steps: int, dataset: PreparedDataset) -> LearnableConfig:
     """What d3rlpy needs to know of a rival.
 
     Args:
@@ -32,9 +30,9 @@ def configuration(rival: str, task: dict[str, Any], steps: int, action_bounds: n
             (arXiv 2106.06860).
         task: the task's entry in the parameters.
         steps: optimiser steps, over which IQL's learning rate decays.
-        action_bounds: lowest and highest actions [2, act].
+        dataset: what it is trained on.
     """
-    low, high = np.asarray(action_bounds, np.float32)
+    low, high = np.asarray(dataset.provenance["action_bounds"], np.float32)
     actions = d3rlpy.preprocessing.MinMaxActionScaler(minimum=low, maximum=high)
     learning_rates = {"actor_learning_rate": 3e-4, "critic_learning_rate": 3e-4, "batch_size": 256}
     if rival == "iql":
@@ -58,6 +56,7 @@ def configuration(rival: str, task: dict[str, Any], steps: int, action_bounds: n
             observation_scaler=d3rlpy.preprocessing.StandardObservationScaler(),
             action_scaler=actions,
         )
+    longest = int(np.diff(dataset.episode_offsets).max())
     warmup = d3rlpy.optimizers.WarmupSchedulerFactory(warmup_steps=10_000)
     return d3rlpy.algos.DecisionTransformerConfig(
         batch_size=64,
@@ -73,11 +72,11 @@ def configuration(rival: str, task: dict[str, Any], steps: int, action_bounds: n
         context_size=20,
         num_heads=1,
         num_layers=3,
-        max_timestep=task["environment"]["max_episode_steps"],
+        max_timestep=max(longest, task["environment"]["max_episode_steps"]),
     )
 
 
-def training_episodes(dataset: PreparedDataset) -> "d3rlpy.dataset.ReplayBuffer":
+def training_episodes(dataset: PreparedDataset) -> d3rlpy.dataset.ReplayBuffer:
     """The episodes that the planners train on, too.
 
     d3rlpy keeps no observation after the last action: of an episode that was cut off the last step trains no
@@ -98,6 +97,25 @@ def training_episodes(dataset: PreparedDataset) -> "d3rlpy.dataset.ReplayBuffer"
     return d3rlpy.dataset.create_infinite_replay_buffer(episodes)
 
 
+def train(
+    config: LearnableConfig, dataset: PreparedDataset, steps: int, seed: int, device: torch.device, title: str
+) -> LearnableBase:
+    """A trained algorithm; all that is random in it derives from the seed, in [0, 2**32)."""
+    d3rlpy.seed(seed)
+    algorithm = config.create(str(device))
+    pause = 0.5 if sys.stderr.isatty() else 60  # seconds
+    with tqdm(total=steps, desc=title, mininterval=pause) as progress:
+        algorithm.fit(
+            training_episodes(dataset),
+            n_steps=steps,
+            n_steps_per_epoch=math.gcd(steps, 1000),  # losses are printed so often
+            logger_adapter=d3rlpy.logging.NoopAdapterFactory(),
+            show_progress=False,
+            callback=lambda *_: progress.update(),
+        )
+    return algorithm
+
+
 def acting_network(algorithm: LearnableBase) -> torch.nn.Module:
     """The network that decides, of those that were trained."""
     networks = algorithm.impl.modules.get_torch_modules()
@@ -105,7 +123,7 @@ def acting_network(algorithm: LearnableBase) -> torch.nn.Module:
 
 
 def save(algorithm: LearnableBase, folder: Path) -> dict[str, Any]:
-    """Write the acting network into the folder as safetensors; returns all settings, as d3rlpy writes them."""
+    """Write the acting network into the folder; returns all settings, as d3rlpy writes them."""
     save_model(acting_network(algorithm), folder / "model.safetensors")
     shape = {"observation_shape": algorithm.impl.observation_shape, "action_size": algorithm.impl.action_size}
     return json.loads(LearnableConfigWithShape(**shape, config=algorithm.config).serialize())
