@@ -14,6 +14,9 @@ PARAMS = checked_params()
 configfile: "params.yaml"
 
 
+FIRST_SEED = config["run"]["seeds"][0]  # whose models tuning and measure_latency use
+
+
 refuse_overrides()
 limit_gpu_jobs()
 
@@ -31,6 +34,7 @@ wildcard_constraints:
 
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/tune.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/rivals.smk"

@@ -25,9 +25,10 @@ from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.computing.device import computing_device, device_name
 from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.environments.environment import make_environment
-from trajectory_diffuser.evaluation.cell import make_planner
+from trajectory_diffuser.evaluation.cell import planner_of
 from trajectory_diffuser.evaluation.rollout import run_episodes
 from trajectory_diffuser.evaluation.untrained import untrained_models
+from trajectory_diffuser.planning.choice import middle, settled
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
 
@@ -83,9 +84,10 @@ def evaluate(
 ) -> tuple[float, float]:
     """Seconds per environment step, and those of them that went into planning."""
     seconds, planning = 0.0, 0.0
+    row = settled(params["planners"][PLANNER], middle(params["tune"]["grid"]))
     groups = np.array_split(np.arange(episodes), -(-episodes // at_once))
     for number, seeds in enumerate(groups):
-        planner = make_planner(params, TASK, 0, PLANNER, models, runtime, number)
+        planner = planner_of([row], models, runtime, number)
         act = TimedCalls(planner.act)
         with patch.object(planner, "act", act):
             run_episodes(planner, environment, seeds.tolist(), None, f"{at_once} at once")

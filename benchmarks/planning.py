@@ -32,6 +32,7 @@ from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusi
 from trajectory_diffuser.evaluation.latency import SteadyState, measure, timed
 from trajectory_diffuser.evaluation.untrained import untrained_models
 from trajectory_diffuser.models.causal_transformer import CausalTransformer
+from trajectory_diffuser.planning.choice import settled
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.runtime import Runtime
@@ -39,7 +40,7 @@ from trajectory_diffuser.planning.settings import PlannerSettings
 from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner
 
 STATE, ACTION = 11, 3  # Hopper's
-GUIDANCE = 1.2
+VALUES = {"guidance": 1.2, "temperature": 0.5, "target_return": 1.0}  # for what rows leave to tuning
 NORMALISER = Normaliser.fit(np.random.default_rng(0).normal(size=(1000, STATE)).astype(np.float32))
 OBSERVATIONS = np.random.default_rng(0).normal(size=(64, STATE))
 
@@ -80,7 +81,7 @@ def usual_runtime(params: dict[str, Any], device: torch.device) -> Runtime:
 
 def planner_of(networks: PlanningModels, row: dict[str, Any], runtime: Runtime) -> TrajectoryPlanner:
     """What plans by a row of the parameters."""
-    settings = PlannerSettings.from_row(row, GUIDANCE, networks.diffusion.diffusion_steps)
+    settings = PlannerSettings.from_row(settled(row, VALUES), networks.diffusion.diffusion_steps)
     return TrajectoryPlanner(networks, settings, runtime)
 
 

@@ -63,7 +63,6 @@ class ExportedPlanner:
                 name, previous = "again", {"previous": self.plan["states"]}
             elif self.draft_age + 1 < self.row["redraft_every"]:
                 name, previous = "again", {"previous": self.plan["draft"]}
-                previous["previous_returns"] = self.plan["draft_returns"]
         self.draft_age = self.draft_age + 1 if name == "again" else 0
         noise = self.row["temperature"] * self.generator.standard_normal(self.shapes[name], np.float32)
         padding = np.int64(self.padding)

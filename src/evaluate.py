@@ -17,10 +17,7 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
         models = PlanningModels.load(run_directory(task, seed), device)
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
         make_agent = partial(make_planner, params, task, seed, planner, models, runtime)
-        entry = params["tasks"][task]
-        settled = {"planner_row": params["planners"][planner]}
-        settled |= {key: entry[key] for key in ("guidance", "target_return")}
-        evaluate(params, task, seed, planner, settled, make_agent, runtime)
+        evaluate(params, task, seed, planner, make_agent, runtime)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,11 @@ def main(params: dict[str, Any], task: str, seed: int, policy: str) -> None:
     """Write results/runs/{task}/seed{seed}/evaluation/{policy}/."""
     with computing_device(params["run"]["device"], params["evaluate"]["threads"]) as device:
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
-        settled = {"policy_row": params["policies"][policy]}
-        settled |= {"target_return": params["tasks"][task]["target_return"]}
 
         def make_agent(_: int) -> Policy:
             return make_policy(params, task, seed, policy, runtime)
 
-        evaluate(params, task, seed, policy, settled, make_agent, runtime)
+        evaluate(params, task, seed, policy, make_agent, runtime)
 
 
 if __name__ == "__main__":

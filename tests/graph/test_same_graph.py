@@ -30,7 +30,8 @@ def test_the_engines_expand_to_the_same_jobs(project: Project, matrix: str) -> N
         enlarge(project)
     elif matrix != "default":
         project.use_preset(matrix)
-    params = yaml.safe_load((project.folder / "params.yaml").read_text())["run"]
+    written = yaml.safe_load((project.folder / "params.yaml").read_text())
+    params, followed = written["run"], len(written["evaluate_training"]["planners"])
     brought = project.folder / "data" / "external" / params["tasks"][0] / "deeper" / "file.bin"
     brought.parent.mkdir(parents=True, exist_ok=True)
     brought.touch()
@@ -39,9 +40,10 @@ def test_the_engines_expand_to_the_same_jobs(project: Project, matrix: str) -> N
 
     ours, theirs = snakemake_jobs(project), dvc_jobs(project)
 
-    # fetch, prepare, latency per task; per task and seed four models, the planners, the policies, which are
-    # trained and evaluated; one report
-    assert len(ours) == 3 * tasks + (4 + planners + 2 * policies) * tasks * seeds + 1
+    # fetch, prepare, latency and the tunings per task; per task and seed four models, the planners, some of
+    # them again with kept weights, and the policies, which are trained and evaluated; one report
+    per_task, per_seed = 3 + planners + policies, 4 + planners + followed + 2 * policies
+    assert len(ours) == per_task * tasks + per_seed * tasks * seeds + 1
     for job in sorted(ours ^ theirs, key=lambda job: job.command):
         print("Snakemake only:" if job in ours else "DVC only:", job)
     assert ours == theirs

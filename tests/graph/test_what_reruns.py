@@ -27,7 +27,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     text = file.read_text().replace("seeds: [0, 1]", "seeds: [0]")
     text = re.sub(r"\n  planners: .*", "\n  planners: [trajectory_diffuser, ddim]", text, count=1)
     text = re.sub(r"\n  policies: .*", "\n  policies: [behaviour_cloning, best_tenth_cloning]", text, count=1)
-    file.write_text(text)
+    file.write_text(re.sub(r"(evaluate_training:\n  planners:) .*", r"\1 [ddim]", text))
     for job in snakemake_graph(project):
         for output in job["outputs"]:
             (project.folder / output).mkdir(parents=True)
@@ -80,6 +80,11 @@ def code(*modules: str) -> list[tuple[str, None, None]]:
     return [(f"{LIBRARY}/{module}", CODE, CODE) for module in modules]
 
 
+def by_planners(cells: str = "*") -> list[str]:
+    """The tunings and evaluations of planners, with their last and with kept weights."""
+    return [f"tune@{cells}", f"evaluate@{cells}", f"evaluate_training@{cells}"]
+
+
 def params(old: str, new: str) -> list[tuple[str, str, str]]:
     """An edit of params.yaml: the first `old` becomes `new`."""
     return [("params.yaml", old, new)]
@@ -95,30 +100,39 @@ EDITS = {
     "source module": (code("collecting/sources/d4rl.py"), ["fetch_dataset@*", "prepare_dataset@*"], ["*"]),
     "environments code": (
         code("environments/environment.py"),
-        ["fetch_dataset@*", "prepare_dataset@*", "evaluate*@*", "make_report"],
+        ["fetch_dataset@*", "prepare_dataset@*", "tune*@*", "evaluate*@*", "make_report"],
         ["*"],
     ),
     "windows code": (
         code("datasets/windows.py"),
-        ["prepare_dataset@*", "train_*", "evaluate*@*", "measure_latency@*"],
+        ["prepare_dataset@*", "train_*", "tune*@*", "evaluate*@*", "measure_latency@*"],
         ["make_report"],
     ),
     "networks' code": (
         code("models/temporal_unet.py"),
-        ["train_*", "evaluate*@*", "measure_latency@*"],
+        ["train_*", "tune*@*", "evaluate*@*", "measure_latency@*"],
         ["make_report"],
     ),
     "training code": (
         code("training/loop.py"),
         ["train_*"],
-        ["evaluate*@*", "measure_latency@*", "make_report"],
+        ["tune*@*", "evaluate*@*", "measure_latency@*", "make_report"],
     ),
-    "planning code": (code("planning/planner.py"), ["evaluate*@*", "measure_latency@*"], ["make_report"]),
+    "planning code": (
+        code("planning/planner.py"),
+        ["tune*@*", "evaluate*@*", "measure_latency@*"],
+        ["make_report"],
+    ),
     "report code": (code("reporting/page.py"), ["make_report"], []),
+    "evaluation with kept weights": (
+        [("src/evaluate_training.py", CODE, CODE)],
+        ["evaluate_training@*"],
+        ["make_report"],
+    ),
     "stage module": (
         [("src/train_value.py", CODE, CODE)],
         ["train_value@*"],
-        ["evaluate@*", "measure_latency@*", "make_report"],
+        [*by_planners(), "measure_latency@*", "make_report"],
     ),
     "data of a task": (
         params("steps: 200000, action_noise", "steps: 100000, action_noise"),
@@ -128,7 +142,7 @@ EDITS = {
     "history of a task": (
         params("history: 8", "history: 4"),
         [f"train_transformer@{HOPPER}-*", f"measure_latency@{HOPPER}", "make_report"],
-        [f"evaluate@{HOPPER}-*"],
+        by_planners(f"{HOPPER}-*"),
     ),
     "horizon of a task": (
         params("horizon: 16", "horizon: 32"),
@@ -138,59 +152,96 @@ EDITS = {
             f"measure_latency@{HOPPER}",
             "make_report",
         ],
-        [f"evaluate@{HOPPER}-*"],
+        by_planners(f"{HOPPER}-*"),
     ),
-    "guidance of a task": (
-        params("guidance: 1.2", "guidance: 1.3"),
-        [f"evaluate@{HOPPER}-*", f"measure_latency@{HOPPER}", "make_report"],
-        [],
+    "trials": (
+        params("tune:\n  episodes: 36", "tune:\n  episodes: 72"),
+        ["tune*@*"],
+        ["evaluate*@*", "measure_latency@*", "make_report"],
     ),
-    "target return of a task": (
-        params("target_return: 3450.0", "target_return: 3400.0"),
-        [f"evaluate*@{HOPPER}-*", f"measure_latency@{HOPPER}", "make_report"],
+    "tuning's environments": (
+        params("first_environment_seed: 20000", "first_environment_seed: 30000"),
+        ["tune*@*"],
+        ["evaluate*@*", "measure_latency@*", "make_report"],
+    ),
+    "grid of tuning": (
+        params("target_return: [0.9, 1.0, 1.2]", "target_return: [0.9, 1.0, 1.1]"),
+        ["tune*@*", "measure_latency@*"],
+        ["evaluate*@*", "make_report"],
+    ),
+    "tuning's module": (
+        [("src/tune.py", CODE, CODE)],
+        ["tune@*"],
+        ["evaluate@*", "evaluate_training@*", "measure_latency@*", "make_report"],
+    ),
+    "named guidance of a planner": (
+        params("sampler: ddim}", "sampler: ddim, guidance: 1.2}"),
+        ["tune@*-ddim", "evaluate*@*-ddim", "measure_latency@*", "make_report"],
         [],
     ),
     "base of the planners": (
-        params("temperature: 0.5", "temperature: 0.4"),
-        ["evaluate@*", "measure_latency@*"],
+        params("temperature: tuned", "temperature: 0.4"),
+        [*by_planners(), "measure_latency@*"],
         ["make_report"],
     ),
     "planner": (
         params("sampler: ddim}", "sampler: ddim, refine_steps: 6}"),
-        ["evaluate@*-ddim", "measure_latency@*", "make_report"],
+        ["tune@*-ddim", "evaluate*@*-ddim", "measure_latency@*", "make_report"],
         [],
     ),
     "planner that is its base": (
         params("trajectory_diffuser: {}", "trajectory_diffuser: {candidates: 2}"),
-        ["evaluate@*-trajectory_diffuser", "measure_latency@*", "make_report"],
+        ["tune@*-trajectory_diffuser", "evaluate*@*-trajectory_diffuser", "measure_latency@*", "make_report"],
         [],
     ),
     "policy": (
         params("best_tenth_cloning: {best_fraction: 0.1}", "best_tenth_cloning: {best_fraction: 0.2}"),
-        ["train_policy@*-best_tenth_cloning", "evaluate_policy@*-best_tenth_cloning", "make_report"],
-        ["measure_latency@*"],
+        [
+            *(
+                f"{stage}@*-best_tenth_cloning"
+                for stage in ("train_policy", "tune_policy", "evaluate_policy")
+            ),
+            "measure_latency@*",
+            "make_report",
+        ],
+        [],
     ),
     "base of the policies": (
         params("return_conditioned: false", "return_conditioned: true"),
-        ["train_policy@*", "evaluate_policy@*"],
-        ["measure_latency@*", "make_report"],
+        ["train_policy@*", "tune_policy@*", "evaluate_policy@*", "measure_latency@*"],
+        ["make_report"],
     ),
     "training of the policies": (
         params("train_policy:\n  width: 256", "train_policy:\n  width: 128"),
         ["train_policy@*"],
-        ["evaluate_policy@*", "measure_latency@*", "make_report"],
+        ["tune_policy@*", "evaluate_policy@*", "measure_latency@*", "make_report"],
     ),
     "rival": (params("iql: {steps: 500000}", "iql: {steps: 400000}"), ["make_report"], []),
     "claim": (params("times: 3.0", "times: 4.0"), ["make_report"], []),
     "base of the trainings": (
         params("ema_decay: 0.995", "ema_decay: 0.99"),
         ["train_*"],
-        ["evaluate*@*", "measure_latency@*", "make_report"],
+        ["tune*@*", "evaluate*@*", "measure_latency@*", "make_report"],
+    ),
+    "moments at which weights are kept": (
+        params("keep_at: [0.125", "keep_at: [0.2"),
+        ["train_*", "evaluate_training@*"],
+        ["tune*@*", "evaluate@*", "evaluate_policy@*", "measure_latency@*", "make_report"],
+    ),
+    "episodes with kept weights": (
+        params("ddim]\n  episodes: 5", "ddim]\n  episodes: 6"),
+        ["evaluate_training@*", "make_report"],
+        [],
+    ),
+    "episodes": (
+        params("episodes: 10\n", "episodes: 9\n"),
+        ["evaluate@*", "evaluate_policy@*"],
+        ["make_report"],
     ),
     "one training": (
         params("label_dropout: 0.25", "label_dropout: 0.2"),
         ["train_diffusion@*", "measure_latency@*"],
-        ["evaluate@*", "make_report"],
+        [*by_planners(), "make_report"],
     ),
 }
 

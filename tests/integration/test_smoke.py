@@ -23,8 +23,8 @@ def run(project: Project, command: str) -> str:
 
 
 def written(project: Project) -> dict[str, float]:
-    """When each result was written: the files that hold weights, scores and latencies."""
-    names = ("model.safetensors", "episodes.csv", "latency.json")
+    """When each result was written: the files that hold weights, choices, scores and latencies."""
+    names = ("model.safetensors", "choice.json", "episodes.csv", "latency.json")
     runs = project.folder / "results" / "runs"
     return {
         str(path.relative_to(runs)): path.stat().st_mtime for path in runs.rglob("*") if path.name in names
@@ -100,7 +100,11 @@ def test_one_changed_planner_is_evaluated_anew(by_snakemake: Project) -> None:
     run(by_snakemake, "snakemake --cores 2")
     after = written(by_snakemake)
     changed = {path for path in after if after[path] != before[path]}
-    assert changed == {f"{TASK}/seed0/evaluation/ddim/episodes.csv", f"{TASK}/latency/latency.json"}
+    assert changed == {
+        f"{TASK}/tuning/ddim/choice.json",
+        f"{TASK}/seed0/evaluation/ddim/episodes.csv",
+        f"{TASK}/latency/latency.json",
+    }
 
 
 def test_dvc_adopts_what_snakemake_made(by_snakemake: Project) -> None:

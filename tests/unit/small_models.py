@@ -33,6 +33,7 @@ ROW = {
     "guidance": 1.0,
     "candidates": 1,
     "temperature": 1.0,
+    "target_return": 1.0,
     "redraft_every": 1,
     "actions_per_plan": 1,
 }
@@ -84,6 +85,7 @@ def make_models(seed: int = 0, horizon: int = HORIZON, **replaced: Any) -> Plann
         "horizon": horizon,
         "history": HISTORY,
         "return_scale": 10.0,
+        "best_return": 50.0,
     }
     return PlanningModels(**(fields | units | replaced))
 
@@ -92,7 +94,7 @@ def make_planner(
     models: PlanningModels | None = None, runtime: Runtime | str = "torch", **row: Any
 ) -> TrajectoryPlanner:
     models = models or make_models()
-    settings = PlannerSettings.from_row(ROW | row, 1.5, models.diffusion.diffusion_steps)
+    settings = PlannerSettings.from_row(ROW | row, models.diffusion.diffusion_steps)
     if isinstance(runtime, str):
         runtime = Runtime(runtime, "float32", CPU)
     return TrajectoryPlanner(models, settings, runtime)
@@ -113,6 +115,7 @@ def make_policy(
         "environment": ENVIRONMENT,
         "history": 1,
         "return_scale": 10.0,
+        "best_return": 50.0,
     }
     model = PolicyModel(**(usual | units))
     return Policy(model, Runtime(runtime, "float32", CPU), target_return)
@@ -194,6 +197,7 @@ def save_models(directory: Path, models: PlanningModels) -> None:
                 "task_settings": task_settings,
                 "normaliser": models.normaliser.to_json(),
                 "action_bounds": models.action_bounds.tolist(),
+                "best_return": models.best_return,
             },
         )
 

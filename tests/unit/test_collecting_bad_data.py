@@ -261,7 +261,7 @@ BAD_ENTRIES: dict[str, tuple[dict[str, Any], str]] = {
     "no such ladder": (HOPPER_ENTRY, r"behaviour/hopper: no actors there .*source\.ladder"),
     "controller outside a maze": (
         HOPPER_ENTRY | {"source": MAZE_ENTRY["source"]},
-        r"tasks\.toy: the controller source .* Hopper-v5 is neither",
+        r"tasks\.toy: the controller source .* Hopper-v5 is none",
     ),
     "controller that is no better than chance": (
         MAZE_ENTRY | {"environment": MAZE | {"max_episode_steps": 1}},

@@ -19,6 +19,8 @@ BEHAVIOUR = {
 }
 ROW = {"refine_steps": 3}
 PLANNER = "planners.x"
+NAMED = {"guidance": 1.0, "temperature": 0.5, "target_return": 1.0}
+ALL_NAMED = {name: row | NAMED for name, row in BASE["planners"].items()}
 
 
 def changed(changes: dict[str, Any]) -> dict[str, Any]:
@@ -168,6 +170,26 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         ["a planner has this name too"],
     ),
     "more than all episodes": ({"policies.x": {"best_fraction": 1.1}}, "policies.x.best_fraction", ["1.1"]),
+    "planner followed in training that is not evaluated": (
+        {"evaluate_training.planners": ["draft", "x"], PLANNER: ROW},
+        "evaluate_training.planners",
+        ["'x' is not among run.planners", "add it there or remove it here"],
+    ),
+    "planners followed in training without kept weights": (
+        {"base_training.keep_at": []},
+        "base_training.keep_at",
+        ["evaluate_training.planners need", "or be []"],
+    ),
+    "one network kept at other moments": (
+        {"train_diffusion.keep_at": [0.5]},
+        "train_diffusion.keep_at",
+        ["at the same share", "in base_training alone"],
+    ),
+    "kept after the last step": (
+        {"base_training.keep_at": [0.5, 1.0]},
+        "base_training.keep_at.1",
+        ["1.0 is greater than or equal to the maximum of 1"],
+    ),
     "unknown planner of the sweep": (
         {"measure_latency.sweep.planners": ["drift"]},
         "measure_latency.sweep.planners",
@@ -233,7 +255,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "unknown kind of source": (
         {"tasks.TASK.source": BEHAVIOUR | {"kind": "behavior"}},
         "tasks.TASK.source.kind",
-        ["'behavior'", "one of: behaviour, controller, minari, d4rl, file"],
+        ["'behavior'", "one of: behaviour, controller, minari, d4rl, ogbench, ogbench_file, file"],
     ),
     "steps of a mixture left out": (
         {"tasks.TASK.source": BEHAVIOUR | {"mixture": [{"actors": ["expert"], "noise": 1.0}]}},
@@ -302,6 +324,35 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         f"{PLANNER}.forward_noise",
         ["use forward_noise: false"],
     ),
+    "word for a value to be tuned": (
+        {PLANNER: ROW | {"guidance": "task"}},
+        f"{PLANNER}.guidance",
+        ["task", "tuned: chosen by tune"],
+    ),
+    "trials that cannot be shared out": (
+        {"tune.episodes": 30, "tune.grid.guidance": [1.0, 2.0, 3.0, 4.0]},
+        "tune.episodes",
+        ["30 cannot", "the 24 combinations (4 guidance x", "that planners.draft leaves", "a multiple of 24"],
+    ),
+    "fewer trials than points": (
+        {"tune.episodes": 1, "planners": ALL_NAMED},
+        "tune.episodes",
+        [
+            "1 cannot",
+            "the 3 combinations (3 target_return) that policies.behaviour_cloning leaves",
+            "a multiple of 3",
+        ],
+    ),
+    "tuning in environments of the evaluation": (
+        {"tune.first_environment_seed": 9999},
+        "tune.first_environment_seed",
+        ["9999 to 10034", "10000 to 10009", "use 10010 or more"],
+    ),
+    "tuning in environments of a row's own evaluation": (
+        {"tune.first_environment_seed": 10050, "planners.ddim.episodes": 51},
+        "tune.first_environment_seed",
+        ["10000 to 10050", "use 10051 or more"],
+    ),
     "openvino on a GPU": (
         {"run.device": "cuda", "planning.runtime": "openvino"},
         "planning.runtime",
@@ -353,6 +404,22 @@ def test_complete_rows_are_valid_too(tmp_path):
     params = load_params(ROOT / PARAMS_FILE)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     assert load_params(tmp_path / "params.yaml") == params
+
+
+@pytest.mark.parametrize("first", [9964, 10010])
+def test_trials_may_lie_right_beside_the_evaluation(tmp_path, first):
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump(changed({"tune.first_environment_seed": first})))
+    assert load_params(file)["tune"]["first_environment_seed"] == first
+
+
+def test_where_all_values_are_named_no_trials_have_to_be_shared_out(tmp_path):
+    file = tmp_path / "params.yaml"
+    policies = {name: row | {"target_return": 1.0} for name, row in BASE["policies"].items()}
+    file.write_text(
+        yaml.safe_dump(changed({"tune.episodes": 1, "planners": ALL_NAMED, "policies": policies}))
+    )
+    assert load_params(file)["tune"]["episodes"] == 1
 
 
 @pytest.mark.parametrize("row", [{}, {"refine_steps": "all"}, {"guidance": 1.2, "episodes": 5}])

@@ -141,6 +141,12 @@ def test_the_best_episodes_are_those_of_the_highest_return(episodes, fraction, c
     assert torch.equal(actions[:, 0], 100 * states[:, 0] + states[:, 1])
 
 
+def test_the_best_return_is_of_all_episodes_held_out_ones_too(episodes) -> None:
+    returns = [episode.rewards.sum() for episode in episodes]
+    assert int(np.argmax(returns)) == 2
+    assert dataset_of(episodes, held_out=(2,)).best_return == returns[2]
+
+
 def test_each_split_has_its_own_best_episodes(episodes) -> None:
     dataset = dataset_of(episodes, held_out=(0, 2))
     assert dataset.best_episodes("train", 0.5).tolist() == [3]

@@ -1,8 +1,6 @@
 import pytest
 import torch
-from small_models import as_module
-
-from trajectory_diffuser.diffusion.guidance import classifier_free_guidance
+from small_models import make_diffusion
 
 
 class Recorder:
@@ -28,7 +26,7 @@ UNCONDITIONAL = -PLAN + 7
 def guided(weight):
     recorder = Recorder()
     t = torch.full((len(PLAN),), 7)
-    return classifier_free_guidance(as_module(recorder), PLAN, t, RETURNS, weight), recorder.calls
+    return make_diffusion(recorder, state_size=2).guided_prediction(PLAN, t, RETURNS, weight), recorder.calls
 
 
 @pytest.mark.parametrize(("weight", "branch"), [(0, UNCONDITIONAL), (1, CONDITIONAL), (0.0, UNCONDITIONAL)])

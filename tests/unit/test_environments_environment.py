@@ -1,5 +1,7 @@
 """Environments as params.yaml describes them."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -80,6 +82,33 @@ def test_meta_world_draws_the_goal_from_the_seed() -> None:
     assert len(np.unique(goals, axis=0)) > 1
     second.reset(seed=9)
     np.testing.assert_array_equal([second.reset(seed=seed)[0][-3:] for seed in range(5)], goals)
+
+
+@pytest.mark.parametrize("identifier", ["cube-single-singletask-v0", "puzzle-3x3-singletask-task1-v0"])
+def test_ogbench_starts_from_the_seed_alone(identifier: str) -> None:
+    pytest.importorskip("ogbench", reason="OGBench's tasks need pyproject's optional group ogbench")
+    entry = {"id": identifier, "arguments": {}, "max_episode_steps": 50, "observation_keys": None}
+    first, second = make_environment(entry), make_environment(entry)
+    second.reset(seed=9)
+    for seed in (1, 2):
+        runs = []
+        for environment in (first, second):
+            states = [environment.reset(seed=seed)[0]]
+            states += [environment.step(np.full(5, 0.5, np.float32))[0] for _ in range(10)]
+            runs.append(states)
+        np.testing.assert_array_equal(*runs)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "package"), [("Meta-World/MT1", "metaworld"), ("cube-single-singletask-v0", "ogbench")]
+)
+def test_a_package_that_is_not_installed_is_named(
+    identifier: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (package, "ogbench.manipspace.envs.manipspace_env"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(UserError, match=rf"environment\.id: {identifier} .*pip install {package}=="):
+        make_environment({**HOPPER, "id": identifier})
 
 
 def test_vector_environment_is_the_single_ones_side_by_side() -> None:

@@ -1,40 +1,60 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from small_models import CPU, ROW, STATE, make_models
 
-from trajectory_diffuser.evaluation.cell import make_planner, run_directory
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.computing.files import write_json
+from trajectory_diffuser.evaluation.cell import make_planner, planner_of, run_directory, tuned_row
 from trajectory_diffuser.planning.runtime import Runtime
 
-PARAMS = {
-    "planners": {"a": ROW | {"guidance": "task"}, "b": ROW},
-    "tasks": {"t": {"guidance": 1.4, "target_return": 5.0}, "u": {"guidance": 1.4, "target_return": 5.0}},
-}
 RUNTIME = Runtime("torch", "float32", CPU)
 
 
-def planner_of(task, seed, planner, *group):
-    return make_planner(PARAMS, task, seed, planner, make_models(), RUNTIME, *group)
+def planner(*rows, seed=0):
+    return planner_of([ROW | row for row in rows], make_models(best_return=20.0), RUNTIME, seed)
 
 
-def plan(task, seed, planner, *group):
-    return planner_of(task, seed, planner, *group).plan(np.ones((2, STATE)))
+def test_a_planner_asks_for_its_rows_multiple_of_the_best_return():
+    one = planner({"guidance": 1.4, "target_return": 1.5})
+    assert one.trajectory_planner.settings.guidance == 1.4
+    assert one.target_return == 30.0
+    assert one.trajectory_planner.runtime is RUNTIME
 
 
-def test_a_cells_planner_takes_guidance_and_target_from_the_task():
-    assert planner_of("t", 0, "a").trajectory_planner.settings.guidance == 1.4
-    assert planner_of("t", 0, "b").trajectory_planner.settings.guidance == ROW["guidance"]
-    assert planner_of("t", 0, "a").target_return == 5.0
-    assert planner_of("t", 0, "a").trajectory_planner.runtime is RUNTIME
+def test_rows_of_single_environments_are_planned_for_as_each_on_its_own():
+    rows = [{"target_return": 0.5}, {"target_return": 2.0}]
+    observation = np.ones((1, STATE))
+    together = planner(*({"temperature": 0.0} | row for row in rows)).plan(np.ones((2, STATE)))
+    alone = [planner({"temperature": 0.0} | row).plan(observation)[0] for row in rows]
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    assert not np.allclose(alone[0], alone[1])
 
 
-def test_noise_depends_on_the_cell_and_the_group_alone():
-    first = plan("t", 0, "a")
-    assert np.array_equal(first, plan("t", 0, "a"))
-    assert not np.array_equal(first, plan("u", 0, "a"))
-    assert not np.array_equal(first, plan("t", 1, "a"))
-    assert np.array_equal(first, plan("t", 0, "a", 0))
-    assert not np.array_equal(first, plan("t", 0, "a", 1))
+def test_noise_depends_on_the_cell_and_the_group_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def plan(task, seed, *group):
+        Path(f"results/runs/{task}/tuning/a").mkdir(parents=True, exist_ok=True)
+        write_json(f"results/runs/{task}/tuning/a/choice.json", {"values": {}})
+        made = make_planner({"planners": {"a": ROW}}, task, seed, "a", make_models(), RUNTIME, *group)
+        return made.plan(np.ones((2, STATE)))
+
+    first = plan("t", 0)
+    assert np.array_equal(first, plan("t", 0, 0))
+    for other in (plan("u", 0), plan("t", 1), plan("t", 0, 1)):
+        assert not np.array_equal(first, other)
+
+
+def test_a_row_is_settled_by_what_was_chosen_for_the_task(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    params = {"planners": {"a": ROW | {"guidance": "tuned"}}}
+    with pytest.raises(UserError, match=r"src/tune\.py --planner a --task t$"):
+        tuned_row(params, "t", "a")
+    Path("results/runs/t/tuning/a").mkdir(parents=True)
+    write_json("results/runs/t/tuning/a/choice.json", {"values": {"guidance": 3.0, "temperature": 9.0}})
+    assert tuned_row(params, "t", "a") == ROW | {"guidance": 3.0}
 
 
 def test_models_lie_under_task_and_seed():

@@ -1,29 +1,36 @@
-"""What the evaluations of a planner and of a policy leave: the same episodes, in the same files."""
+"""The stages `evaluate`, `evaluate_policy` and `evaluate_training`, in an environment without physics."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import save_file
 from small_environments import COUNTING
 from small_models import make_models, save_dataset, save_models
 
 import evaluate
 import evaluate_policy
+import evaluate_training
 import train_policy
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.computing.files import read_json, write_json
 from trajectory_diffuser.evaluation.cell import make_policy
+from trajectory_diffuser.models.building import weights_file
 from trajectory_diffuser.planning.runtime import Runtime
 
+MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")
+PLANNER, POLICY = "trajectory_diffuser", "behaviour_cloning"
+EARLIER = {0.25: 1, 0.5: 2}  # seeds of the networks' kept weights
 RUN = Path("results/runs/task/seed0")
 SHIPPED = Path(__file__).parents[2] / "params.yaml"
 
 
 @pytest.fixture
 def params(tmp_path, monkeypatch):
-    """Parameters of a project with data, models and a policy, and two groups of episodes."""
+    """Parameters of a project: data, networks with kept weights, a policy, three groups of episodes."""
     monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()
     data = Path("data/processed/task")
@@ -33,49 +40,108 @@ def params(tmp_path, monkeypatch):
     params = load_params(SHIPPED)
     params["tasks"]["task"] = next(iter(params["tasks"].values())) | {"environment": COUNTING}
     params["run"]["device"], params["planning"]["runtime"] = "cpu", "torch"
+    params["base_training"]["keep_at"] = list(EARLIER)
     params["train_policy"] |= {"steps": 2, "width": 8}
-    params["evaluate"] |= {"episodes": 5, "batch_size": 3, "first_environment_seed": 7}
-    save_models(RUN, make_models())
-    train_policy.main(params, "task", 0, "behaviour_cloning")
+    params["evaluate"] |= {"episodes": 5, "batch_size": 2, "first_environment_seed": 7}
+    params["evaluate_training"]["episodes"] = 3
+    use(0)
+    for share, seed in EARLIER.items():
+        models = make_models(seed)
+        for name in MODELS:
+            network = models.diffusion.network if name == "diffusion" else getattr(models, name)
+            save_file(network.state_dict(), RUN / name / weights_file(share))
+    train_policy.main(params, "task", 0, POLICY)
+    for name in (PLANNER, "draft", POLICY):
+        values = {"guidance": 1.5, "temperature": 0.5, "target_return": 1.5}
+        Path(f"results/runs/task/tuning/{name}").mkdir(parents=True)
+        write_json(f"results/runs/task/tuning/{name}/choice.json", {"values": values})
     yield params
     torch.set_num_threads(threads)
 
 
+def use(seed):
+    """Make the trained networks those of `make_models(seed)`."""
+    for name in MODELS:
+        shutil.rmtree(RUN / name, ignore_errors=True)
+    save_models(RUN, make_models(seed))
+
+
+def scores(params, planner=PLANNER):
+    evaluate.main(params, "task", 0, planner)
+    return pd.read_csv(RUN / "evaluation" / planner / "episodes.csv")
+
+
+def scores_in_training(params, planner=PLANNER):
+    evaluate_training.main(params, "task", 0, planner)
+    return pd.read_csv(RUN / "training_scores" / planner / "scores.csv")
+
+
 def test_a_policy_is_evaluated_as_planners_are_but_for_plans(params):
-    evaluate.main(params, "task", 0, "trajectory_diffuser")
-    evaluate_policy.main(params, "task", 0, "behaviour_cloning")
+    evaluate.main(params, "task", 0, PLANNER)
+    evaluate_policy.main(params, "task", 0, POLICY)
     tables, records, files = [], [], []
-    for name in ("trajectory_diffuser", "behaviour_cloning"):
+    for name in (PLANNER, POLICY):
         folder = RUN / "evaluation" / name
         tables.append(pd.read_csv(folder / "episodes.csv"))
         records.append(read_json(folder / "evaluation.json"))
         files.append({path.name for path in folder.iterdir()})
         assert set(tables[-1]["planner"]) == {name} == {records[-1]["planner"]}
+        assert (records[-1]["episodes"], records[-1]["groups"]) == (5, 3)
     planner, policy = tables
     assert files[0] - files[1] == {"plans.npz"} and files[1] < files[0]
     assert list(planner.columns) == list(policy.columns)
     for column in ("task", "seed", "episode", "environment_seed", "length", "success"):
         assert planner[column].tolist() == policy[column].tolist()
     assert policy["environment_seed"].tolist() == [7, 8, 9, 10, 11]
-    assert policy["length"].tolist() == [3 + seed % 3 for seed in range(7, 12)]
+    assert policy["length"].tolist() == [4, 5, 3, 4, 5]
+    assert policy["success"].tolist() == [0, 1, 0, 1, 0]
     np.testing.assert_allclose(policy["normalised_score"], 10 * (policy["return"] - 2))
-    assert records[1]["policy_row"] == params["policies"]["behaviour_cloning"]
-    assert records[0].keys() - records[1].keys() == {"planner_row", "guidance"}
-    assert records[1]["groups"] == 2
+    assert records[0]["planner_row"] == params["planners"][PLANNER]
+    assert records[1]["policy_row"] == params["policies"][POLICY]
+    assert records[0].keys() - records[1].keys() == {"planner_row"}
+    assert records[0]["values"] == {"guidance": 1.5, "temperature": 0.5, "target_return": 1.5}
+    assert records[1]["values"] == {"target_return": 1.5}
+    assert records[0]["target_return"] == records[1]["target_return"] == 1.5 * 30  # the best in the data
 
 
 def test_an_evaluation_is_the_same_again(params):
     tables = []
     for _ in range(2):
-        evaluate_policy.main(params, "task", 0, "behaviour_cloning")
-        tables.append((RUN / "evaluation/behaviour_cloning/episodes.csv").read_bytes())
+        evaluate_policy.main(params, "task", 0, POLICY)
+        tables.append((RUN / "evaluation" / POLICY / "episodes.csv").read_bytes())
     assert tables[0] == tables[1]
 
 
-def test_a_cells_policy_is_asked_for_the_tasks_target_return(params):
+def test_a_cells_policy_is_asked_for_what_was_chosen(params):
     runtime = Runtime("torch", "float32", torch.device("cpu"))
-    policy = make_policy(params, "task", 0, "behaviour_cloning", runtime)
-    assert policy.target_return == params["tasks"]["task"]["target_return"]
+    policy = make_policy(params, "task", 0, POLICY, runtime)
+    assert policy.target_return == 1.5 * 30
     policy.act(np.ones((2, 3)))
     scale = params["tasks"]["task"]["return_scale"]
     np.testing.assert_allclose(policy.memory.tokens[:, 0, -1] * scale, policy.target_return)
+
+
+def test_earlier_weights_are_evaluated_on_the_evaluations_own_first_episodes(params):
+    table = scores_in_training(params)
+    assert table["fraction"].tolist() == [0.25] * 3 + [0.5] * 3
+    assert table["environment_seed"].tolist() == [7, 8, 9] * 2
+    params["evaluate"]["episodes"] = 3
+    for share, seed in EARLIER.items():
+        use(seed)
+        expected, earlier = scores(params), table[table["fraction"] == share]
+        assert earlier["return"].tolist() == expected["return"].tolist()
+    assert len(set(table["return"])) == 6
+
+
+@pytest.mark.parametrize(
+    ("planner", "networks"),
+    [
+        ("trajectory_diffuser", ["transformer", "diffusion", "inverse_dynamics"]),
+        ("draft", ["transformer", "inverse_dynamics"]),
+    ],
+)
+def test_the_record_names_the_networks_whose_training_counts(params, planner, networks):
+    scores_in_training(params, planner)
+    record = read_json(RUN / "training_scores" / planner / "training_scores.json")
+    assert record["networks"] == networks
+    assert record["planner_row"] == params["planners"][planner]

@@ -12,6 +12,7 @@ from small_models import STATE, make_models
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params
+from trajectory_diffuser.planning.choice import middle, settled
 from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.runtime import Runtime
 from trajectory_diffuser.planning.settings import PlannerSettings
@@ -20,13 +21,14 @@ from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner
 sys.path.insert(0, str(ROOT / "examples"))
 from act_without_torch import ExportedPlanner
 
-ROWS = load_params(ROOT / "params.yaml")["planners"]
+PARAMS = load_params(ROOT / "params.yaml")
+ROWS = {name: settled(row, middle(PARAMS["tune"]["grid"])) for name, row in PARAMS["planners"].items()}
 STEPS = 12
 
 
 def make_planner(row: dict) -> Planner:
     models = make_models()
-    settings = PlannerSettings.from_row(row, 1.5, models.diffusion.diffusion_steps)
+    settings = PlannerSettings.from_row(row, models.diffusion.diffusion_steps)
     runtime = Runtime("torch", "float32", torch.device("cpu"))
     return Planner(TrajectoryPlanner(models, settings, runtime), target_return=50.0, seed=3)
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from small_models import STATE, history, make_models, make_planner, plan_from, save_models
 
 from trajectory_diffuser.common.errors import UserError
@@ -22,7 +23,7 @@ def load(run):
 
 def test_loaded_models_plan_as_the_saved_ones(run):
     loaded, saved = load(run), make_models()
-    for name in ("task", "environment", "horizon", "history", "return_scale"):
+    for name in ("task", "environment", "horizon", "history", "return_scale", "best_return"):
         assert getattr(loaded, name) == getattr(saved, name)
     np.testing.assert_array_equal(loaded.action_bounds, saved.action_bounds)
     assert loaded.action_bounds.dtype == np.float32  # so that clipped actions are
@@ -31,6 +32,23 @@ def test_loaded_models_plan_as_the_saved_ones(run):
     assert torch.equal(ours.action, theirs.action)
     state, action = torch.ones(1, STATE), torch.ones(1, 2)
     assert torch.equal(loaded.value(state, action), saved.value(state, action))
+
+
+def test_all_networks_are_taken_at_the_same_share_of_their_training(run):
+    early = make_models(seed=1)
+    for name in MODELS:
+        network = early.diffusion.network if name == "diffusion" else getattr(early, name)
+        save_file(network.state_dict(), run / name / "model_after_0.25.safetensors")
+    loaded = PlanningModels.load(run, torch.device("cpu"), 0.25)
+    assert torch.equal(*(plan_from(make_planner(each), *history()).states for each in (loaded, early)))
+    assert not torch.equal(
+        *(plan_from(make_planner(each), *history()).states for each in (loaded, load(run)))
+    )
+
+
+def test_weights_that_were_not_kept_are_named(run):
+    with pytest.raises(UserError, match=r"model_after_0\.3\.safetensors: cannot be loaded .*train it again"):
+        PlanningModels.load(run, torch.device("cpu"), 0.3)
 
 
 def test_loaded_models_are_for_use_and_not_for_training(run):
@@ -86,9 +104,7 @@ def test_models_of_other_settings_than_the_others_are_refused(run, key):
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_of_data_of_another_size_is_refused(run, name):
     edit(run, name, lambda config: config["model"].update(state_size=5))
-    with pytest.raises(
-        UserError, match=rf"{name}/config\.json: state_size 5 does not fit the data's {STATE}"
-    ):
+    with pytest.raises(UserError, match=rf"{name}/model\.safetensors: cannot be loaded .*; train it again"):
         load(run)
 
 
@@ -146,7 +162,7 @@ def test_built_networks_are_those_that_training_begins_with():
         key: getattr(make_models(), key) for key in ("normaliser", "action_bounds", "task", "environment")
     }
     models = PlanningModels.build(
-        settings, torch.device("cpu"), **units, horizon=8, history=4, return_scale=2.0
+        settings, torch.device("cpu"), **units, horizon=8, history=4, return_scale=2.0, best_return=9.0
     )
     assert (models.diffusion.diffusion_steps, models.diffusion.prediction) == (7, "epsilon")
     assert models.transformer.context == 12

@@ -23,6 +23,7 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.computing.files import read_json, write_json
 from trajectory_diffuser.datasets.normaliser import Normaliser
+from trajectory_diffuser.planning.choice import middle, settled
 from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.settings import PlannerSettings
 from trajectory_diffuser.planning.trajectory_planner import Plan
@@ -103,7 +104,7 @@ def test_keep_keeps_what_a_carried_draft_needs():
         agent.act(observations)
     whole = agent.memory.last_plan
     agent.memory.keep(np.array([False, True, True]))
-    assert torch.equal(agent.memory.last_plan.draft_returns, whole.draft_returns[1:])
+    assert torch.equal(agent.memory.last_plan.draft, whole.draft[1:])
     assert agent.memory.last_plan.age == whole.age == 1
 
 
@@ -193,9 +194,9 @@ def test_several_actions_of_a_plan_lead_to_its_states_one_after_the_other():
 @pytest.fixture
 def run(tmp_path):
     """A run directory with one evaluated planner."""
-    save_models(tmp_path, make_models(task=TASK))
-    record = {"planner_row": ROW | {"guidance": "task"}, "guidance": 1.5, "target_return": TARGET}
-    record["precision"] = "float32"
+    save_models(tmp_path, make_models(task=TASK, best_return=TARGET / 2))
+    record = {"planner_row": ROW | {"guidance": "tuned", "target_return": "tuned"}, "precision": "float32"}
+    record["values"] = {"guidance": 1.5, "temperature": 0.3, "target_return": 2.0}
     (tmp_path / "evaluation" / "mine").mkdir(parents=True)
     write_json(tmp_path / "evaluation" / "mine" / "evaluation.json", record)
     return tmp_path
@@ -236,12 +237,12 @@ def test_the_target_return_is_the_evaluations_or_the_callers(run, asked, expecte
         planner.reset()
 
 
-@pytest.mark.parametrize("of_row", ["task", 1.1])
+@pytest.mark.parametrize("of_row", ["tuned", 1.1])
 @pytest.mark.parametrize("asked", [None, 0.0, 2.5])
 def test_the_guidance_is_the_rows_or_the_callers(run, of_row, asked):
     edit_record(run, planner_row=ROW | {"guidance": of_row})
     guidance = Planner.load(run, "mine", guidance=asked).trajectory_planner.settings.guidance
-    assert guidance == (asked if asked is not None else {"task": 1.5}.get(of_row, of_row))
+    assert guidance == (asked if asked is not None else {"tuned": 1.5}.get(of_row, of_row))
 
 
 def test_a_row_that_was_not_evaluated_is_taken_from_the_parameters(run, tmp_path, monkeypatch):
@@ -250,16 +251,44 @@ def test_a_row_that_was_not_evaluated_is_taken_from_the_parameters(run, tmp_path
     shutil.copy(PARAMS, folder / "params.yaml")
     monkeypatch.chdir(folder)
     params = load_params()
+    row, values = params["planners"]["ddim"], middle(params["tune"]["grid"])
     planner = Planner.load(run, "ddim", seed=5)
-    row = params["planners"]["ddim"]
-    task = params["tasks"][TASK]
-    assert planner.target_return == task["target_return"] != TARGET
-    assert planner.trajectory_planner.settings == PlannerSettings.from_row(row, task["guidance"], 10)
+    assert planner.target_return == values["target_return"] * TARGET / 2
+    assert planner.trajectory_planner.settings == PlannerSettings.from_row(settled(row, values), 10)
     assert planner.trajectory_planner.runtime.precision == params["planning"]["precision"]
     assert planner.act(np.ones((2, STATE))).shape == (2, ACTION)
+    # What was chosen in tuning comes before that.
+    chosen = {"guidance": 4.5, "temperature": 0.1, "target_return": 1.5}
+    tuning = run.parent / "tuning" / "ddim"
+    tuning.mkdir(parents=True)
+    write_json(tuning / "choice.json", {"values": chosen})
+    planner = Planner.load(run, "ddim")
+    assert planner.target_return == 1.5 * TARGET / 2
+    assert planner.trajectory_planner.settings == PlannerSettings.from_row(settled(row, chosen), 10)
     # What was evaluated is what its own record says, whatever the parameters have become.
     (run / "evaluation" / "mine").rename(run / "evaluation" / "ddim")
     assert Planner.load(run, "ddim").target_return == TARGET
+
+
+def test_environments_may_differ_in_target_and_temperature():
+    planner = make_planner(forward_noise=True, candidates=2)
+    targets, temperatures = np.array([10.0, 20.0, 30.0]), np.array([0.1, 0.5, 1.0])
+    together = Planner(planner, targets, seed=0, temperature=temperatures)
+    observations = np.random.default_rng(0).normal(size=(3, STATE))
+    given = []
+    plan = planner.plan
+    planner.plan = lambda *inputs: given.append(inputs) or plan(*inputs)
+    generator = torch.Generator().manual_seed(0)
+    for going_on, left in ([True] * 3, [0, 1, 2]), ([True, False, True], [0, 2]), ([False, True], [2]):
+        if together.memory.tokens is not None:
+            together.memory.keep(np.array(going_on))
+        together.act(observations[left], None if len(left) == 3 else 1.0)
+        tokens, _, noise, *_ = given[-1]
+        drawn = torch.randn(noise.shape, generator=generator)
+        scale = torch.tensor(temperatures[left], dtype=torch.float32).repeat_interleave(2)
+        torch.testing.assert_close(noise, drawn * scale.view(-1, 1, 1, 1))
+        asked = (targets[left] - (3 - len(left))) / SCALE
+        np.testing.assert_allclose(tokens[:, -1, -1], asked, rtol=1e-5)
 
 
 def test_one_environment_is_a_vector_of_one(run):
@@ -431,6 +460,6 @@ def test_forward_noise_has_the_level_of_the_first_step_and_the_temperature():
     agent = Planner(make_planner(models, forward_noise=True, temperature=0.5), TARGET, seed=0)
     agent.act(np.random.default_rng(0).normal(size=(400, STATE)))
     signal = models.diffusion.alpha_bar[3]
-    noise = (entered[0] - signal.sqrt() * agent.memory.last_plan.draft) / (1 - signal).sqrt()
+    noise = (entered[0] - signal.sqrt() * agent.memory.last_plan.draft[..., :-1]) / (1 - signal).sqrt()
     assert float(noise[:, 1:].std()) == pytest.approx(0.5, rel=0.05)
     assert float(noise[:, 1:].mean()) == pytest.approx(0, abs=0.03)

@@ -1,11 +1,14 @@
 import pytest
-from small_models import ROW
+from small_models import CPU, ROW, history, make_models, make_planner, plan_from
 
+from trajectory_diffuser.planning.runtime import Runtime
 from trajectory_diffuser.planning.settings import PlannerSettings
+
+ALL = ["transformer", "diffusion", "inverse_dynamics", "value"]
 
 
 def settings(**row):
-    return PlannerSettings.from_row(ROW | row, task_guidance=1.2, diffusion_steps=100)
+    return PlannerSettings.from_row(ROW | row, diffusion_steps=100)
 
 
 def test_a_draft_goes_through_the_last_steps_of_the_chain():
@@ -33,9 +36,30 @@ def test_the_first_plan_of_an_episode_starts_from_noise_where_a_previous_plan_is
     assert warm.first_timesteps == list(range(100, 0, -1))
 
 
-def test_guidance_is_the_tasks_own_or_the_rows():
-    assert settings(guidance="task").guidance == 1.2
-    assert settings(guidance=0).guidance == 0
+@pytest.mark.parametrize(
+    ("row", "networks"),
+    [
+        ({"refine_steps": 0}, ["transformer", "inverse_dynamics"]),
+        ({}, ["transformer", "diffusion", "inverse_dynamics"]),
+        ({"start": "noise", "refine_steps": "all"}, ["diffusion", "inverse_dynamics"]),
+        ({"start": "previous_plan"}, ["diffusion", "inverse_dynamics"]),
+        ({"candidates": 3}, ["transformer", "diffusion", "inverse_dynamics", "value"]),
+        ({"candidates": 3, "refine_steps": 0}, ["transformer", "inverse_dynamics"]),
+    ],
+)
+def test_the_networks_of_a_planner_are_those_that_it_runs(row, networks):
+    class Watched(Runtime):
+        def compile(self, network, *arguments, **settings):
+            function = super().compile(network, *arguments, **settings)
+            function.calls = calls
+            return function
+
+    calls, models = [], make_models()
+    planner = make_planner(models, Watched("torch", "float32", CPU), **row)
+    plan_from(planner, *history())
+    run = {function.module.network for function, _ in calls}
+    assert planner.settings.networks == networks
+    assert [name for name in ALL if getattr(models, name) in run] == networks
 
 
 def test_the_samplers_are_ancestral_and_deterministic():

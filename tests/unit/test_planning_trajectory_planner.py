@@ -16,9 +16,10 @@ from small_models import (
     plan_noise,
 )
 
+from trajectory_diffuser.evaluation.network_cost import record_calls
 from trajectory_diffuser.models.mlp import InverseDynamics
 from trajectory_diffuser.models.temporal_unet import TemporalUNet
-from trajectory_diffuser.planning.trajectory_planner import LONGEST_CHAIN, LONGEST_ROLL_OUT, Plan
+from trajectory_diffuser.planning.trajectory_planner import LONGEST_CHAIN, LONGEST_DRAFT, Plan
 
 
 class Chain:
@@ -33,10 +34,10 @@ class Chain:
 
 
 def drafted(models, states, returns_to_go):
-    """The draft with the present state in front [B, H, state], made without keeping keys and values."""
+    """The draft, the present in front [B, H, state + 1], made without keeping keys and values."""
     tokens = torch.cat([states, returns_to_go[..., None]], dim=-1)
     future = continued(models.transformer, tokens, models.horizon - 1)
-    return torch.cat([states[:, -1:], future[..., :-1]], dim=1)
+    return torch.cat([tokens[:, -1:], future], dim=1)
 
 
 def some_plan(batch):
@@ -52,8 +53,8 @@ def assert_near(ours, theirs):
 def test_no_refinement_steps_return_the_draft_exactly(forward_noise, length):
     models, inputs = make_models(), history(length=length)
     plan = plan_from(make_planner(models, refine_steps=0, forward_noise=forward_noise), *inputs)
-    assert_near(plan.states, drafted(models, *inputs))
-    assert torch.equal(plan.states, plan.draft)
+    assert_near(plan.draft, drafted(models, *inputs))
+    assert torch.equal(plan.states, plan.draft[..., :-1])
 
 
 @pytest.mark.parametrize("length", [1, 3])
@@ -67,7 +68,7 @@ def test_what_stands_for_steps_that_have_not_been_makes_no_difference(length):
     assert torch.equal(before.action, after.action)
 
 
-LENGTHS = [1, 2, LONGEST_ROLL_OUT + 1, LONGEST_ROLL_OUT + 2, 2 * LONGEST_ROLL_OUT + 3, 3 * LONGEST_ROLL_OUT]
+LENGTHS = [1, 2, LONGEST_DRAFT, LONGEST_DRAFT + 1, 2 * LONGEST_DRAFT, 2 * LONGEST_DRAFT + 3]
 
 
 @pytest.mark.parametrize("length", LENGTHS)
@@ -75,20 +76,17 @@ LENGTHS = [1, 2, LONGEST_ROLL_OUT + 1, LONGEST_ROLL_OUT + 2, 2 * LONGEST_ROLL_OU
 def test_a_draft_of_any_length_is_drafted_as_if_nothing_were_kept(length, steps):
     models, inputs = make_models(horizon=length + 1), history(length=steps)
     plan = plan_from(make_planner(models, refine_steps=0), *inputs)
-    assert plan.draft.shape == (2, length + 1, STATE)
-    assert plan.draft_returns.shape == (2, length + 1)
+    assert plan.draft.shape == (2, length + 1, STATE + 1)
     assert_near(plan.draft, drafted(models, *inputs))
 
 
 def test_no_network_call_drafts_or_denoises_more_than_is_to_be_compiled():
     steps = 2 * LONGEST_CHAIN + 3
-    models = make_models(horizon=3 * LONGEST_ROLL_OUT, diffusion=make_diffusion(Chain(), steps=steps))
-    planner, calls = make_planner(models, refine_steps="all"), []
-    for function in (planner.denoise, planner.inverse_dynamics):
-        function.calls = calls
-    plan_from(planner, *history())
+    models = make_models(horizon=2 * LONGEST_DRAFT, diffusion=make_diffusion(Chain(), steps=steps))
+    planner = make_planner(models, refine_steps="all")
+    calls = record_calls(planner, lambda: plan_from(planner, *history()))
     lengths = [each.module.settings.get("length", 1) for each in planner.runtime.functions.values()]
-    assert max(lengths) == LONGEST_ROLL_OUT
+    assert max(lengths) == LONGEST_DRAFT
     chains = [len(inputs[1]) - 1 for function, inputs in calls if function is planner.denoise]
     assert sum(chains) == steps
     assert max(chains) == LONGEST_CHAIN
@@ -120,7 +118,7 @@ def test_the_draft_enters_the_chain_at_the_level_of_its_first_step():
     inputs = history()
     plan = plan_from(make_planner(models, refine_steps=3), *inputs)
     entered, _, target = network.calls[0]
-    expected = models.diffusion.alpha_bar[3].sqrt() * drafted(models, *inputs)
+    expected = models.diffusion.alpha_bar[3].sqrt() * drafted(models, *inputs)[..., :-1]
     assert [call[1] for call in network.calls] == [3, 2, 1]
     assert_near(entered[:, 1:], expected[:, 1:])
     assert torch.equal(entered[:, 0], inputs[0][:, -1])
@@ -135,31 +133,25 @@ def test_forward_noise_has_the_level_of_the_first_step():
     planner = make_planner(models, refine_steps=3, forward_noise=True, temperature=0.5)
     plan_from(planner, *inputs)
     signal = models.diffusion.alpha_bar[3]
-    noise = (network.calls[0][0] - signal.sqrt() * drafted(models, *inputs)) / (1 - signal).sqrt()
+    draft = drafted(models, *inputs)[..., :-1]
+    noise = (network.calls[0][0] - signal.sqrt() * draft) / (1 - signal).sqrt()
     torch.testing.assert_close(noise[:, 1:], plan_noise(planner, 3)[:, 0, 1:], atol=1e-4, rtol=1e-4)
 
 
-def test_a_previous_plan_is_moved_on_by_one_step():
+@pytest.mark.parametrize("moved", [1, 3])
+def test_a_previous_plan_is_moved_on_by_as_many_steps_as_were_taken(moved):
     network = Chain()
     models = make_models(diffusion=make_diffusion(network))
     states, returns = history()
-    previous = some_plan(2)
-    plan = plan_from(make_planner(models, start="previous_plan", refine_steps=3), states, returns, previous)
-    for row, before in enumerate(previous.states):
-        assert torch.equal(plan.draft[row], torch.stack([states[row, -1], *before[2:], before[-1]]))
+    previous, planner = some_plan(2), make_planner(models, start="previous_plan", refine_steps=3)
+    plan = plan_from(planner, states, returns, previous, moved)
+    assert plan.draft is None
     assert [call[1] for call in network.calls] == [3, 2, 1]
-    torch.testing.assert_close(
-        network.calls[0][0][:, 1:], models.diffusion.alpha_bar[3].sqrt() * plan.draft[:, 1:]
-    )
-
-
-def test_a_previous_plan_is_moved_on_by_as_many_steps_as_were_taken():
-    states, returns = history()
-    previous = some_plan(2)
-    plan = plan_from(make_planner(start="previous_plan", refine_steps=3), states, returns, previous, 3)
     for row, before in enumerate(previous.states):
-        expected = [states[row, -1], *before[4:], before[-1], before[-1], before[-1]]
-        assert torch.equal(plan.draft[row], torch.stack(expected))
+        expected = torch.stack([*before[moved + 1 :], *[before[-1]] * moved])
+        entered = network.calls[0][0][row]
+        assert torch.equal(entered[0], states[row, -1])
+        torch.testing.assert_close(entered[1:], models.diffusion.alpha_bar[3].sqrt() * expected)
 
 
 @pytest.mark.parametrize("moved", [1, 2, 3, HORIZON - 1])
@@ -170,17 +162,12 @@ def test_a_draft_that_is_carried_over_keeps_its_later_states_and_drafts_what_is_
     states, returns = history(seed=1)
     second = plan_from(planner, states, returns, first, moved)
     kept = HORIZON - 1 - moved
-    assert torch.equal(second.draft[:, 0], states[:, -1])
+    assert torch.equal(second.draft[:, 0, :-1], states[:, -1])
     assert torch.equal(second.draft[:, 1 : 1 + kept], first.draft[:, 1 + moved :])
     # The transformer reads history and carried draft, all of it anew and without a cache, for each new state.
-    states = torch.cat([states, first.draft[:, 1 + moved :]], dim=1)
-    returns = torch.cat([returns, first.draft_returns[:, 1 + moved :]], dim=1)
     tokens = torch.cat([states, returns[..., None]], dim=-1)
-    for index in range(moved):
-        following = models.transformer(tokens)[:, -1]
-        assert_near(second.draft[:, 1 + kept + index], following[:, :-1])
-        assert_near(second.draft_returns[:, 1 + kept + index], following[:, -1])
-        tokens = torch.cat([tokens, following[:, None]], dim=1)
+    tokens = torch.cat([tokens, first.draft[:, 1 + moved :]], dim=1)
+    assert_near(second.draft[:, 1 + kept :], continued(models.transformer, tokens, moved))
 
 
 def test_a_draft_is_carried_over_from_an_episodes_first_steps_too():
@@ -189,11 +176,9 @@ def test_a_draft_is_carried_over_from_an_episodes_first_steps_too():
     first = plan_from(planner, *history(length=1))
     states, returns = history(length=2, seed=1)
     second = plan_from(planner, states, returns, first)
-    states = torch.cat([states, first.draft[:, 2:]], dim=1)
-    returns = torch.cat([returns, first.draft_returns[:, 2:]], dim=1)
-    following = models.transformer(torch.cat([states, returns[..., None]], dim=-1))[:, -1]
-    assert_near(second.draft[:, -1], following[:, :-1])
-    assert_near(second.draft_returns[:, -1], following[:, -1])
+    tokens = torch.cat([states, returns[..., None]], dim=-1)
+    tokens = torch.cat([tokens, first.draft[:, 2:]], dim=1)
+    assert_near(second.draft[:, -1:], continued(models.transformer, tokens, 1))
 
 
 def test_every_so_many_plans_are_drafted_from_scratch():
@@ -328,12 +313,12 @@ def test_a_plan_depends_on_what_is_passed_in_alone():
     planner = make_planner(redraft_every=2)
     inputs = (*padded(*history()), plan_noise(planner, 2))
     first = planner.plan(*inputs)
-    kept = [each.clone() for each in (*inputs, first.states, first.draft, first.draft_returns)]
+    kept = [each.clone() for each in (*inputs, first.states, first.draft)]
     torch.manual_seed(1)
     plan_from(planner, *history(seed=3), first, seed=5)
     second = planner.plan(*inputs)
     assert torch.equal(first.states, second.states)
     assert torch.equal(first.action, second.action)
-    for before, after in zip(kept, (*inputs, first.states, first.draft, first.draft_returns), strict=True):
+    for before, after in zip(kept, (*inputs, first.states, first.draft), strict=True):
         assert torch.equal(before, after)
     assert not torch.equal(first.states, plan_from(planner, *history(), seed=1).states)

@@ -40,7 +40,7 @@ def params(tmp_path, monkeypatch):
     params = load_params(SHIPPED)
     params["tasks"]["task"] = next(iter(params["tasks"].values())) | {"environment": COUNTING}
     params["run"]["device"] = "cpu"
-    params["rivals"] = {rival: {"steps": 3} for rival in RIVALS}
+    params["rivals"] = {rival: row | {"steps": 3} for rival, row in params["rivals"].items()}
     params["evaluate"] |= {"episodes": 5, "batch_size": 3, "first_environment_seed": 7}
     yield params
     torch.set_num_threads(threads)
@@ -76,7 +76,7 @@ def test_training_and_evaluation_leave_the_same_again(params, rival):
         for file in files:
             assert first.setdefault(file, file.read_bytes()) == file.read_bytes()
     record = read_json(RUN / "evaluation" / rival / "evaluation.json")
-    assert record["rival_row"] == {"steps": 3} and record["training"]["steps"] == 3
+    assert record["rival_row"] == params["rivals"][rival] and record["training"]["steps"] == 3
     assert record["settings"]["config"]["type"] == rival
     assert record["training"]["data"] == PreparedDataset.load(DATA).provenance["content_hash"]
 

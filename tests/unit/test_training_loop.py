@@ -6,9 +6,11 @@ from safetensors.torch import save
 from torch import nn
 
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.training import checkpoint
+from trajectory_diffuser.training import checkpoint, loop
 from trajectory_diffuser.training.checkpoint import Checkpoint
-from trajectory_diffuser.training.loop import TrainingResult, batch_seed, learning_rate_factor, train
+from trajectory_diffuser.training.flat_weights import flatten_weights
+from trajectory_diffuser.training.loop import batch_seed, learning_rate_factor, train
+from trajectory_diffuser.training.result import TrainingResult
 
 SETTINGS = {
     "steps": 23,
@@ -19,6 +21,7 @@ SETTINGS = {
     "warmup_steps": 3,
     "validate_every": 5,
     "checkpoint_every": 7,
+    "keep_at": [0.125, 0.25, 0.5],
 }
 SEED = 11
 
@@ -59,6 +62,10 @@ def weights(result):
     return save(result.model.state_dict())
 
 
+def kept(result):
+    return [(each.fraction, each.step, save(each.model.state_dict())) for each in result.kept]
+
+
 @pytest.mark.parametrize("step", [3, 7, 12, 14, 22])
 def test_a_killed_and_resumed_run_ends_bit_for_bit_where_the_other_does(tmp_path, step):
     expected = run(tmp_path / "whole")
@@ -73,6 +80,7 @@ def test_a_killed_and_resumed_run_ends_bit_for_bit_where_the_other_does(tmp_path
     resumed = run(tmp_path / "killed", loss=counting, log=rows.append)
     assert calls.count("train") == SETTINGS["steps"] - step // 7 * 7
     assert weights(resumed) == weights(expected)
+    assert kept(resumed) == kept(expected)
     assert resumed.curves == expected.curves
     assert rows == expected.curves  # those from before the resumption are logged again
 
@@ -98,6 +106,41 @@ def test_a_checkpoint_of_another_format_is_ignored(tmp_path, monkeypatch):
         run(tmp_path / "run", loss=killed_at(20), learning_rate=0.01)
     monkeypatch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
     assert weights(run(tmp_path / "run")) == weights(run(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("step", [3, 6, 12])
+def test_kept_weights_are_the_averages_with_which_a_training_that_ends_there_is_left(tmp_path, step):
+    whole = run(tmp_path / "whole")
+    assert [(fraction, done) for fraction, done, _ in kept(whole)] == [(0.125, 3), (0.25, 6), (0.5, 12)]
+    with pytest.raises(Killed):
+        run(tmp_path / "stopped", loss=killed_at(step), checkpoint_every=step, keep_at=[])
+    stopped, model = TrainingResult(make_model()), make_model()
+    flat = flatten_weights(model, gradients=True)
+    assert Checkpoint(tmp_path / "stopped", "same").load(stopped, model, torch.optim.AdamW([flat])) == step
+    (there,) = [content for _, done, content in kept(whole) if done == step]
+    assert there == weights(stopped)
+    assert there != weights(whole)
+
+
+def test_keeping_weights_changes_nothing_in_training(tmp_path):
+    without = run(tmp_path / "without", keep_at=[])
+    assert without.kept == []
+    assert weights(without) == weights(run(tmp_path / "with"))
+
+
+def test_the_seconds_of_a_resumed_training_are_those_of_all_its_parts(tmp_path, monkeypatch):
+    ticks = iter(range(10_000))
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: next(ticks))
+    with pytest.raises(Killed):
+        run(tmp_path, loss=killed_at(8))
+    before = TrainingResult(make_model())
+    model = make_model()
+    optimiser = torch.optim.AdamW([flatten_weights(model, gradients=True)])
+    assert Checkpoint(tmp_path, "same").load(before, model, optimiser) == 7
+    after = run(tmp_path)
+    assert before.seconds > 0
+    assert [each.seconds for each in after.kept][:2] == [each.seconds for each in before.kept]
+    assert before.seconds < after.kept[2].seconds < after.seconds < before.seconds + 8
 
 
 def test_the_outcome_depends_on_the_seed_and_on_nothing_before(tmp_path):
@@ -225,10 +268,10 @@ def test_validation_is_measured_when_due_on_the_same_batches_and_without_dropout
             drawn.append((torch.initial_seed(), model.training))
         return noisy_loss(model, split)
 
-    curves = run(tmp_path, loss=loss).curves
-    assert [row["step"] for row in curves if row["validation_loss"] is not None] == [5, 10, 15, 20, 23]
-    assert drawn[:4] * 5 == drawn
-    assert len({seed for seed, _ in drawn[:4]}) == 4
+    curves = run(tmp_path, loss=loss, validate_every=60, steps=150).curves
+    assert [row["step"] for row in curves if row["validation_loss"] is not None] == [60, 120, 150]
+    assert drawn[:3] * 3 == drawn  # a twentieth of the sixty
+    assert len({seed for seed, _ in drawn[:3]}) == 3
     assert not any(training for _, training in drawn)
 
 
@@ -252,6 +295,34 @@ def test_overfitting_is_said_in_one_sentence_with_its_steps():
 @pytest.mark.parametrize("values", [(), (1.0,), (None, None), (3.0, 2.0, 1.0), (2.0, 1.0, 1.09)])
 def test_no_warning_without_overfitting(values):
     assert TrainingResult(nn.Identity(), curves(*values)).overfitting_warning() is None
+
+
+def test_too_few_steps_are_said_in_one_sentence_with_its_steps():
+    warning = TrainingResult(nn.Identity(), curves(3.0, 1.0, None, 0.8)).undertraining_warning()
+    assert "fell by 20% over the second half of the steps, from 1 at step 20 to 0.8 at step 40" in warning
+    assert "more steps" in warning
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (),
+        (1.0,),
+        (None, None),
+        (None, None, 1.0, 0.5),
+        (3.0, 1.0, 0.95, 0.91),  # a flat end, the last the best
+        (3.0, 1.0, 1.1, 0.95),  # noise
+        (3.0, 1.0, 1.2, 1.3),
+        (3.0, 1.0, 0.5, 1.2),
+    ],
+)
+def test_no_warning_where_steps_were_enough(values):
+    assert TrainingResult(nn.Identity(), curves(*values)).undertraining_warning() is None
+
+
+def test_too_few_steps_are_said_when_training_ends(tmp_path, capsys):
+    run(tmp_path, loss=lambda model, split: model[0].weight.square().mean(), learning_rate=0.01)
+    assert "warning: test: validation loss fell by" in capsys.readouterr().err
 
 
 def test_a_warning_appears_while_training_goes_on(tmp_path, capsys):

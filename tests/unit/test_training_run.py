@@ -13,6 +13,7 @@ from small_models import ACTION, HISTORY, HORIZON, STATE, history, make_planner,
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.computing.files import read_json, write_json
+from trajectory_diffuser.models.building import weights_file
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.training.checkpoint import Checkpoint
 
@@ -65,7 +66,9 @@ def folder_of(stage):
 
 
 def without_seconds(directory):
-    return {key: value for key, value in read_json(directory / "training.json").items() if key != "seconds"}
+    record = read_json(directory / "training.json")
+    kept = [{key: moment[key] for key in ("fraction", "step")} for moment in record["kept"]]
+    return {key: value for key, value in record.items() if key != "seconds"} | {"kept": kept}
 
 
 def test_the_four_stages_leave_models_that_plan_together(project):
@@ -81,9 +84,11 @@ def test_the_four_stages_leave_models_that_plan_together(project):
         HISTORY,
         10,
     )
+    assert models.best_return == 30  # of the longest episode
     for directory, stage in zip(directories, STAGES, strict=True):
         assert {file.name for file in directory.iterdir()} == {
             "model.safetensors", "config.json", "training.json", "curves.csv", "dvclive",
+            *(weights_file(fraction) for fraction in (0.125, 0.25, 0.5)),
         }  # fmt: skip
         curves = pd.read_csv(directory / "curves.csv")
         columns = ["step", "train_loss", "validation_loss", "learning_rate", "gradient_norm"]
@@ -104,9 +109,9 @@ def test_a_killed_stage_leaves_nothing_half_written_and_ends_as_if_it_had_not_be
     project, monkeypatch, stage
 ):
     expected = train(stage)
-    files = {
-        name: (expected / name).read_bytes() for name in ("model.safetensors", "config.json", "curves.csv")
-    }
+    files = {path.name: path.read_bytes() for path in expected.iterdir() if path.is_file()}
+    del files["training.json"]
+    assert {"model.safetensors", "model_after_0.125.safetensors", "config.json"} <= files.keys()
     summary = without_seconds(expected)
     expected.rename("whole")
 
@@ -126,6 +131,26 @@ def test_a_killed_stage_leaves_nothing_half_written_and_ends_as_if_it_had_not_be
     for name, content in files.items():
         assert (expected / name).read_bytes() == content, name
     assert without_seconds(expected) == summary
+
+
+def test_kept_weights_lie_beside_the_last_with_step_and_seconds_and_plan_together(project):
+    directories = [train(stage) for stage in STAGES]
+    for directory in directories:
+        record, last = read_json(directory / "training.json"), load_file(directory / "model.safetensors")
+        assert [(kept["fraction"], kept["step"]) for kept in record["kept"]] == [
+            (0.125, 1),
+            (0.25, 2),
+            (0.5, 5),
+        ]
+        seconds = [0, *(kept["seconds"] for kept in record["kept"]), record["seconds"]]
+        assert seconds == sorted(seconds)
+        for kept in record["kept"]:
+            weights = load_file(directory / weights_file(kept["fraction"]))
+            assert weights.keys() == last.keys()
+            assert any(not torch.equal(weight, last[name]) for name, weight in weights.items())
+    early = PlanningModels.load(directories[0].parent, torch.device("cpu"), 0.5)
+    plan = plan_from(make_planner(early, start="draft", candidates=3), *history())
+    assert plan.states.isfinite().all()
 
 
 def test_a_checkpoint_of_other_parameters_seeds_or_data_is_ignored(project, monkeypatch):

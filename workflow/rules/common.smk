@@ -61,12 +61,22 @@ def policies(seed="{seed}"):
     return [f"results/runs/{{task}}/seed{seed}/policies/{name}" for name in config["run"]["policies"]]
 
 
-def cells(*patterns):
-    """The paths of the patterns for every task, seed, planner and policy of the run."""
+def tunings():
+    """The directories in which the tuning of the run's planners and policies is recorded, of a task."""
     run = config["run"]
-    return expand(
-        list(patterns), task=run["tasks"], seed=run["seeds"], planner=run["planners"], policy=run["policies"]
-    )
+    return [f"results/runs/{{task}}/tuning/{name}" for name in [*run["planners"], *run["policies"]]]
+
+
+def cells(*patterns, **names):
+    """The paths of the patterns for every task, seed, planner and policy of the run, or of these."""
+    run = config["run"]
+    every = {
+        "task": run["tasks"],
+        "seed": run["seeds"],
+        "planner": run["planners"],
+        "policy": run["policies"],
+    }
+    return expand(list(patterns), **every | names)
 
 
 @cache

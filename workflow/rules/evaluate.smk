@@ -3,6 +3,7 @@ rule evaluate:
         code("evaluate", "datasets", "diffusion", "environments", "evaluation", "models", "planning"),
         data="data/processed/{task}",
         models=models(),
+        tuning="results/runs/{task}/tuning/{planner}",
     output:
         directory("results/runs/{task}/seed{seed}/evaluation/{planner}"),
     log:
@@ -15,8 +16,6 @@ rule evaluate:
     params:
         settings(
             "tasks.{task}.environment",
-            "tasks.{task}.target_return",
-            "tasks.{task}.guidance",
             "base_planner",
             "planners.{planner}",
             "planning",
@@ -32,6 +31,7 @@ rule evaluate_policy:
         code("evaluate_policy", "datasets", "diffusion", "environments", "evaluation", "models", "planning"),
         data="data/processed/{task}",
         policy="results/runs/{task}/seed{seed}/policies/{policy}",
+        tuning="results/runs/{task}/tuning/{policy}",
     output:
         directory("results/runs/{task}/seed{seed}/evaluation/{policy}"),
     log:
@@ -44,7 +44,6 @@ rule evaluate_policy:
     params:
         settings(
             "tasks.{task}.environment",
-            "tasks.{task}.target_return",
             "base_policy",
             "policies.{policy}",
             "planning",
@@ -55,13 +54,46 @@ rule evaluate_policy:
         "python src/evaluate_policy.py --task {wildcards.task} --seed {wildcards.seed} --policy {wildcards.policy} > {log} 2>&1"
 
 
+rule evaluate_training:
+    input:
+        code("evaluate_training", "datasets", "diffusion", "environments", "evaluation", "models", "planning"),
+        data="data/processed/{task}",
+        models=models(),
+        tuning="results/runs/{task}/tuning/{planner}",
+    output:
+        directory("results/runs/{task}/seed{seed}/training_scores/{planner}"),
+    log:
+        "results/logs/evaluate_training/{task}-seed{seed}-{planner}.log",
+    threads: PARAMS["evaluate"]["threads"]
+    resources:
+        mem_mb=2000,
+        runtime=240,
+        gpu=gpus_per_job(),
+    params:
+        settings(
+            "tasks.{task}.environment",
+            "base_planner",
+            "planners.{planner}",
+            "planning",
+            "base_training.keep_at",
+            "evaluate.first_environment_seed",
+            "evaluate.batch_size",
+            "evaluate.threads",
+            "evaluate_training.episodes",
+            "run.device",
+        ),
+    shell:
+        "python src/evaluate_training.py --task {wildcards.task} --seed {wildcards.seed} --planner {wildcards.planner} > {log} 2>&1"
+
+
 # Takes every core of the scheduler, so that nothing runs beside it; torch's own threads are measure_latency.threads.
 rule measure_latency:
     input:
         code("measure_latency", "datasets", "diffusion", "evaluation", "models", "planning"),
         data="data/processed/{task}",
-        models=models(seed=config["run"]["seeds"][0]),
-        policies=policies(seed=config["run"]["seeds"][0]),
+        models=models(seed=FIRST_SEED),
+        policies=policies(seed=FIRST_SEED),
+        tuning=tunings(),
     output:
         directory("results/runs/{task}/latency"),
     log:
@@ -75,17 +107,18 @@ rule measure_latency:
         settings(
             "tasks.{task}.horizon",
             "tasks.{task}.history",
-            "tasks.{task}.target_return",
-            "tasks.{task}.guidance",
             "train_transformer",
             "train_diffusion",
             "train_inverse_dynamics",
             "train_value",
             "base_planner",
             "planners",
+            "base_policy",
+            "policies",
             "run.planners",
             "run.policies",
             "planning",
+            "tune.grid",
             "measure_latency",
             "run.device",
         ),

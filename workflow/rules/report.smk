@@ -7,6 +7,11 @@ rule make_report:
             "results/runs/{task}/seed{seed}/evaluation/{planner}",
             "results/runs/{task}/seed{seed}/evaluation/{policy}",
         ),
+        training_scores=cells(
+            "results/runs/{task}/seed{seed}/training_scores/{planner}",
+            planner=config["evaluate_training"]["planners"],
+        ),
+        tunings=cells(*tunings()),
         latencies=cells("results/runs/{task}/latency"),
     output:
         report(
@@ -23,6 +28,6 @@ rule make_report:
         mem_mb=2000,
         runtime=30,
     params:
-        settings("run", "tasks", "planners", "policies", "rivals", "make_report"),
+        settings("run", "tasks", "planners", "policies", "rivals", "evaluate_training", "make_report"),
     shell:
         "python src/make_report.py > {log} 2>&1"

@@ -32,7 +32,7 @@ rule train_rival:
             "tasks.{task}.environment.max_episode_steps",
             "tasks.{task}.return_scale",
             "base_training.threads",
-            "rivals.{rival}",
+            "rivals.{rival}.steps",
             "run.device",
         ),
     shell:
@@ -57,7 +57,6 @@ rule evaluate_rival:
     params:
         settings(
             "tasks.{task}.environment",
-            "tasks.{task}.target_return",
             "rivals.{rival}",
             "evaluate",
             "run.device",

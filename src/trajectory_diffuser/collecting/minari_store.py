@@ -23,6 +23,7 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import atomic_directory, read_json, write_json
 from trajectory_diffuser.environments.environment import JoinObservations, join_observations
 from trajectory_diffuser.environments.meta_world import is_meta_world
+from trajectory_diffuser.environments.ogbench import SeedMovesBeforeReset
 
 COLLECTION_FILE = "collection.json"
 DISK_RESERVE = 2**25  # bytes; more than HDF5 holds back
@@ -43,7 +44,8 @@ def write_dataset(
     """
     scores, keys = collection["reference_scores"], collection["environment"]["observation_keys"]
     joined = f" Observations join {' and '.join(keys)} into one vector." if keys else ""
-    plain = environment.env if isinstance(environment, JoinObservations) else environment
+    ours = (JoinObservations, SeedMovesBeforeReset)
+    plain = environment.env if isinstance(environment, ours) else environment
     # Gymnasium cannot write down how Meta-World's environments are made: theirs is in `collection` only.
     spec = None if is_meta_world(environment) else plain.spec
     with atomic_directory(directory) as work, minari_root(work), warnings.catch_warnings():

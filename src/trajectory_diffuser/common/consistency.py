@@ -1,5 +1,6 @@
 """What a schema cannot say: whether the values of params.yaml fit each other."""
 
+import math
 from typing import Any
 
 from trajectory_diffuser.common.errors import UserError
@@ -21,8 +22,10 @@ def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) 
     """
     _check_names(params)
     _check_sweep(params)
+    _check_training_scores(params)
     for name, written in written_planners.items():
         _check_planner(name, written, params)
+    _check_tuning(params)
     _check_networks(params)
     if params["run"]["device"] == "cuda" and params["planning"]["runtime"] == "openvino":
         raise UserError(
@@ -45,6 +48,7 @@ def _check_names(params: dict[str, Any]) -> None:
         ("run.tasks", "tasks", params["run"]["tasks"]),
         ("run.planners", "planners", params["run"]["planners"]),
         ("run.policies", "policies", params["run"]["policies"]),
+        ("evaluate_training.planners", "planners", params["evaluate_training"]["planners"]),
         ("measure_latency.sweep.planners", "planners", params["measure_latency"]["sweep"]["planners"]),
         *claimed,
     ):
@@ -77,6 +81,26 @@ def _check_sweep(params: dict[str, Any]) -> None:
             f"measure_latency.sweep.refine_steps: {max(sweep['refine_steps'])} is more than "
             f"train_diffusion.diffusion_steps ({steps}); use at most {steps}"
         )
+
+
+def _check_training_scores(params: dict[str, Any]) -> None:
+    planners, keep_at = params["evaluate_training"]["planners"], params["base_training"]["keep_at"]
+    for name in planners:
+        if name not in params["run"]["planners"]:
+            raise UserError(
+                f"evaluate_training.planners: {name!r} is not among run.planners, whose evaluation is the "
+                "last point; add it there or remove it here"
+            )
+    if planners and not keep_at:
+        raise UserError(
+            "base_training.keep_at: evaluate_training.planners need shares of the steps, or be []"
+        )
+    for stage in (name for name in params if name.startswith("train_")):
+        if params[stage].get("keep_at", keep_at) != keep_at:
+            raise UserError(
+                f"{stage}.keep_at: a planner's networks are all taken at the same share of their steps; "
+                "say it in base_training alone"
+            )
 
 
 def _check_planner(name: str, written: dict[str, Any], params: dict[str, Any]) -> None:
@@ -129,6 +153,29 @@ def _check_planner(name: str, written: dict[str, Any], params: dict[str, Any]) -
         raise UserError(
             f"{key('forward_noise', 'start')}: a start from noise has nothing to add noise to; "
             "use forward_noise: false"
+        )
+
+
+def _check_tuning(params: dict[str, Any]) -> None:
+    tune, evaluate = params["tune"], params["evaluate"]
+    for kind in ("planners", "policies"):
+        for name, row in params[kind].items():
+            lengths = {key: len(values) for key, values in tune["grid"].items() if row.get(key) == "tuned"}
+            points = math.prod(lengths.values())
+            if tune["episodes"] % points:
+                sizes = " x ".join(f"{length} {key}" for key, length in lengths.items())
+                raise UserError(
+                    f"tune.episodes: {tune['episodes']} cannot be shared out equally among the {points} "
+                    f"combinations ({sizes}) that {kind}.{name} leaves to tuning; use a multiple of {points}"
+                )
+    own = [row["episodes"] for row in params["planners"].values() if "episodes" in row]
+    evaluated = max([evaluate["episodes"], *own])
+    trials = range(tune["first_environment_seed"], tune["first_environment_seed"] + tune["episodes"])
+    held_out = range(evaluate["first_environment_seed"], evaluate["first_environment_seed"] + evaluated)
+    if max(trials.start, held_out.start) < min(trials.stop, held_out.stop):
+        raise UserError(
+            f"tune.first_environment_seed: environments {trials.start} to {trials.stop - 1} are tuned in "
+            f"and {held_out.start} to {held_out.stop - 1} evaluated; use {held_out.stop} or more"
         )
 
 

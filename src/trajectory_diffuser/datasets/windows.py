@@ -74,6 +74,12 @@ class PreparedDataset:
         """What networks are told of the data: `state_size` and `action_size`."""
         return {"state_size": self.observation_size, "action_size": self.action_size}
 
+    @property
+    def best_return(self) -> float:
+        """The highest return of an episode."""
+        first, _ = self.observation_bounds(np.arange(len(self.terminations)))
+        return float(self.returns_to_go[first].max())
+
     def episodes(self, split: str) -> np.ndarray:
         """Indices of the episodes of `split`: train or validation."""
         return np.flatnonzero(np.asarray(self.validation) == (split == "validation"))

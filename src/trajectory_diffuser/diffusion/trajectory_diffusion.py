@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from trajectory_diffuser.datasets.normaliser import Normaliser
-from trajectory_diffuser.diffusion.guidance import classifier_free_guidance
 from trajectory_diffuser.diffusion.schedule import alpha_bar
 
 SAMPLER_ETA = {"ddpm": 1.0, "ddim": 0.0}
@@ -43,10 +42,15 @@ class TrajectoryDiffusion(nn.Module):
         self.register_buffer("minimum", torch.from_numpy(normaliser.normalised_minimum), persistent=False)
         self.register_buffer("maximum", torch.from_numpy(normaliser.normalised_maximum), persistent=False)
 
-    def add_noise(self, x_0: Tensor, t: Tensor, epsilon: Tensor) -> Tensor:
-        """Draw from q(x_t | x_0) for plans [B, H, state] at t, [B] or []; the first state stays."""
+    def add_noise(self, x_0: Tensor, t: Tensor | int, epsilon: Tensor | None) -> Tensor:
+        """Draw from q(x_t | x_0) for plans [B, H, state] at t, [B] or one for all; the first state stays.
+
+        Without `epsilon` [B, H, state] it is the distribution's mean.
+        """
         alpha_bar = self.alpha_bar[t].view(-1, 1, 1)  # [B, 1, 1] or [1, 1, 1]
-        x_t = alpha_bar.sqrt() * x_0 + (1 - alpha_bar).sqrt() * epsilon
+        x_t = alpha_bar.sqrt() * x_0
+        if epsilon is not None:
+            x_t = x_t + (1 - alpha_bar).sqrt() * epsilon
         return torch.cat([x_0[:, :1], x_t[:, 1:]], dim=1)
 
     def training_loss(
@@ -84,14 +88,31 @@ class TrajectoryDiffusion(nn.Module):
             return_to_go: scaled returns-to-go asked for [B].
             guidance: classifier-free guidance weight.
         """
-        steps = t.expand(x_t.shape[0])  # [B]
-        predicted = classifier_free_guidance(self.network, x_t, steps, return_to_go, guidance)
+        predicted = self.guided_prediction(x_t, t.expand(x_t.shape[0]), return_to_go, guidance)
         alpha_bar = self.alpha_bar[t]
         if self.prediction == "epsilon":
             x_0 = (x_t - (1 - alpha_bar).sqrt() * predicted) / alpha_bar.sqrt()
         else:
             x_0 = alpha_bar.sqrt() * x_t - (1 - alpha_bar).sqrt() * predicted
         return x_0.clamp(self.minimum, self.maximum)
+
+    def guided_prediction(self, x_t: Tensor, t: Tensor, return_to_go: Tensor, guidance: float) -> Tensor:
+        """Classifier-free guidance (Ho and Salimans 2022; Decision Diffuser, equation 8) at t [B].
+
+        Unconditional + guidance * (conditional - unconditional) [B, H, state], in one call of the network;
+        0 and 1 need one of the two branches only, and cost one.
+        """
+        conditional = torch.ones_like(return_to_go, dtype=torch.bool)  # [B]
+        if guidance in (0, 1):
+            return self.network(x_t, t, return_to_go, conditional if guidance == 1 else ~conditional)
+        both = self.network(
+            torch.cat([x_t, x_t]),
+            torch.cat([t, t]),
+            torch.cat([return_to_go, return_to_go]),
+            torch.cat([conditional, ~conditional]),
+        )  # [2 B, H, state]
+        with_return, without_return = both.chunk(2)  # each [B, H, state]
+        return without_return + guidance * (with_return - without_return)
 
     def denoise(
         self,

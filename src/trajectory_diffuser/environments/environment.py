@@ -11,7 +11,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from trajectory_diffuser.common.errors import UserError, one_line
-from trajectory_diffuser.environments import meta_world
+from trajectory_diffuser.environments import meta_world, ogbench
 
 with redirect_stderr(io.StringIO()):  # a notice about Adroit rewards, which is not about this project
     import gymnasium_robotics
@@ -46,6 +46,7 @@ def make_environment(environment: dict[str, Any]) -> gymnasium.Env:
     """
     identifier, keys = environment["id"], environment["observation_keys"]
     meta_world.register(identifier)
+    ogbench.register(identifier)
     try:
         env = gymnasium.make(
             identifier,
@@ -64,6 +65,8 @@ def make_environment(environment: dict[str, Any]) -> gymnasium.Env:
         ) from None
     if meta_world.is_meta_world(env):
         env = meta_world.SeedBeforeReset(env)
+    if ogbench.is_ogbench(env):
+        env = ogbench.SeedMovesBeforeReset(env)
     env = _with_flat_observations(env, keys)
     for name in ("observation_space", "action_space"):
         space = getattr(env, name)

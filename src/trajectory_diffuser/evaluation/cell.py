@@ -3,7 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.computing.seeding import derive_seed
+from trajectory_diffuser.planning.choice import settled
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.policy import Policy, PolicyModel
@@ -11,10 +16,30 @@ from trajectory_diffuser.planning.runtime import Runtime
 from trajectory_diffuser.planning.settings import PlannerSettings
 from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner
 
+RUNS = Path("results/runs")
+
 
 def run_directory(task: str, seed: int) -> Path:
     """Where the models of a task and seed are."""
-    return Path("results/runs") / task / f"seed{seed}"
+    return RUNS / task / f"seed{seed}"
+
+
+def tuning_directory(task: str, name: str) -> Path:
+    """Where it is said what was chosen for a planner or policy."""
+    return RUNS / task / "tuning" / name
+
+
+def tuned_row(params: dict[str, Any], task: str, name: str) -> dict[str, Any]:
+    """A planner's or policy's row with what was chosen for the task.
+
+    Raises:
+        UserError: nothing has been chosen yet.
+    """
+    file, plans = tuning_directory(task, name) / "choice.json", name in params["planners"]
+    if not file.exists():
+        stage = "tune.py --planner" if plans else "tune_policy.py --policy"
+        raise UserError(f"{file}: missing; run: python src/{stage} {name} --task {task}")
+    return settled(params["planners" if plans else "policies"][name], read_json(file)["values"])
 
 
 def make_planner(
@@ -26,14 +51,34 @@ def make_planner(
     runtime: Runtime,
     group: int = 0,
 ) -> Planner:
-    """The planner of a row of the parameters, with noise that depends on the cell and the group alone."""
-    row, entry = params["planners"][planner], params["tasks"][task]
-    settings = PlannerSettings.from_row(row, entry["guidance"], models.diffusion.diffusion_steps)
+    """A tuned planner, with noise that depends on the cell and the group alone. Errors as of `tuned_row`."""
     noise_seed = derive_seed("planner", task, seed, planner) + group
-    return Planner(TrajectoryPlanner(models, settings, runtime), entry["target_return"], noise_seed)
+    return planner_of([tuned_row(params, task, planner)], models, runtime, noise_seed)
 
 
 def make_policy(params: dict[str, Any], task: str, seed: int, policy: str, runtime: Runtime) -> Policy:
-    """A trained policy. Raises `UserError` when there is none."""
-    model = PolicyModel.load(run_directory(task, seed), policy, runtime.device)
-    return Policy(model, runtime, params["tasks"][task]["target_return"])
+    """A trained and tuned policy. Raises `UserError` when there is none."""
+    row = tuned_row(params, task, policy)
+    return policy_of([row], PolicyModel.load(run_directory(task, seed), policy, runtime.device), runtime)
+
+
+def planner_of(
+    rows: list[dict[str, Any]], models: PlanningModels, runtime: Runtime, noise_seed: int
+) -> Planner:
+    """A planner of settled rows: one for all environments, or one for each.
+
+    These differ in `target_return` and `temperature` alone (and not between 0 and others, see `candidates`).
+    """
+    settings = PlannerSettings.from_row(rows[0], models.diffusion.diffusion_steps)
+    target_return = _one_or_each(rows, "target_return") * models.best_return
+    planner = TrajectoryPlanner(models, settings, runtime)
+    return Planner(planner, target_return, noise_seed, _one_or_each(rows, "temperature"))
+
+
+def policy_of(rows: list[dict[str, Any]], model: PolicyModel, runtime: Runtime) -> Policy:
+    """A policy of settled rows: one for all environments, or one for each, that differ in `target_return`."""
+    return Policy(model, runtime, _one_or_each(rows, "target_return") * model.best_return)
+
+
+def _one_or_each(rows: list[dict[str, Any]], key: str) -> float | np.ndarray:
+    return rows[0][key] if len(rows) == 1 else np.array([row[key] for row in rows])

@@ -1,4 +1,4 @@
-"""The evaluation of one planner or policy: its episodes, and what is written of them."""
+"""Episodes of one planner or policy, as rows of a table, and what is written of an evaluation."""
 
 import math
 from collections.abc import Callable
@@ -13,10 +13,11 @@ from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.environments.maze import Maze
-from trajectory_diffuser.evaluation.cell import run_directory
-from trajectory_diffuser.evaluation.rollout import joined, run_episodes
+from trajectory_diffuser.evaluation.cell import run_directory, tuned_row
+from trajectory_diffuser.evaluation.rollout import Rollout, joined, run_episodes
 from trajectory_diffuser.evaluation.scores import normalised_score
 from trajectory_diffuser.planning.agent import Agent
+from trajectory_diffuser.planning.choice import TUNABLE
 from trajectory_diffuser.planning.runtime import Runtime
 
 
@@ -25,32 +26,55 @@ def evaluate(
     task: str,
     seed: int,
     name: str,
-    settled: dict[str, Any],
     make_agent: Callable[[int], Agent],
     runtime: Runtime,
 ) -> None:
-    """Write results/runs/{task}/seed{seed}/evaluation/{name}/.
+    """Write results/runs/{task}/seed{seed}/evaluation/{name}/; arguments and errors as below."""
+    episodes = planner_episodes(params, name)
+    table, rollout = evaluate_episodes(params, task, seed, name, make_agent, episodes)
+    record = evaluation_record(params, task, seed, name, runtime)
+    record |= {"episodes": episodes, "groups": math.ceil(episodes / params["evaluate"]["batch_size"])}
+    with atomic_directory(run_directory(task, seed) / "evaluation" / name) as directory:
+        table.to_csv(directory / "episodes.csv", index=False)
+        write_json(directory / "evaluation.json", record)
+        if rollout.plans:
+            np.savez_compressed(directory / "plans.npz", **rollout.plans)
+
+
+def evaluate_episodes(
+    params: dict[str, Any],
+    task: str,
+    seed: int,
+    name: str,
+    make_agent: Callable[[int], Agent],
+    episodes: int,
+) -> tuple[pd.DataFrame, Rollout]:
+    """Run a cell's first `episodes` evaluation episodes, at most `evaluate.batch_size` of them at once.
 
     Args:
         params: all parameters.
         task: name of the task.
         seed: training seed.
         name: of the planner or policy.
-        settled: its row as `planner_row` or `policy_row`, and what it was asked for; to be recorded.
         make_agent: a fresh agent, for the group of that number of the episodes that run side by side.
-        runtime: what the agents' networks run on.
+        episodes: how many.
+
+    Returns:
+        A row per episode, with its environment seed, return, normalised score and what else happened, and
+        the rollout behind them.
+
+    Raises:
+        UserError: the data is missing, or the environment cannot be made.
     """
-    settings, environment = params["evaluate"], params["tasks"][task]["environment"]
-    dataset = PreparedDataset.load(f"data/processed/{task}")
-    maze = dataset.provenance["maze"]
-    episodes = np.arange(planner_episodes(params, name))
-    environment_seeds = settings["first_environment_seed"] + episodes
-    groups = np.array_split(environment_seeds, math.ceil(len(episodes) / settings["batch_size"]))
+    settings, dataset = params["evaluate"], PreparedDataset.load(f"data/processed/{task}")
+    maze, reference = dataset.provenance["maze"], dataset.provenance["reference_scores"]
+    environment_seeds = settings["first_environment_seed"] + np.arange(episodes)
+    groups = np.array_split(environment_seeds, math.ceil(episodes / settings["batch_size"]))
     rollout = joined(
         [
             run_episodes(
                 make_agent(number),
-                environment,
+                params["tasks"][task]["environment"],
                 seeds.tolist(),
                 None if maze is None else Maze.from_json(maze),
                 f"{name} {task} seed {seed}, {number + 1} of {len(groups)}",
@@ -58,21 +82,28 @@ def evaluate(
             for number, seeds in enumerate(groups)
         ]
     )
-    reference = dataset.provenance["reference_scores"]
-    table = pd.DataFrame({"task": task, "seed": seed, "planner": name, "episode": episodes})
+    table = pd.DataFrame({"task": task, "seed": seed, "planner": name, "episode": np.arange(episodes)})
     table["environment_seed"] = environment_seeds
     table["return"] = rollout.returns
     table["normalised_score"] = normalised_score(rollout.returns, reference["minimum"], reference["maximum"])
     table["length"] = rollout.lengths
     table["success"] = pd.Series(rollout.successes).astype("Int64")  # written as 0, 1 or nothing
     table["wall_crossing_fraction"] = rollout.wall_crossing_fractions
-    summary = {"task": task, "seed": seed, "planner": name} | settled
-    summary |= {"episodes": len(episodes), "groups": len(groups)}
-    summary |= {"device": runtime.device.type, "threads": torch.get_num_threads()}
-    summary |= {"runtime": runtime.name, "precision": runtime.precision}
-    summary |= {"versions": library_versions(), "commit": code_commit()}
-    with atomic_directory(run_directory(task, seed) / "evaluation" / name) as directory:
-        table.to_csv(directory / "episodes.csv", index=False)
-        write_json(directory / "evaluation.json", summary)
-        if rollout.plans:
-            np.savez_compressed(directory / "plans.npz", **rollout.plans)
+    return table, rollout
+
+
+def evaluation_record(
+    params: dict[str, Any], task: str, seed: int, name: str, runtime: Runtime
+) -> dict[str, Any]:
+    """What was evaluated, the row and what it was asked for, and what its networks ran on."""
+    row, best = tuned_row(params, task, name), PreparedDataset.load(f"data/processed/{task}").best_return
+    record = {"task": task, "seed": seed, "planner": name}
+    if name in params["planners"]:
+        record |= {"planner_row": params["planners"][name]}
+    else:
+        record |= {"policy_row": params["policies"][name]}
+    record |= {"values": {key: row[key] for key in TUNABLE if key in row}}
+    record |= {"target_return": row["target_return"] * best}
+    record |= {"device": runtime.device.type, "threads": torch.get_num_threads()}
+    record |= {"runtime": runtime.name, "precision": runtime.precision}
+    return record | {"versions": library_versions(), "commit": code_commit()}

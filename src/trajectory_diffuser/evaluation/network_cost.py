@@ -32,12 +32,16 @@ def record_calls(agent: Agent, decide: Callable[[], object]) -> list[NetworkCall
     """The network calls that `decide()` makes, in their order."""
     decide()  # functions that are compiled when they are first needed are there then
     calls: list[NetworkCall] = []
-    functions = agent.runtime.functions.values()
-    for function in functions:
-        function.calls = calls
+    backends = {function: function.backend for function in agent.runtime.functions.values()}
+
+    def recording(function: Function) -> Callable[..., Tensor]:
+        return lambda *inputs: calls.append((function, inputs)) or backends[function](*inputs)
+
+    for function in backends:
+        function.backend = recording(function)
     decide()
-    for function in functions:
-        function.calls = None
+    for function, backend in backends.items():
+        function.backend = backend
     return calls
 
 

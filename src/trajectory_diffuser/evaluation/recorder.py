@@ -36,7 +36,7 @@ class Recorder:
             return
         missing = torch.full_like(plan.states[0], torch.nan)
         # Copies: a slice would hold on to the plans of all episodes.
-        self.drafts.append(missing if plan.draft is None else plan.draft[0].clone())
+        self.drafts.append(missing if plan.draft is None else plan.draft[0, :, :-1].clone())
         self.refined.append(plan.states[0].clone())
         self.steps.append(len(self.executed) - 1)
 

@@ -9,6 +9,7 @@ import torch
 from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.evaluation.latency import SteadyState, measure
 from trajectory_diffuser.evaluation.untrained import untrained_models
+from trajectory_diffuser.planning.choice import middle, settled
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.runtime import Runtime
@@ -30,6 +31,9 @@ def sweep(
     device: torch.device,
 ) -> pd.DataFrame:
     """Time the planners of `measure_latency.sweep` about the task's own settings, with untrained networks.
+
+    What their rows leave to tuning is the middle of the grid: it makes no difference to their times, but for
+    guidance weights of 0 and 1, which need only one of the two branches.
 
     Args:
         params: all parameters.
@@ -57,7 +61,7 @@ def sweep(
             params, normaliser, action_size, device, horizon=horizon, history=history, width=width
         )
 
-    usual = networks()
+    usual, usual_values = networks(), middle(params["tune"]["grid"])
     rows = []
     for quantity, values in varied.items():
         # Rising, so that no batch is padded to a larger one that was compiled before.
@@ -70,7 +74,7 @@ def sweep(
                 if row is None:
                     continue
                 steps = models.diffusion.diffusion_steps
-                row_settings = PlannerSettings.from_row(row, task_settings["guidance"], steps)
+                row_settings = PlannerSettings.from_row(settled(row, usual_values), steps)
                 planner = Planner(TrajectoryPlanner(models, row_settings, runtime), 1.0, seed=0)
                 planners[name] = SteadyState(planner, observations, value if quantity == "batch" else 1)
             for name, measured in measure(planners, 0, settings["repetitions"], device).items():

@@ -39,4 +39,5 @@ def untrained_models(
         horizon=horizon,
         history=history,
         return_scale=1.0,
+        best_return=1.0,
     )

@@ -1,4 +1,4 @@
-"""What networks are built from: each constructor's arguments are its keys in the settings."""
+"""What networks are built from: each constructor's arguments are its keys in the settings; their files."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -26,3 +26,8 @@ def build_network(name: str, settings: Mapping[str, Any]) -> nn.Module:
 def arguments_of(kind: Callable[..., Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the settings that are arguments of a constructor."""
     return {name: settings[name] for name in inspect.signature(kind).parameters if name in settings}
+
+
+def weights_file(fraction: float = 1.0) -> str:
+    """The file of a network's averaged weights after a share of its training steps."""
+    return "model.safetensors" if fraction == 1.0 else f"model_after_{fraction:g}.safetensors"

@@ -94,62 +94,29 @@ class CausalTransformer(nn.Module):
         predicted, _ = self._read(tokens, self.positions[:length], [None] * len(self.blocks), None)
         return predicted
 
-    def draft(self, tokens: Tensor, padding: Tensor, length: int) -> tuple[Tensor, Tensor]:
-        """Read the history at once and predict `length` tokens after it, each read in its turn.
+    def draft(self, tokens: Tensor, padding: Tensor, length: int) -> Tensor:
+        """Read the tokens at once and add `length` predicted ones, each of which is then read in its turn.
 
         Args:
             tokens: the history [B, T, state + 1], the present last.
             padding: whole number [], how many tokens at its beginning stand for steps that have not been:
                 nothing attends to them, and positions count from the first real token.
-            length: tokens to predict; each costs one token.
+            length: tokens to predict; each costs one token, because keys and values of the others are kept.
 
         Returns:
-            The predicted tokens [B, length, state + 1], and keys and values of the history and of all but the
-            last of them [B, layers, 2, heads, T + length - 1, width / heads].
+            The tokens and the predicted ones after them [B, T + length, state + 1].
         """
-        count = tokens.shape[1]
-        slots = torch.arange(count, device=tokens.device)  # [T]
+        known = tokens.shape[1]
+        slots = torch.arange(known + length - 1, device=tokens.device)  # of all tokens that are read [S]
+        positions = self.positions[(slots - padding).clamp(min=0)]  # [S, width]
         # A token sees the real ones up to itself; padding sees itself, because a softmax needs something.
-        mask = (slots <= slots[:, None]) & (slots >= padding) | (slots == slots[:, None])  # [T, T]
-        positions = self.positions[(slots - padding).clamp(min=0)]
-        predicted, past = self._read(tokens, positions, [None] * len(self.blocks), mask)
-        first = predicted[:, -1:]  # [B, 1, state + 1]
-        further, past = self._roll_out(first, past, count - padding, slots >= padding, length - 1)
-        return torch.cat([first, *further], dim=1), _stacked(past)
-
-    def roll_out(
-        self, token: Tensor, keys_values: Tensor, past: Tensor, padding: Tensor, length: int
-    ) -> tuple[Tensor, Tensor]:
-        """Go on with a draft.
-
-        Args:
-            token: the last one that was predicted, not read yet [B, 1, state + 1].
-            keys_values: of the tokens before, with room for more [B, layers, 2, heads, P, width / heads].
-            past: whole number [], how many of the P there are already.
-            padding: see `draft`.
-            length: tokens to predict.
-
-        Returns:
-            The predicted tokens [B, length, state + 1], and the keys and values of those that were read for
-            them [B, layers, 2, heads, length, width / heads].
-        """
-        slots = torch.arange(keys_values.shape[4], device=token.device)  # [P]
-        visible = (slots >= padding) & (slots < past)
-        before = [layer.unbind(dim=1) for layer in keys_values.unbind(dim=1)]
-        further, read = self._roll_out(token, before, past - padding, visible, length)
-        return torch.cat(further, dim=1), _stacked(read)[..., len(slots) :, :]
-
-    def _roll_out(
-        self, token: Tensor, past: list[KeysValues], position: Tensor, visible: Tensor, length: int
-    ) -> tuple[list[Tensor], list[KeysValues]]:
-        """The tokens after this one, each [B, 1, state + 1]; of what is past it sees the `visible` [P]."""
-        further, mask = [], visible[None]  # [1, P]
-        for step in range(length):
-            mask = torch.cat([mask, mask.new_ones(1, 1)], dim=1)  # [1, P + step + 1]
-            place = self.positions[(position + step).clamp(max=self.context - 1)]
-            token, past = self._read(token, place, past, mask)
-            further.append(token)
-        return further, past
+        mask = (slots <= slots[:, None]) & (slots >= padding) | (slots == slots[:, None])  # [S, S]
+        drafted, begin, past = [tokens], 0, [None] * len(self.blocks)
+        for end in range(known, known + length):
+            predicted, past = self._read(drafted[-1], positions[begin:end], past, mask[begin:end, :end])
+            drafted.append(predicted[:, -1:])  # [B, 1, state + 1]
+            begin = end
+        return torch.cat(drafted, dim=1)
 
     def _read(
         self, tokens: Tensor, positions: Tensor, past: list[KeysValues | None], mask: Tensor | None
@@ -162,8 +129,3 @@ class CausalTransformer(nn.Module):
             so_far.append(keys_values)
         # Predicting the change is easier than predicting the value: states move little in a step.
         return tokens + self.output(self.norm(x)), so_far
-
-
-def _stacked(keys_values: list[KeysValues]) -> Tensor:
-    """Of all layers [B, layers, 2, heads, T, width / heads]."""
-    return torch.stack([torch.stack(each, dim=1) for each in keys_values], dim=1)

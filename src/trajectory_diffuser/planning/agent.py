@@ -10,6 +10,7 @@ from torch import Tensor
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import PARAMS_FILE, load_params
 from trajectory_diffuser.computing.files import read_json
+from trajectory_diffuser.planning.choice import middle, settled
 from trajectory_diffuser.planning.memory import EpisodeMemory
 from trajectory_diffuser.planning.models import Units
 from trajectory_diffuser.planning.runtime import Runtime
@@ -23,7 +24,7 @@ class Agent(ABC):
     Args:
         units: of the networks.
         runtime: what they run on.
-        target_return: return asked for at the start of an episode.
+        target_return: return asked for at the start of an episode, one for all or [N].
 
     Attributes:
         memory: of the episode.
@@ -31,7 +32,7 @@ class Agent(ABC):
             decision takes no plan).
     """
 
-    def __init__(self, units: Units, runtime: Runtime, target_return: float) -> None:
+    def __init__(self, units: Units, runtime: Runtime, target_return: float | np.ndarray) -> None:
         self.units, self.runtime, self.target_return = units, runtime, target_return
         self.device = runtime.device
         self.cycle = (1, 1)
@@ -106,8 +107,10 @@ class Agent(ABC):
         self.memory.observe(np.atleast_2d(np.asarray(observation, np.float32)), reward)
 
 
-def find_row(run_directory: Path, task: str, kind: str, name: str) -> dict[str, Any]:
-    """Row, target return, guidance and precision of a planner or policy: as evaluated or in ./params.yaml.
+def find_row(run_directory: Path, task: str, kind: str, name: str) -> tuple[dict[str, Any], str]:
+    """A settled row of a planner or policy, and its precision: as evaluated, or else as in ./params.yaml.
+
+    What that leaves to tuning is then what was chosen, or else the middle of the grid, see `planning.choice`.
 
     Args:
         run_directory: `results/runs/{task}/seed{seed}`.
@@ -122,15 +125,15 @@ def find_row(run_directory: Path, task: str, kind: str, name: str) -> dict[str, 
     records = {path.parent.name: read_json(path) for path in evaluation.glob("*/evaluation.json")}
     known = {each for each, record in records.items() if key in record}
     if name in known:
-        return records[name]
+        return settled(records[name][key], records[name]["values"]), records[name]["precision"]
     if Path(PARAMS_FILE).exists():
         params = load_params()
         rows = params[SECTIONS[kind]] if task in params["tasks"] else {}
         known |= set(rows)
         if name in rows:
-            entry, precision = params["tasks"][task], params["planning"]["precision"]
-            settings = {each: entry[each] for each in ("target_return", "guidance")}
-            return settings | {key: rows[name], "precision": precision}
+            choice = run_directory.parent / "tuning" / name / "choice.json"
+            values = read_json(choice)["values"] if choice.exists() else middle(params["tune"]["grid"])
+            return settled(rows[name], values), params["planning"]["precision"]
     raise UserError(
         f"{kind} {name!r} of {task}: neither evaluated in {evaluation} nor in ./{PARAMS_FILE}; "
         f"there are: {', '.join(sorted(known)) or 'none'}"

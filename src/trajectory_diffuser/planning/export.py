@@ -28,8 +28,8 @@ def export(planner: "Planner", folder: Path) -> None:
 
     All are in normalised units, for B environments, with the shapes of `TrajectoryPlanner.plan`. `plan` makes
     an episode's first plan, and the others too where there is no `again`, which also takes what the row goes
-    on from, made `actions_per_plan` steps ago: the plan, or the draft and its returns-to-go, with which it is
-    to be called `redraft_every` - 1 times in a row. `later_action` gives the actions after a plan's first,
+    on from, made `actions_per_plan` steps ago: the plan, or the draft, with which it is to be called
+    `redraft_every` - 1 times in a row. `later_action` gives the actions after a plan's first,
     from the state and the plan's next one. Integers are int64.
 
     Raises:
@@ -43,25 +43,20 @@ def export(planner: "Planner", folder: Path) -> None:
     whole = _Whole(TrajectoryPlanner(models, settings, Runtime("torch", "float32", planner.device)))
     state_size = len(models.normaliser.mean)
     state, states = torch.zeros(1, state_size), torch.zeros(1, models.horizon, state_size)
-    history = [torch.zeros(1, models.history, state_size + 1), torch.tensor(0)]
+    history = {"history": torch.zeros(1, models.history, state_size + 1), "padding": torch.tensor(0)}
     carries = settings.redraft_every > 1
-    before = [states, states[..., 0]] if carries else [states]
-    names = ["history", "padding", "noise", "previous", "previous_returns"]
-    made = ["states", "action", "draft", "draft_returns"] if carries else ["states", "action"]
-    graphs = {"plan": (whole, [*history, torch.zeros(whole.planner.noise_shape(1, None))], names[:3], made)}
+    made = ["states", "action", "draft"] if carries else ["states", "action"]
+    noise = torch.zeros(whole.planner.noise_shape(1, None))
+    graphs = {"plan": (whole, history | {"noise": noise}, made)}
     if carries or settings.start == "previous_plan":
         noise = torch.zeros(whole.planner.noise_shape(1, Plan(states, states, None)))
-        graphs["again"] = (whole, [*history, noise, *before], names[: 3 + len(before)], made)
+        previous = torch.zeros(1, models.horizon, state_size + 1) if carries else states
+        graphs["again"] = (whole, history | {"noise": noise, "previous": previous}, made)
     if settings.actions_per_plan > 1:
-        graphs["later_action"] = (
-            models.inverse_dynamics,
-            [state, state],
-            ["state", "next_state"],
-            ["action"],
-        )
+        graphs["later_action"] = (models.inverse_dynamics, {"state": state, "next_state": state}, ["action"])
     with atomic_directory(folder) as work:
-        for name, (network, inputs, input_names, output_names) in graphs.items():
-            model = onnx_of(network, tuple(inputs), input_names, output_names)
+        for name, (network, inputs, outputs) in graphs.items():
+            model = onnx_of(network, tuple(inputs.values()), list(inputs), outputs)
             (work / f"{name}.onnx").write_bytes(model)
         description = {
             "card": {
@@ -77,8 +72,8 @@ def export(planner: "Planner", folder: Path) -> None:
             "action_bounds": models.action_bounds.tolist(),
             "normaliser": models.normaliser.to_json(),
             "graphs": {
-                name: {each: [*value.shape] for each, value in zip(names, inputs, strict=True)}
-                for name, (_, inputs, names, _) in graphs.items()
+                name: {each: [*value.shape] for each, value in inputs.items()}
+                for name, (_, inputs, _) in graphs.items()
             },
         }
         write_json(work / DESCRIPTION, description)
@@ -96,10 +91,12 @@ class _Whole(nn.Module):
             [models.transformer, models.diffusion, models.inverse_dynamics, models.value]
         )
 
-    def forward(self, history: Tensor, padding: Tensor, noise: Tensor, *before: Tensor) -> tuple[Tensor, ...]:
-        """Plans [B, H, state], actions [B, action] and, where drafts are carried over, draft and returns."""
+    def forward(
+        self, history: Tensor, padding: Tensor, noise: Tensor, before: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        """Plans [B, H, state], actions [B, action] and, where drafts are carried over, the draft."""
         settings = self.planner.settings
-        previous = Plan(before[0], before[0], *before) if before else None
+        previous = None if before is None else Plan(before, before, before)
         plan = self.planner.plan(history, padding, noise, previous, settings.actions_per_plan)
-        draft = (plan.draft, plan.draft_returns) if settings.redraft_every > 1 else ()
+        draft = (plan.draft,) if settings.redraft_every > 1 else ()
         return plan.states, plan.action, *draft

@@ -13,20 +13,23 @@ class EpisodeMemory:
 
     Args:
         units: of the networks.
-        target_return: return asked for at the start of an episode; it falls by each reward.
+        target_return: return asked for at the start of an episode, one for all or [N]; it falls by each
+            reward.
 
     Attributes:
         tokens: normalised state and scaled return-to-go of each step, side by side [N, history, state + 1];
             None before the first step.
         padding: how many of them stand for steps that have not been.
+        environments: which of the first step's are left [N], the others' episodes being over.
         last_plan: None before the first.
         plan_age: steps taken since it was made.
     """
 
-    def __init__(self, units: Units, target_return: float) -> None:
+    def __init__(self, units: Units, target_return: float | np.ndarray) -> None:
         self.units = units
         self.target_return = target_return
         self.tokens: np.ndarray | None = None
+        self.environments = np.arange(0)
         self.padding = units.history
         self.last_plan: Plan | None = None
         self.plan_age = 0
@@ -45,6 +48,7 @@ class EpisodeMemory:
         if self.tokens is None:
             shape = (len(observation), units.history, observation.shape[1] + 1)
             self.tokens = np.zeros(shape, np.float32)
+            self.environments = np.arange(len(observation))
             return_to_go = np.full(len(observation), self.target_return / units.return_scale, np.float32)
         else:
             received = np.asarray(0.0 if reward is None else reward, np.float32)
@@ -69,7 +73,7 @@ class EpisodeMemory:
         if self.tokens is None or running.all():
             return
         rows = np.flatnonzero(running)
-        self.tokens = self.tokens[rows]
+        self.tokens, self.environments = self.tokens[rows], self.environments[rows]
         if self.last_plan is not None:
             self.last_plan = self.last_plan.keep(torch.from_numpy(rows).to(self.last_plan.states.device))
 

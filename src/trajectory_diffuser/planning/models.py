@@ -16,9 +16,11 @@ from trajectory_diffuser.common.errors import UserError, one_line
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
-from trajectory_diffuser.models.building import NETWORKS, arguments_of, build_network
+from trajectory_diffuser.models.building import NETWORKS, arguments_of, build_network, weights_file
 from trajectory_diffuser.models.causal_transformer import CausalTransformer
 from trajectory_diffuser.models.mlp import InverseDynamics, Value
+
+DATA_KEYS = ("environment", "action_bounds", "best_return", "normaliser")  # known from the data
 
 
 @dataclass
@@ -26,7 +28,8 @@ class Units(ABC):
     """The units that networks were trained in, and what for.
 
     `environment` is the task's entry in the parameters, `action_bounds` are the environment's lowest and
-    highest actions [2, action]; `history` is how many steps are read, the present one included.
+    highest actions [2, action]; `history` is how many steps are read, the present one included; `best_return`
+    is the highest of an episode in the data.
     """
 
     normaliser: Normaliser
@@ -35,6 +38,7 @@ class Units(ABC):
     environment: dict[str, Any]
     history: int
     return_scale: float
+    best_return: float
 
     @property
     @abstractmethod
@@ -80,8 +84,14 @@ class PlanningModels(Units):
         return cls(**ready, **units)
 
     @classmethod
-    def load(cls, run_directory: Path, device: torch.device) -> "PlanningModels":
+    def load(cls, run_directory: Path, device: torch.device, fraction: float = 1.0) -> "PlanningModels":
         """Load `run_directory` (`results/runs/{task}/seed{seed}`).
+
+        Args:
+            run_directory: has a directory for each of `NETWORKS`.
+            device: to plan on.
+            fraction: the share of their training steps after which to take all networks: 1, or one at which
+                weights were kept.
 
         Raises:
             UserError: a model is missing, or was trained with other data or settings than the others.
@@ -89,7 +99,7 @@ class PlanningModels(Units):
         configs = {name: read_config(run_directory / name, f"train_{name}") for name in NETWORKS}
         shared: dict[str, Any] = {}
         for name, config in configs.items():
-            common = {key: config[key] for key in ("task", "environment", "action_bounds", "normaliser")}
+            common = {key: config[key] for key in ("task", *DATA_KEYS)}
             for key, value in (common | config["task_settings"]).items():
                 if shared.setdefault(key, value) != value:
                     difference = f"{key} is {value}, but {shared[key]}"
@@ -100,13 +110,6 @@ class PlanningModels(Units):
                         "train them again with the same data and params.yaml"
                     )
         normaliser = Normaliser.from_json(shared["normaliser"])
-        for name, config in configs.items():
-            size = config["model"]["state_size"]
-            if size != len(normaliser.mean):
-                raise UserError(
-                    f"{run_directory / name}/config.json: state_size {size} does not fit the data's "
-                    f"{len(normaliser.mean)}; train it again on this data"
-                )
         models = cls.build(
             {name: config["model"] for name, config in configs.items()},
             device,
@@ -114,7 +117,7 @@ class PlanningModels(Units):
         )
         for name in NETWORKS:
             network = models.diffusion.network if name == "diffusion" else getattr(models, name)
-            load_weights(network, run_directory / name / "model.safetensors")
+            load_weights(network, run_directory / name / weights_file(fraction))
         return models
 
 
@@ -124,7 +127,7 @@ def read_config(directory: Path, stage: str) -> dict[str, Any]:
         config = read_json(directory / "config.json")
     except FileNotFoundError:
         raise UserError(f"{directory}: no trained model there; run src/{stage}.py first") from None
-    for key in ("environment", "action_bounds", "normaliser"):
+    for key in DATA_KEYS:
         if key not in config:
             raise UserError(f"{directory}/config.json: no {key} in it; train the model again")
     return config

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from trajectory_diffuser.datasets.normaliser import Normaliser
+from trajectory_diffuser.models.building import weights_file
 from trajectory_diffuser.models.mlp import PolicyNetwork
 from trajectory_diffuser.planning.agent import Agent, find_row
 from trajectory_diffuser.planning.models import Units, load_weights, read_config
@@ -35,7 +36,7 @@ class PolicyModel(Units):
         directory = run_directory / "policies" / policy
         config = read_config(directory, "train_policy")
         network = PolicyNetwork(**config["model"])
-        load_weights(network, directory / "model.safetensors")
+        load_weights(network, directory / weights_file())
         return cls(
             normaliser=Normaliser.from_json(config["normaliser"]),
             action_bounds=np.float32(config["action_bounds"]),
@@ -43,6 +44,7 @@ class PolicyModel(Units):
             environment=config["environment"],
             history=1,
             return_scale=config["task_settings"]["return_scale"],
+            best_return=config["best_return"],
             network=network.to(device).eval().requires_grad_(False),
         )
 
@@ -53,10 +55,10 @@ class Policy(Agent):
     Args:
         model: the trained network.
         runtime: what it runs on.
-        target_return: return asked for at the start of an episode.
+        target_return: return asked for at the start of an episode, one for all or [N].
     """
 
-    def __init__(self, model: PolicyModel, runtime: Runtime, target_return: float) -> None:
+    def __init__(self, model: PolicyModel, runtime: Runtime, target_return: float | np.ndarray) -> None:
         super().__init__(model, runtime, target_return)
         self.network = runtime.compile(model.network)
 
@@ -73,9 +75,9 @@ class Policy(Agent):
         """A policy of a run; arguments and errors as in `Planner.load`."""
         run_directory, device = Path(run_directory), torch.device(device)
         model = PolicyModel.load(run_directory, policy, device)
-        record = find_row(run_directory, model.task, "policy", policy)
-        target = record["target_return"] if target_return is None else target_return
-        return cls(model, Runtime(runtime, record["precision"], device), target)
+        row, precision = find_row(run_directory, model.task, "policy", policy)
+        target = row["target_return"] * model.best_return if target_return is None else target_return
+        return cls(model, Runtime(runtime, precision, device), target)
 
     def _decide(self, deterministic: bool) -> Tensor:
         """The network's action; there is no noise to leave out."""

@@ -2,17 +2,16 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.planning.onnx_graph import of_batch, onnx_of
 
-Outputs = Tensor | tuple[Tensor, ...]
 RUNTIMES = ("auto", "torch", "openvino")
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}  # as OpenVINO calls them
 
@@ -48,7 +47,7 @@ class Runtime:
             self.functions[key] = Function(module, self._backend(module))
         return self.functions[key]
 
-    def _backend(self, module: "Method") -> Callable[..., Outputs]:
+    def _backend(self, module: "Method") -> Callable[..., Tensor]:
         if self.name == "openvino":
             return OpenVINO(module, self.precision)
         function = torch.autocast(self.device.type, torch.bfloat16, self.precision == "bfloat16")(module)
@@ -56,8 +55,8 @@ class Runtime:
             return function
         # Isolated: otherwise all functions share one limit of recompilations, and run eagerly beyond it.
         module.compile(mode="reduce-overhead", isolate_recompiles=True)
-        # Copied, because a CUDA graph leaves its outputs where the next run puts its own.
-        return lambda *inputs: tree_map(torch.clone, function(*inputs))
+        # Copied, because a CUDA graph leaves its output where the next run puts its own.
+        return lambda *inputs: function(*inputs).clone()
 
 
 class Method(nn.Module):
@@ -67,28 +66,23 @@ class Method(nn.Module):
         super().__init__()
         self.network, self.method, self.settings = network, method, settings
 
-    def forward(self, *inputs: Tensor) -> Outputs:
+    def forward(self, *inputs: Tensor) -> Tensor:
         """What the method returns, in float32 whatever the arithmetic was in."""
-        outputs = getattr(self.network, self.method)(*inputs, **self.settings)
-        return tuple(each.float() for each in outputs) if isinstance(outputs, tuple) else outputs.float()
+        return getattr(self.network, self.method)(*inputs, **self.settings).float()
 
 
+@dataclass(eq=False)
 class Function:
-    """What `Runtime.compile` makes: numbers [B, ...], and integers that all of a batch share.
+    """What `Runtime.compile` makes; takes numbers [B, ...], and integers that all of a batch share.
 
-    Attributes:
-        module: computes the same, in torch.
-        calls: the inputs of every call, where somebody wants them: a list to add to, or None.
+    `backend` computes what `module` does in torch.
     """
 
-    def __init__(self, module: Method, backend: Callable[..., Outputs]) -> None:
-        self.module, self.backend = module, backend
-        self.calls: list[tuple[Function, tuple[Tensor, ...]]] | None = None
+    module: Method
+    backend: Callable[..., Tensor]
 
-    def __call__(self, *inputs: Tensor) -> Outputs:
-        """One tensor or several, as the module returns them."""
-        if self.calls is not None:
-            self.calls.append((self, inputs))
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        """What the method returns for these."""
         return self.backend(*inputs)
 
 
@@ -101,41 +95,38 @@ class OpenVINO:
     def __init__(self, network: nn.Module, precision: str) -> None:
         self.network, self.precision = network, precision
         self.models: dict[tuple[torch.Size, ...], Any] = {}  # by the inputs' shapes without their batch
-        self.sizes: dict[tuple[torch.Size, ...], dict[int, Any]] = {}  # the same, then by batch
-        self.ready: dict[tuple[torch.Size, ...], tuple[Any, list[np.ndarray], list[np.ndarray]]] = {}
+        self.requests: dict[tuple[torch.Size, ...], dict[int, Any]] = {}  # the same, then by batch
+        self.ready: dict[tuple[torch.Size, ...], tuple[Any, list[np.ndarray], np.ndarray]] = {}
 
-    def __call__(self, *inputs: Tensor) -> Outputs:
-        """The network's outputs, equal to torch's but for rounding."""
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        """The network's output, equal to torch's but for rounding."""
         shapes = tuple([each.shape for each in inputs])
         if shapes not in self.ready:
             self.ready[shapes] = self._prepare(inputs)
-        request, places, results = self.ready[shapes]
+        request, places, result = self.ready[shapes]
         for place, value in zip(places, inputs, strict=True):
             np.copyto(place, value.numpy())
-        request.infer()
-        outputs = [torch.from_numpy(result.copy()) for result in results]
-        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+        request.infer(share_outputs=True)
+        return torch.from_numpy(result.copy())
 
-    def _prepare(self, inputs: tuple[Tensor, ...]) -> tuple[Any, list[np.ndarray], list[np.ndarray]]:
-        """A request for a batch like this, where its inputs go and where its outputs will be."""
+    def _prepare(self, inputs: tuple[Tensor, ...]) -> tuple[Any, list[np.ndarray], np.ndarray]:
+        """A request for a batch like this, where its inputs go and where its output will be."""
         batch = next(len(each) for each in inputs if of_batch(each))
         shapes = tuple(each.shape[of_batch(each) :] for each in inputs)
-        sizes = self.sizes.setdefault(shapes, {})
-        size = min((size for size in sizes if batch <= size < 2 * batch), default=batch)
-        if size not in sizes:
+        requests = self.requests.setdefault(shapes, {})
+        size = min((size for size in requests if batch <= size < 2 * batch), default=batch)
+        if size not in requests:
             if shapes not in self.models:
                 self.models[shapes] = _openvino().Core().read_model(onnx_of(self.network, inputs))
             model = self.models[shapes].clone()
-            wanted = [
-                [size] * of_batch(each) + list(shape) for each, shape in zip(inputs, shapes, strict=True)
-            ]
+            wanted = [[size, *each.shape[1:]] if of_batch(each) else [*each.shape] for each in inputs]
             model.reshape(dict(zip(model.inputs, wanted, strict=True)))
-            sizes[size] = self._compiled(model).create_infer_request()
-        places = [place.data for place in sizes[size].input_tensors]
+            requests[size] = self._compiled(model).create_infer_request()
+        places = [place.data for place in requests[size].input_tensors]
         places = [
             place[:batch] if of_batch(each) else place for place, each in zip(places, inputs, strict=True)
         ]
-        return sizes[size], places, [each.data[:batch] for each in sizes[size].output_tensors]
+        return requests[size], places, requests[size].output_tensors[0].data[:batch]
 
     def _compiled(self, model: Any) -> Any:
         options = {

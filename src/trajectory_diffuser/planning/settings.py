@@ -1,10 +1,11 @@
-"""A planner is a row of the parameters; this is the row with what it takes from its task filled in."""
+"""A planner is a row of the parameters; this is the row with its chain worked out, numbers only."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from trajectory_diffuser.diffusion.schedule import timesteps
 from trajectory_diffuser.diffusion.trajectory_diffusion import SAMPLER_ETA
+from trajectory_diffuser.planning.choice import draws_noise
 
 
 @dataclass(frozen=True)
@@ -28,23 +29,29 @@ class PlannerSettings:
     actions_per_plan: int
 
     @classmethod
-    def from_row(cls, row: dict[str, Any], task_guidance: float, diffusion_steps: int) -> "PlannerSettings":
-        """Resolve `guidance: task` and `refine_steps: all`, and choose the steps of the chain."""
+    def from_row(cls, row: dict[str, Any], diffusion_steps: int) -> "PlannerSettings":
+        """Resolve `refine_steps: all` and choose the steps of the chain, for a row that is settled."""
         calls = diffusion_steps if row["refine_steps"] == "all" else row["refine_steps"]
         length = diffusion_steps if row["start"] == "noise" else row.get("last_steps", calls)
-        usual, eta = timesteps(length, calls), SAMPLER_ETA[row["sampler"]]
+        usual = timesteps(length, calls)
         everything = timesteps(diffusion_steps, diffusion_steps)
-        entered_with_noise = row["start"] == "noise" or row["forward_noise"]
-        noisy = row["temperature"] > 0 and (entered_with_noise or (eta > 0 and calls > 1))
+        noisy = row["temperature"] > 0 and draws_noise(row)
         return cls(
             start=row["start"],
             timesteps=usual,
             first_timesteps=everything if row["start"] == "previous_plan" else usual,
             forward_noise=row["forward_noise"],
-            eta=eta,
-            guidance=task_guidance if row["guidance"] == "task" else row["guidance"],
-            candidates=row["candidates"] if noisy and calls else 1,
+            eta=SAMPLER_ETA[row["sampler"]],
+            guidance=row["guidance"],
+            candidates=row["candidates"] if noisy else 1,
             temperature=row["temperature"],
             redraft_every=row["redraft_every"],
             actions_per_plan=row["actions_per_plan"],
         )
+
+    @property
+    def networks(self) -> list[str]:
+        """The models that a planner with these settings calls, by their names."""
+        drafts, refines, chooses = self.start == "draft", len(self.timesteps) > 0, self.candidates > 1
+        used = {"transformer": drafts, "diffusion": refines, "inverse_dynamics": True, "value": chooses}
+        return [name for name, called in used.items() if called]

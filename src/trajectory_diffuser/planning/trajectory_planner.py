@@ -8,19 +8,17 @@ A row of the parameters, a planner, varies this: no refinement is the draft alon
 steps are Decision Diffuser. Everything here is in normalised units; `planner.py` has the environment's.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from trajectory_diffuser.planning.models import PlanningModels
-from trajectory_diffuser.planning.runtime import Function, Runtime
+from trajectory_diffuser.planning.runtime import Runtime
 from trajectory_diffuser.planning.settings import PlannerSettings
 
 # Tokens and denoising steps in one call: what is to be compiled must not grow with the horizon or the chain.
-LONGEST_ROLL_OUT = 16
+LONGEST_DRAFT = 32
 LONGEST_CHAIN = 5
 
 
@@ -31,22 +29,20 @@ class Plan:
     Attributes:
         states: refined states [B, H, state], the present one first.
         action: action that leads to each plan's second state [B, action].
-        draft: what refinement started from [B, H, state], or None where it started from noise.
-        draft_returns: scaled returns-to-go that were drafted beside the states [B, H], or None.
+        draft: drafted states and scaled returns-to-go, side by side [B, H, state + 1], the present first;
+            None where refinement did not start from a draft.
         age: plans made since the draft was made from scratch.
     """
 
     states: Tensor
     action: Tensor
     draft: Tensor | None
-    draft_returns: Tensor | None = None
     age: int = 0
 
     def keep(self, rows: Tensor) -> "Plan":
         """The plans of some of the environments, the indices `rows`."""
         draft = None if self.draft is None else self.draft[rows]
-        returns = None if self.draft_returns is None else self.draft_returns[rows]
-        return Plan(self.states[rows], self.action[rows], draft, returns, self.age)
+        return Plan(self.states[rows], self.action[rows], draft, self.age)
 
 
 class TrajectoryPlanner:
@@ -85,67 +81,50 @@ class TrajectoryPlanner:
             moved: steps taken since `previous`, less than the horizon.
         """
         # 1 draft
-        draft, draft_returns, age = self._draft(history, padding, previous, moved)
+        start, draft, age = self._draft(history, padding, previous, moved)
         # 2 refine
-        plans = self._refine(draft, history, noise, self.timesteps(previous))  # [B C, H, state]
+        plans = self._refine(start, history, noise, self.timesteps(previous))  # [B C, H, state]
         # 3 act
         states, action = self._act(plans)
-        return Plan(states, action, draft, draft_returns, age)
+        return Plan(states, action, draft, age)
 
     def _draft(
         self, history: Tensor, padding: Tensor, previous: Plan | None, moved: int
     ) -> tuple[Tensor | None, Tensor | None, int]:
-        """Where refinement starts, the present in front, None for noise; see the last fields of `Plan`."""
-        present, carried, age = history[:, -1:], history[:, :0], 0
+        """Where refinement starts [B, H, state], None for noise, and the last fields of `Plan`."""
         if self.settings.start == "previous_plan" and previous is not None:
             # The plan's later states have become the nearer ones; its last state is held.
             held = previous.states[:, -1:].expand(-1, moved, -1)
-            return torch.cat([present[..., :-1], previous.states[:, moved + 1 :], held], dim=1), None, 0
+            return torch.cat([history[:, -1:, :-1], previous.states[:, moved + 1 :], held], dim=1), None, 0
         if self.settings.start != "draft":
             return None, None, 0
+        tokens, age = history, 0  # [B, T, state + 1]
         if previous is not None and previous.age + 1 < self.settings.redraft_every:
             # The draft is carried over: its later states are read as if they had happened already.
-            carried = torch.cat([previous.draft, previous.draft_returns[..., None]], dim=-1)[:, moved + 1 :]
+            tokens = torch.cat([history, previous.draft[:, moved + 1 :]], dim=1)
             age = previous.age + 1
-        missing = self.models.horizon - 1 - carried.shape[1]
-        drafted = self._continue(torch.cat([history, carried], dim=1), padding, missing)
-        draft = torch.cat([present, carried, drafted], dim=1)  # [B, H, state + 1]
-        return draft[..., :-1], draft[..., -1], age
-
-    def _continue(self, tokens: Tensor, padding: Tensor, length: int) -> Tensor:
-        """The `length` tokens after these [B, T, state + 1]; read once, each drafted one costs one token."""
-
-        def compiled(method: str, length: int) -> Function:
-            return self.runtime.compile(self.models.transformer, method, length=length)
-
-        following, keys_values = compiled("draft", min(length, LONGEST_ROLL_OUT))(tokens, padding)
-        drafted, missing, known = [following], length - following.shape[1], keys_values.shape[4]
-        calls = math.ceil(missing / LONGEST_ROLL_OUT)
-        each = math.ceil(missing / max(calls, 1))  # tokens per call; the last may draft a few too many
-        for _ in range(calls):
-            past = torch.tensor(known, device=tokens.device)
-            room = tokens.shape[1] + length - known  # the same shape in every call
-            with_room = functional.pad(keys_values, (0, 0, 0, room))
-            following, new = compiled("roll_out", each)(following[:, -1:], with_room, past, padding)
-            drafted.append(following)  # [B, each, state + 1]
-            keys_values, known = torch.cat([keys_values, new], dim=4), known + each
-        return torch.cat(drafted, dim=1)[:, :length]
+        before = history.shape[1] - 1
+        while missing := before + self.models.horizon - tokens.shape[1]:
+            length = min(missing, LONGEST_DRAFT)
+            tokens = self.runtime.compile(self.models.transformer, "draft", length=length)(tokens, padding)
+        draft = tokens[:, before:]  # [B, H, state + 1], the present first
+        return draft[..., :-1], draft, age
 
     def _refine(self, start: Tensor | None, history: Tensor, noise: Tensor, timesteps: list[int]) -> Tensor:
         """Denoise from where the chain is entered to clean plans [B C, H, state], candidates side by side."""
         if not timesteps:
             return start
-        present, return_to_go = history[:, -1:, :-1], history[:, -1, -1]  # [B, 1, state], [B]
-        if (candidates := self.settings.candidates) > 1:
-            present = present.repeat_interleave(candidates, 0)  # [B C, 1, state]
+        return_to_go, candidates = history[:, -1, -1], self.settings.candidates  # [B]
+        known = history[:, -1:, :-1] if start is None else start  # [B, 1, state] or [B, H, state]
+        if candidates > 1:
             return_to_go = return_to_go.repeat_interleave(candidates, 0)  # [B C]
-            start = None if start is None else start.repeat_interleave(candidates, 0)  # [B C, H, state]
-        t = torch.tensor([*timesteps, 0], device=history.device)
+            known = known.repeat_interleave(candidates, 0)  # [B C, ...]
         if start is None:
-            x_t = torch.cat([present, noise[:, 0, 1:]], dim=1)
+            x_t = torch.cat([known, noise[:, 0, 1:]], dim=1)
         else:
-            epsilon = noise[:, 0] if self.settings.forward_noise else torch.zeros_like(start)
-            x_t = self.models.diffusion.add_noise(start, t[0], epsilon)
+            epsilon = noise[:, 0] if self.settings.forward_noise else None
+            x_t = self.models.diffusion.add_noise(known, timesteps[0], epsilon)
+        t = torch.tensor([*timesteps, 0], device=history.device)
         for first in range(0, len(timesteps), LONGEST_CHAIN):
             last = min(first + LONGEST_CHAIN, len(timesteps))
             x_t = self.denoise(x_t, t[first : last + 1], return_to_go, noise[:, first + 1 : last + 1])

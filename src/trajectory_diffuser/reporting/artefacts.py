@@ -22,6 +22,7 @@ LATENCY_COLUMNS = (
     "peak_bytes", "repetitions",
 )  # fmt: skip
 SCALING_COLUMNS = ("varied", "value", "planner", "seconds_per_plan", "network_seconds")
+TRAINING_SCORE_COLUMNS = ("task", "seed", "planner", "fraction", "episode", "normalised_score")
 SHOWN_STATES = 20_000  # evenly over the data
 CURVE_COLUMNS = ("step", "train_loss", "validation_loss")
 
@@ -41,21 +42,26 @@ class Results:
 
     `scores` has a row per episode (SCORE_COLUMNS), `latency` a row per task, planner and batch
     (LATENCY_COLUMNS), `scaling` one per task, varied quantity, value and planner (task, then
-    SCALING_COLUMNS), `curves` a row per logged training step (task, seed, model, then CURVE_COLUMNS),
-    `training` a row per trained model (task, seed, model, then the fields of training.json). `evaluations`
-    and `plans` are keyed by (task, seed, planner), `latency_machines`, `provenance` and `data` by task.
-    Wherever planners are named policies stand too, but among `plans` and `scaling`, and `rivals`, those that
-    are on disk, which have neither `latency` nor `training`; `left_out` says why others are not shown.
+    SCALING_COLUMNS), `training_scores` a row per episode with kept weights (TRAINING_SCORE_COLUMNS), `curves`
+    a row per logged training step (task, seed, model, then CURVE_COLUMNS), `training` a row per trained model
+    (task, seed, model, then the fields of training.json). `evaluations`, `plans` and, for planners evaluated
+    with kept weights, `training_evaluations` are keyed by (task, seed, planner), `tuning` (choice.json) by
+    (task, planner), `latency_machines`, `provenance` and `data` by task. Wherever planners are named policies
+    stand too, but among `plans`, `scaling` and what is of kept weights, and `rivals`, those that are on disk,
+    among `scores` and `evaluations` only; `left_out` says why others are not shown.
     """
 
     params: dict[str, Any]
     scores: pd.DataFrame
     latency: pd.DataFrame
     scaling: pd.DataFrame
+    training_scores: pd.DataFrame
     curves: pd.DataFrame
     training: pd.DataFrame
     evaluations: dict[tuple[str, int, str], dict[str, Any]]
+    training_evaluations: dict[tuple[str, int, str], dict[str, Any]]
     plans: dict[tuple[str, int, str], dict[str, np.ndarray]]
+    tuning: dict[tuple[str, str], dict[str, Any]]
     latency_machines: dict[str, dict[str, Any]]
     provenance: dict[str, dict[str, Any]]
     data: dict[str, TaskData]
@@ -115,7 +121,8 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         trained[name] = f"policies/{name}", "train_policy", f" --policy {name}"
     runs = root / "results" / "runs"
     provenance, task_data, latency, scaling, machines = {}, {}, [], [], {}
-    scores, curves, training, evaluations, plans = [], [], [], {}, {}
+    scores, curves, training, evaluations, plans, tuning = [], [], [], {}, {}, {}
+    training_scores, training_evaluations = [], {}
     for task in run["tasks"]:
         prepare = f"prepare_dataset --task {task}"
         data = root / "data" / "processed" / task
@@ -126,6 +133,11 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         grown = _read_table(runs / task / "latency" / "scaling.csv", measure, SCALING_COLUMNS)
         scaling.append(grown.assign(task=task))
         machines[task] = read_json(_require(runs / task / "latency" / "latency.json", measure))
+        for name in planners:
+            stage = "tune" if name in run["planners"] else "tune_policy"
+            which = "planner" if name in run["planners"] else "policy"
+            choice = runs / task / "tuning" / name / "choice.json"
+            tuning[task, name] = read_json(_require(choice, f"{stage} --task {task} --{which} {name}"))
         for seed in run["seeds"]:
             cell = runs / task / f"seed{seed}"
             for model, (folder, trains, which) in trained.items():
@@ -145,6 +157,12 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
                 if plans_ahead:
                     with np.load(_require(folder / "plans.npz", stage)) as arrays:
                         plans[key] = dict(arrays)
+            for planner in params["evaluate_training"]["planners"]:
+                stage = f"evaluate_training --task {task} --seed {seed} --planner {planner}"
+                folder = cell / "training_scores" / planner
+                training_scores.append(_read_scores(folder / "scores.csv", stage, TRAINING_SCORE_COLUMNS))
+                record = read_json(_require(folder / "training_scores.json", stage))
+                training_evaluations[task, seed, planner] = record
     rivals, left_out = read_rivals(params, root, provenance)
     for key, (table, record) in rivals.items():
         scores.append(table[list(SCORE_COLUMNS)])
@@ -154,10 +172,13 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         scores=_concatenate(scores),
         latency=_concatenate(latency),
         scaling=_concatenate(scaling),
+        training_scores=_concatenate(training_scores or [pd.DataFrame(columns=TRAINING_SCORE_COLUMNS)]),
         curves=_concatenate(curves),
         training=pd.DataFrame(training),
         evaluations=evaluations,
+        training_evaluations=training_evaluations,
         plans=plans,
+        tuning=tuning,
         latency_machines=machines,
         provenance=provenance,
         data=task_data,
@@ -186,8 +207,8 @@ def _read_table(path: Path, stage: str, columns: tuple[str, ...]) -> pd.DataFram
     return table[list(columns)]
 
 
-def _read_scores(path: Path, stage: str) -> pd.DataFrame:
-    table = _read_table(path, stage, SCORE_COLUMNS)
+def _read_scores(path: Path, stage: str, columns: tuple[str, ...] = SCORE_COLUMNS) -> pd.DataFrame:
+    table = _read_table(path, stage, columns)
     if not np.isfinite(table["normalised_score"].to_numpy(float)).all():
         raise UserError(f"{path}: normalised_score: not a finite number; check the task's reference scores")
     return table

@@ -19,6 +19,11 @@ def captions(results: Results) -> dict[str, str]:
         "plans": f"Plans of {results.subject} in {episode}, beside what was executed.",
         "planners": f"Each planner's first plan (thick) and the path that it went (thin) in {episode}.",
         "training_curves": "Validation is on held-out episodes, with the averaged weights that are used.",
+        "tuning": "Mean scores of the trials at each point of a planner's grid, the chosen one framed.",
+        "score_against_training": "The score after a part of the steps of all networks, against the minutes "
+        "that those which the planner itself uses had taken by then; bars go from the lowest to the highest "
+        "seed. Kept weights are averages from the middle of one training, whose learning rate falls along "
+        "one cosine: a training that is over by then, with a cosine of its own, may do better.",
         "data": "Darker states are visited less: positions in a maze, else principal components.",
     }
 
@@ -52,15 +57,14 @@ def planner_settings(results: Results, planner: str) -> str:
     parts += [f"drafted every {row['redraft_every']} plans"] if row["redraft_every"] > 1 else []
     parts += [f"{row['actions_per_plan']} actions per plan"] if row["actions_per_plan"] > 1 else []
     parts += ["forward noise"] if row["forward_noise"] else []
-    parts += [] if row["guidance"] == "task" else [f"guidance {row['guidance']:g}"]
     parts += [f"{row['candidates']} candidates"] if row["candidates"] > 1 else []
-    return f"{planner}: {', '.join(parts)}, temperature {row['temperature']:g}"
+    named = ("guidance", "temperature", "target_return")
+    parts += [f"{key.replace('_', ' ')} {row[key]:g}" for key in named if row[key] != "tuned"]
+    return f"{planner}: {', '.join(parts)}"
 
 
 def _task(results: Results, task: str) -> str:
-    settings = results.params["tasks"][task]
-    guidance, target = settings["guidance"], settings["target_return"]
-    return f"{task}: H = {settings['horizon']}, guidance {guidance:g}, target return {target:g}"
+    return f"{task}: H = {results.params['tasks'][task]['horizon']}"
 
 
 def _machines(results: Results, tasks: list[str]) -> list[str]:
@@ -77,9 +81,12 @@ def _machines(results: Results, tasks: list[str]) -> list[str]:
 
 def _commits(results: Results, tasks: list[str]) -> list[str]:
     evaluations = [record["commit"] for (task, _, _), record in results.evaluations.items() if task in tasks]
+    kept = results.training_evaluations
+    evaluations += [record["commit"] for (task, _, _), record in kept.items() if task in tasks]
     training = results.training.loc[results.training["task"].isin(tasks), "commit"]
     latency = [results.latency_machines[task]["commit"] for task in tasks]
-    return _once(evaluations + latency + training.tolist())
+    tuning = [record["commit"] for (task, _), record in results.tuning.items() if task in tasks]
+    return _once(tuning + evaluations + latency + training.tolist())
 
 
 def _planning(record: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from trajectory_diffuser.reporting.style import INK, panels
 from trajectory_diffuser.reporting.tables import Table
 
 # The kinds of source whose data this project collects itself.
-COLLECTED_HERE = ("behaviour", "controller")
+COLLECTED_HERE = ("behaviour", "controller", "ogbench")
 COVERAGE_CELLS = 40
 
 
@@ -57,7 +57,7 @@ def data_figure(results: Results, task: str) -> Figure:
     bars = {"bins": 40, "color": colour, "alpha": 0.6, "linewidth": 0}
     returns.hist(data.returns, **bars)
     reference = results.provenance[task]["reference_scores"]
-    target = results.params["tasks"][task]["target_return"]
+    target = results.tuning[task, results.subject]["target_return"]  # the planner's that stands out
     lines = {
         f"score 0: {reference['minimum']:.4g}": (reference["minimum"], ":"),
         f"score 100: {reference['maximum']:.4g}": (reference["maximum"], "--"),

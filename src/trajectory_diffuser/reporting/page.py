@@ -7,7 +7,7 @@ import jinja2
 from matplotlib.figure import Figure
 
 from trajectory_diffuser.computing.files import write_json
-from trajectory_diffuser.reporting import figures, plan_figures, tables
+from trajectory_diffuser.reporting import figures, plan_figures, tables, training_figure
 from trajectory_diffuser.reporting.artefacts import (
     LATENCY_COLUMNS,
     SCALING_COLUMNS,
@@ -18,6 +18,12 @@ from trajectory_diffuser.reporting.captions import captions, provenance_line
 from trajectory_diffuser.reporting.data_cards import collected_here, data_card, data_figure
 from trajectory_diffuser.reporting.style import inline_svg, save_svg, theme
 from trajectory_diffuser.reporting.summaries import common_scores, headline
+from trajectory_diffuser.reporting.tuning_figure import (
+    tuned_planners,
+    tuning_cost,
+    tuning_grids,
+    tuning_table,
+)
 from trajectory_diffuser.reporting.verdict import judge
 from trajectory_diffuser.reporting.verdict_table import (
     COLUMNS,
@@ -51,6 +57,8 @@ def write_report(results: Results, folder: Path) -> None:
     results.scores[list(SCORE_COLUMNS)].to_csv(folder / "scores.csv", index=False)
     results.latency[list(LATENCY_COLUMNS)].to_csv(folder / "latency.csv", index=False)
     results.scaling[["task", *SCALING_COLUMNS]].to_csv(folder / "scaling.csv", index=False)
+    if results.training_evaluations:
+        training_figure.points(results).to_csv(folder / "training_scores.csv", index=False)
     (folder / "figures").mkdir()
     with theme():
         pictures = _draw(results, folder / "figures")
@@ -74,8 +82,10 @@ def write_report(results: Results, folder: Path) -> None:
         headline={task: tables.headline_table(results, task) for task in results.tasks},
         planners=tables.planner_table(results),
         latency={task: tables.latency_table(results, task) for task in results.tasks},
+        tuning={task: tuning_table(results, task) for task in results.tasks},
+        tuning_cost={task: tuning_cost(results, task) for task in results.tasks},
         training={task: tables.training_table(results, task) for task in results.tasks},
-        overfitting=tables.overfitting_warnings(results),
+        warnings=tables.training_warnings(results),
         data_cards={task: data_card(results, task) for task in results.tasks},
         collected_here=[task for task in results.tasks if collected_here(results, task)],
         captions=captions(results),
@@ -113,9 +123,14 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
         add("performance_profiles", profiles, results.planners)
     add("speed_against_return", figures.speed_against_return(results, scores), results.planners)
     add("episode_scores", figures.episode_scores(results), results.planners)
+    if results.training_evaluations:
+        planners = results.params["evaluate_training"]["planners"]
+        add("score_against_training", training_figure.score_against_training(results), planners)
     for task in results.tasks:
         add("scaling", figures.scaling(results, task), [], task)
         add("training_curves", figures.training_curves(results, task), [], task)
+        if (grids := tuning_grids(results, task)) is not None:
+            add("tuning", grids, tuned_planners(results, task), task)
         add("data", data_figure(results, task), [], task)
         add("plans", plan_figures.task_plans(results, task), [results.subject], task)
         if plan_figures.is_maze(results, task):

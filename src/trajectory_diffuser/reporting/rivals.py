@@ -29,7 +29,7 @@ def read_rivals(
                 if (folder / "evaluation.json").is_file():
                     table = pd.read_csv(folder / "episodes.csv")
                     record = read_json(folder / "evaluation.json")
-                    reason = _outdated(params, task, rival, provenance[task], table, record)
+                    reason = _outdated(params, rival, provenance[task], table, record)
                     own[task, seed, rival] = table, record
                 if reason:
                     left_out.setdefault(rival, f"{task}, seed {seed}: {reason}")
@@ -40,19 +40,18 @@ def read_rivals(
 
 def _outdated(
     params: dict[str, Any],
-    task: str,
     rival: str,
     provenance: dict[str, Any],
     table: pd.DataFrame,
     record: dict[str, Any],
 ) -> str:
     """What of a cell is no longer as the parameters and the data are; "" for nothing."""
-    evaluation, training = params["evaluate"], record["training"]
+    row, evaluation, training = params["rivals"][rival], params["evaluate"], record["training"]
     starts = evaluation["first_environment_seed"] + np.arange(evaluation["episodes"])
     if training["data"] != provenance["content_hash"]:
         return "trained on other data"
-    if training["steps"] != params["rivals"][rival]["steps"]:
+    if training["steps"] != row["steps"]:
         return f"trained for {training['steps']:,} steps"
-    if record["target_return"] != params["tasks"][task]["target_return"]:
-        return f"asked for a return of {record['target_return']:g}"
+    if record["rival_row"] != row:
+        return "evaluated with other settings"
     return "" if np.array_equal(table["environment_seed"], starts) else "evaluated on other starts"

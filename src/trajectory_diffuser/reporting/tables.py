@@ -71,8 +71,8 @@ def over_tasks_table(results: Results) -> Table:
 
 def planner_table(results: Results) -> Table:
     """The rows of params.yaml that the planners are, as they were evaluated."""
-    keys = ["start", "redraft_every", "refine_steps", "last_steps", "forward_noise", "sampler", "guidance",
-            "candidates", "temperature", "actions_per_plan"]  # fmt: skip
+    keys = ["start", "redraft_every", "refine_steps", "last_steps", "forward_noise", "sampler",
+            "candidates", "actions_per_plan", "guidance", "temperature", "target_return"]  # fmt: skip
     rows = []
     for planner in results.with_plans:
         row = results.evaluations[results.tasks[0], results.seeds[0], planner]["planner_row"]
@@ -130,13 +130,19 @@ def training_table(results: Results, task: str) -> Table:
     return Table(headers, rows)
 
 
-def overfitting_warnings(results: Results) -> list[str]:
-    """The warnings that training left, each with its task, model and seed."""
-    return [
-        f"{row.task}, {row.model.replace('_', ' ')}, seed {row.seed}: {row.overfitting_warning}"
-        for row in results.training.itertuples()
-        if isinstance(row.overfitting_warning, str)
-    ]
+def training_warnings(results: Results) -> dict[str, list[str]]:
+    """The warnings that training left, by what they are signs of, each with its task, model and seed."""
+    return {
+        sign: [
+            f"{row.task}, {row.model.replace('_', ' ')}, seed {row.seed}: {getattr(row, field)}"
+            for row in results.training.itertuples()
+            if isinstance(getattr(row, field), str)
+        ]
+        for sign, field in (
+            ("overfitting", "overfitting_warning"),
+            ("too little training", "undertraining_warning"),
+        )
+    }
 
 
 def _number(value: float, digits: int) -> str:
@@ -165,4 +171,4 @@ def time(seconds: float) -> str:
 def _setting(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "task's" if value == "task" else str(value).replace("_", " ")
+    return str(value).replace("_", " ")

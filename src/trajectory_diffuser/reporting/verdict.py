@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from trajectory_diffuser.reporting.artefacts import Results
+from trajectory_diffuser.reporting.artefacts import Results, run_planners
 from trajectory_diffuser.reporting.imitation import imitation_score
 from trajectory_diffuser.reporting.statistics import Estimate, holm_divisors
 from trajectory_diffuser.reporting.summaries import common_scores, mean_difference, mean_score, smallest_batch
@@ -123,7 +123,7 @@ class _Evidence:
         The fastest whose mean is within the margin of the subject's or above; where only worse ones are
         faster than the subject, the one of them that is hardest to rule out.
         """
-        timed = [planner for planner in self.results.planners if planner not in self.results.rivals]
+        timed = run_planners(self.results.params)  # rivals are not
         seconds = {planner: self.seconds(planner, tasks) for planner in timed}
         effects = {rival: self.effect(subject, rival, tasks) for rival in seconds if rival != subject}
         as_good = [rival for rival, effect in effects.items() if effect.mean <= self.margin]

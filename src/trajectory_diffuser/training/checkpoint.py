@@ -1,9 +1,9 @@
 """Checkpoints of a training run: safetensors, outside the declared outputs (which engines delete first)."""
 
+import copy
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -11,12 +11,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from trajectory_diffuser.computing.files import atomic_file
+from trajectory_diffuser.training.result import KeptWeights, TrainingResult
 
 ROOT = Path("results/checkpoints")
 # Of the file, in which the optimiser's state is laid out as `flatten_weights` lays out the weights: raise it
 # when either changes, a network's weights do, or the arithmetic of a step. A checkpoint of another format is
 # ignored.
-FORMAT = 4
+FORMAT = 5
 
 
 class Checkpoint:
@@ -33,42 +34,44 @@ class Checkpoint:
         self.fingerprint = f"{FORMAT} {fingerprint}"
 
     def save(
-        self,
-        step: int,
-        curves: list[dict[str, Any]],
-        model: nn.Module,
-        averaged: nn.Module,
-        optimiser: torch.optim.Optimizer,
+        self, step: int, result: TrainingResult, model: nn.Module, optimiser: torch.optim.Optimizer
     ) -> None:
         """Replace the checkpoint, atomically, by the state after `step` steps."""
         tensors: dict[str, Tensor] = {}
-        for prefix, module in (("model", model), ("averaged", averaged)):
+        for prefix, module in _modules(result, model).items():
             tensors |= {f"{prefix}/{name}": tensor for name, tensor in module.state_dict().items()}
         for index, state in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser/{index}/{name}": torch.as_tensor(value) for name, value in state.items()}
-        metadata = {"fingerprint": self.fingerprint, "step": str(step), "curves": json.dumps(curves)}
+        facts = {
+            "step": step,
+            "seconds": result.seconds,
+            "curves": result.curves,
+            "kept": [[kept.fraction, kept.step, kept.seconds] for kept in result.kept],
+        }
+        metadata = {"fingerprint": self.fingerprint, "facts": json.dumps(facts)}
         with atomic_file(self.file) as work:
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, work, metadata)
 
-    def load(
-        self, model: nn.Module, averaged: nn.Module, optimiser: torch.optim.Optimizer
-    ) -> tuple[int, list[dict[str, Any]]]:
-        """Restore the saved state in place; the steps done and the curves so far (0 and [] without one)."""
+    def load(self, result: TrainingResult, model: nn.Module, optimiser: torch.optim.Optimizer) -> int:
+        """Restore the saved state in place; the steps done, 0 without a checkpoint of this run."""
         if not self.file.exists():
-            return 0, []
+            return 0
         with safe_open(self.file, framework="pt") as stored:
             metadata = stored.metadata()
             if metadata["fingerprint"] != self.fingerprint:
-                return 0, []
+                return 0
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (not a mapping)
-        for prefix, module in (("model", model), ("averaged", averaged)):
+        facts = json.loads(metadata["facts"])
+        result.curves, result.seconds = facts["curves"], facts["seconds"]
+        result.kept = [KeptWeights(*kept, copy.deepcopy(result.model)) for kept in facts["kept"]]
+        for prefix, module in _modules(result, model).items():
             module.load_state_dict(_below(tensors, f"{prefix}/"))
         states: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _below(tensors, "optimiser/").items():
             index, key = name.split("/")
             states.setdefault(int(index), {})[key] = tensor
         optimiser.load_state_dict(optimiser.state_dict() | {"state": states})
-        return int(metadata["step"]), json.loads(metadata["curves"])
+        return facts["step"]
 
     def remove(self) -> None:
         """Delete the checkpoint once its run has ended well."""
@@ -77,3 +80,9 @@ class Checkpoint:
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _modules(result: TrainingResult, model: nn.Module) -> dict[str, nn.Module]:
+    """Everything that has weights, by its name in the file."""
+    kept = {f"kept/{index}": kept.model for index, kept in enumerate(result.kept)}
+    return {"model": model, "averaged": result.model} | kept

@@ -7,9 +7,9 @@ A small network's step takes two milliseconds, so what surrounds it (seeds, clip
 import copy
 import math
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,39 +20,13 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.training.checkpoint import Checkpoint
 from trajectory_diffuser.training.flat_weights import flatten_weights
+from trajectory_diffuser.training.result import CurveRow, KeptWeights, TrainingResult
 
 CURVE_POINTS = 50
-VALIDATION_BATCHES = 4
-# Validation loss this much above its best, at the end, counts as overfitting.
-OVERFITTING_RATIO = 1.1
+# A validation takes this share of the batches trained on since the last one, at a third of their price.
+VALIDATION_SHARE = 0.05
 
 Loss = Callable[[nn.Module, str], Tensor]
-CurveRow = dict[str, float | None]
-
-
-@dataclass
-class TrainingResult:
-    """What training leaves behind: averaged weights and one curve row (a dict) per logged interval."""
-
-    model: nn.Module
-    curves: list[CurveRow] = field(default_factory=list)
-
-    @property
-    def validated(self) -> list[CurveRow]:
-        """The rows that have a validation loss."""
-        return [row for row in self.curves if row["validation_loss"] is not None]
-
-    def overfitting_warning(self) -> str | None:
-        """One sentence if the validation loss has risen well above its best, else None."""
-        if len(self.validated) < 2:
-            return None
-        best, last = min(self.validated, key=lambda row: row["validation_loss"]), self.validated[-1]
-        if last["validation_loss"] <= OVERFITTING_RATIO * best["validation_loss"]:
-            return None
-        return (
-            f"validation loss rose from {best['validation_loss']:.4g} at step {best['step']} to "
-            f"{last['validation_loss']:.4g} at step {last['step']}: fewer steps, more data or more dropout"
-        )
 
 
 def learning_rate_factor(step: int, steps: int, warmup_steps: int) -> float:
@@ -99,11 +73,14 @@ def train(
     optimiser = torch.optim.AdamW(
         [weights], lr=settings["learning_rate"], weight_decay=settings["weight_decay"], fused=True
     )
-    first, curves = checkpoint.load(model, averaged, optimiser)
-    for row in curves:
+    result = TrainingResult(averaged)
+    first = checkpoint.load(result, model, optimiser)
+    started = time.perf_counter() - result.seconds
+    for row in result.curves:
         log(row)
     interval = max(1, steps // CURVE_POINTS)
-    result = TrainingResult(averaged, curves)
+    validation_batches = max(1, round(VALIDATION_SHARE * min(settings["validate_every"], steps)))
+    keep = {fraction: max(1, round(fraction * steps)) for fraction in settings["keep_at"]}
     model.train()
     window: list[tuple[Tensor, Tensor]] = []  # losses and gradient norms since the last row, on the device
     pause = 0.5 if sys.stderr.isatty() else 15  # seconds
@@ -124,20 +101,27 @@ def train(
         window.append((value.detach(), norm))
 
         done = step + 1
+        for fraction in [each for each, moment in keep.items() if moment == done]:
+            seconds = time.perf_counter() - started
+            result.kept.append(KeptWeights(fraction, done, seconds, copy.deepcopy(averaged)))
         validating = done % settings["validate_every"] == 0 or done == steps
         saving = done % settings["checkpoint_every"] == 0
         if done % interval == 0 or validating or saving:
             row = _curve_row(window, done, learning_rate, seed)
             window.clear()
             if validate and validating:
-                row["validation_loss"] = _validation_loss(averaged, loss, seed)
-            curves.append(row)
+                row["validation_loss"] = _validation_loss(averaged, loss, seed, validation_batches)
+            result.curves.append(row)
             log(row)
             progress.set_postfix(loss=f"{row['train_loss']:.4g}", refresh=False)
             if validating and (warning := result.overfitting_warning()):
                 progress.write(f"warning: {title}: {warning}", file=sys.stderr)
         if saving and done < steps:
-            checkpoint.save(done, curves, model, averaged, optimiser)
+            result.seconds = time.perf_counter() - started
+            checkpoint.save(done, result, model, optimiser)
+    result.seconds = time.perf_counter() - started
+    if warning := result.undertraining_warning():
+        print(f"warning: {title}: {warning}", file=sys.stderr)
     return result
 
 
@@ -181,11 +165,11 @@ def _curve_row(window: list[tuple[Tensor, Tensor]], done: int, learning_rate: fl
     }
 
 
-def _validation_loss(model: nn.Module, loss: Loss, seed: int) -> float:
-    """The averaged model's loss on the same batches every time."""
+def _validation_loss(model: nn.Module, loss: Loss, seed: int, batches: int) -> float:
+    """The averaged model's mean loss over so many batches, the same ones, with the same noise, every time."""
     with _evaluating(model), torch.inference_mode():
         values = []
-        for index in range(VALIDATION_BATCHES):
+        for index in range(batches):
             torch.manual_seed(derive_seed("validation", seed, index))
             values.append(float(loss(model, "validation")))
     return sum(values) / len(values)

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,8 +21,10 @@ from trajectory_diffuser.computing.device import check_compiler, computing_devic
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.datasets.windows import PreparedDataset, TransitionSampler, WindowSampler
+from trajectory_diffuser.models.building import weights_file
 from trajectory_diffuser.training.checkpoint import ROOT, Checkpoint
-from trajectory_diffuser.training.loop import CurveRow, TrainingResult, train
+from trajectory_diffuser.training.loop import train
+from trajectory_diffuser.training.result import CurveRow, TrainingResult
 
 
 @contextmanager
@@ -125,7 +126,6 @@ class TrainingRun:
 
         checkpoint = Checkpoint(ROOT / self.task / f"seed{self.seed}" / self.name, self._fingerprint())
         live = checkpoint.directory / "dvclive"  # to be watched while training goes on
-        started = time.perf_counter()
         with _dvclive(live) as log:
             result = train(
                 model,
@@ -137,9 +137,8 @@ class TrainingRun:
                 not samplers["validation"].empty,
                 f"{self.name} {self.task} seed {self.seed}",
             )
-        seconds = time.perf_counter() - started
         with atomic_directory(Path("results/runs") / self.task / f"seed{self.seed}" / self.name) as directory:
-            self._write(directory, result, result.model.get_submodule(part), config, seconds)
+            self._write(directory, result, part, config)
             shutil.copytree(live, directory / "dvclive")
         checkpoint.remove()
 
@@ -149,27 +148,28 @@ class TrainingRun:
         identity = [self.name, self.task, self.seed, self.task_settings, self.settings, data, device]
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
-    def _write(
-        self,
-        directory: Path,
-        result: TrainingResult,
-        network: nn.Module,
-        config: dict[str, Any],
-        seconds: float,
-    ) -> None:
-        weights = {key: value.contiguous() for key, value in network.state_dict().items()}
-        save_file(weights, directory / "model.safetensors")
+    def _write(self, directory: Path, result: TrainingResult, part: str, config: dict[str, Any]) -> None:
+        models = {1.0: result.model} | {kept.fraction: kept.model for kept in result.kept}
+        for fraction, model in models.items():
+            weights = model.get_submodule(part).state_dict()
+            contiguous = {key: value.contiguous() for key, value in weights.items()}
+            save_file(contiguous, directory / weights_file(fraction))
         record = {"model": config, "task": self.task, "task_settings": self.task_settings}
         record |= {key: self.dataset.provenance[key] for key in ("environment", "action_bounds")}
+        record["best_return"] = self.dataset.best_return
         record |= {"normaliser": self.dataset.normaliser.to_json()}
         write_json(directory / "config.json", record)
         pd.DataFrame(result.curves).to_csv(directory / "curves.csv", index=False)
         validated = result.validated
         best = min(validated, key=lambda row: row["validation_loss"], default=None)
         summary = {
-            "parameters": sum(parameter.numel() for parameter in network.parameters()),
+            "parameters": sum(weight.numel() for weight in result.model.get_submodule(part).parameters()),
             "steps": self.settings["steps"],
-            "seconds": round(seconds, 1),
+            "seconds": round(result.seconds, 3),
+            "kept": [
+                {"fraction": kept.fraction, "step": kept.step, "seconds": round(kept.seconds, 3)}
+                for kept in result.kept
+            ],
             "device": self.device.type,
             "threads": torch.get_num_threads(),
             "compile": self.settings["compile"],
@@ -178,6 +178,7 @@ class TrainingRun:
             "validation_loss": validated[-1]["validation_loss"] if validated else None,
             "best_validation_step": best["step"] if best else None,
             "overfitting_warning": result.overfitting_warning(),
+            "undertraining_warning": result.undertraining_warning(),
             "torch": library_versions("torch")["torch"],
             "commit": code_commit(),
         }

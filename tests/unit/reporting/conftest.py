@@ -1,5 +1,6 @@
 """A made-up run on disk, as the stages write it: two tasks, two seeds, five planners, three policies."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from trajectory_diffuser.common.params import load_params
+from trajectory_diffuser.planning.choice import tried
 from trajectory_diffuser.reporting.artefacts import Results, TaskData, read_results
 from trajectory_diffuser.reporting.page import write_report
 
@@ -16,6 +18,8 @@ PLANNERS = {"draft": 90, "trajectory_diffuser": 95, "full_diffusion": 60, "ddim"
 POLICIES = {"behaviour_cloning": 40, "best_tenth_cloning": 80, "return_conditioned_cloning": 85}
 CALLS = {"draft": 0, "trajectory_diffuser": 5, "full_diffusion": 100, "ddim": 5, "warm_start": 5}
 MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")
+SECONDS = {"transformer": 120, "diffusion": 480, "inverse_dynamics": 60, "value": 30}
+SECONDS |= dict.fromkeys(POLICIES, 20)
 MAZE = [[1, 1, 1, 1, 1], [1, 0, 0, 0, 1], [1, 1, 1, 0, 1], [1, 0, 0, 0, 1], [1, 1, 1, 1, 1]]
 CORNERS = np.array([[-1.0, 1.0], [1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
 
@@ -43,6 +47,7 @@ def made_up_params() -> dict:
         tasks=["hopper-medium-expert", "maze-umaze"], seeds=[0, 1], planners=list(PLANNERS), device="cpu"
     )
     shipped["run"]["policies"] = list(POLICIES)
+    shipped["evaluate_training"].update(planners=["draft", "trajectory_diffuser", "ddim"], episodes=4)
     return shipped
 
 
@@ -61,6 +66,8 @@ def write_run(params: dict, root: Path) -> None:
         write_data(params, root / "data" / "processed" / task, task, generator)
         runs = root / "results" / "runs" / task
         write_latency(runs / "latency", task, generator)
+        for planner in [*params["run"]["planners"], *params["run"]["policies"]]:
+            write_tuning(params, runs / "tuning" / planner, planner)
         for seed in params["run"]["seeds"]:
             for model in MODELS:
                 write_training(runs / f"seed{seed}" / model, model, seed, generator)
@@ -69,6 +76,9 @@ def write_run(params: dict, root: Path) -> None:
             for planner in [*params["run"]["planners"], *params["run"]["policies"]]:
                 folder = runs / f"seed{seed}" / "evaluation" / planner
                 write_evaluation(params, folder, task, seed, planner, generator)
+            for planner in params["evaluate_training"]["planners"]:
+                folder = runs / f"seed{seed}" / "training_scores" / planner
+                write_training_scores(params, folder, task, seed, planner)
 
 
 def results_of(
@@ -99,10 +109,13 @@ def results_of(
         scores=pd.DataFrame(rows, columns=columns),
         latency=pd.DataFrame(latency, columns=["task", "planner", "batch", "decisions_per_second"]),
         scaling=pd.DataFrame(),
+        training_scores=pd.DataFrame(),
         curves=pd.DataFrame(),
         training=pd.DataFrame(),
         evaluations={},
+        training_evaluations={},
         plans={},
+        tuning={},
         latency_machines={},
         provenance={task: {"reference_scores": reference, "origin": {}} for task in names},
         data={task: TaskData(np.array([imitation]), np.array([1]), np.zeros((1, 1))) for task in names},
@@ -185,17 +198,47 @@ def write_training(folder: Path, model: str, seed: int, generator: np.random.Gen
     record = {
         "parameters": 612345,
         "steps": 5000,
-        "seconds": 123.4,
+        "seconds": SECONDS[model],
+        "kept": [
+            {"fraction": share, "step": int(5000 * share), "seconds": share * SECONDS[model] + 1}
+            for share in (0.125, 0.25, 0.5)
+        ],
         "device": "cpu",
         "threads": 1,
         "final_loss": float(train[-1]),
         "validation_loss": float(validation[-1]),
         "best_validation_step": 4500,
         "overfitting_warning": "validation loss rose by 30 % since step 4500" if overfitted else None,
+        "undertraining_warning": "validation loss still fell" if model == "diffusion" else None,
         "torch": "2.13.0",
         "commit": "0123456789ab",
     }
     write_json(folder / "training.json", record)
+
+
+def write_tuning(params: dict, folder: Path, planner: str) -> None:
+    generator = np.random.default_rng(len(planner))
+    folder.mkdir(parents=True)
+    row = (params["planners"] | params["policies"]).get(planner, params["planners"]["draft"])
+    grid = tried(row, params["tune"]["grid"])
+    points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    scores = [{"values": point, "score": generator.uniform(20, 110)} for point in points] if grid else []
+    best = max(scores, key=lambda scored: scored["score"], default={"values": {}, "score": None})
+    record = {
+        "values": {"guidance": 1.2, "temperature": 0.5, "target_return": 1.0} | best["values"],
+        "target_return": 3450.0,
+        "row": row,
+        "grid": grid,
+        "scores": scores,
+        "score": best["score"],
+        "episodes": 36 if grid else 0,
+        "episodes_per_point": 36 // len(points) if grid else 0,
+        "first_environment_seed": 20000,
+        "seed": 0,
+        "commit": "0123456789ab",
+        "seconds": 90.0 if grid else 0.0,
+    }
+    write_json(folder / "choice.json", record)
 
 
 def write_evaluation(
@@ -223,8 +266,8 @@ def write_evaluation(
         "task": task,
         "seed": seed,
         "planner": planner,
-        "guidance": 1.2,
-        "target_return": params["tasks"][task]["target_return"],
+        "values": {"guidance": 1.2, "temperature": 0.5, "target_return": 1.0},
+        "target_return": 3450.0,
         "episodes": episodes,
         "runtime": "openvino",
         "precision": "float32",
@@ -246,6 +289,22 @@ def write_evaluation(
     noise[:, 0] = 0
     draft = plan + 2 * noise if row["start"] == "draft" else np.full_like(plan, np.nan)
     np.savez(folder / "plans.npz", steps=steps, draft=draft, plan=plan + noise, executed=executed)
+
+
+def write_training_scores(params: dict, folder: Path, task: str, seed: int, planner: str) -> None:
+    """Scores of 80 times the share of the training, one more with each seed, and -1, 0, 1, ... about that."""
+    folder.mkdir(parents=True)
+    rows = [
+        {"task": task, "seed": seed, "planner": planner, "fraction": fraction, "episode": episode}
+        | {"normalised_score": 80 * fraction + seed + episode - 1}
+        for fraction in params["base_training"]["keep_at"]
+        for episode in range(params["evaluate_training"]["episodes"])
+    ]
+    pd.DataFrame(rows).to_csv(folder / "scores.csv", index=False)
+    start = ["transformer"] if params["planners"][planner]["start"] == "draft" else []
+    refiner = ["diffusion"] if planner != "draft" else []
+    record = {"networks": [*start, *refiner, "inverse_dynamics"], "commit": "0123456789ab"}
+    write_json(folder / "training_scores.json", record)
 
 
 def maze_path() -> np.ndarray:

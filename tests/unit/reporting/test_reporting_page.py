@@ -24,6 +24,8 @@ def report(params, root, monkeypatch):
 
     def make(**run):
         params["run"].update(run)
+        scored = params["evaluate_training"]
+        scored["planners"] = [each for each in scored["planners"] if each in params["run"]["planners"]]
         (root / "params.yaml").write_text(yaml.safe_dump(params))
         monkeypatch.chdir(root)
         make_report.main(load_params())
@@ -71,7 +73,9 @@ def test_page_is_self_contained_and_complete(full_report):
         "not comparable with published D4RL scores",
         "Does refinement improve on the draft? (trajectory_diffuser)",
         "made up <for the test>",  # escaped in the source
-        "validation loss rose by 30 % since step 4500",
+        "Signs of overfitting hopper-medium-expert, value, seed 1: validation loss rose by 30 %",
+        "maze-umaze, diffusion, seed 0: validation loss still fell",
+        "How much training each planner needs",
         "commit 0123456789ab",
         "a processor",
         "score of a perfect imitation",
@@ -79,10 +83,11 @@ def test_page_is_self_contained_and_complete(full_report):
     ):
         assert expected in text
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", page, flags=re.DOTALL)
-    assert len(captions) == 12
+    assert len(captions) == 15
     for sentence in (
         "Up and to the left is better",
         "with untrained networks",
+        "Mean scores of the trials",
         "Plans of trajectory_diffuser",
     ):
         assert text.count(sentence) == 1  # once for all tasks
@@ -95,6 +100,7 @@ def test_page_is_self_contained_and_complete(full_report):
 
 def test_same_results_give_the_same_bytes(params, root, tmp_path):
     params["run"].update(tasks=["maze-umaze"], planners=["draft", "trajectory_diffuser"])
+    params["evaluate_training"].update(planners=["draft"])
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:
         folder.mkdir()
@@ -218,6 +224,15 @@ def test_every_claim_can_be_lost(params, root, tmp_path):
     assert page.count(f">{DID_NOT_HOLD}</td>") == 8 and ">held</td>" not in page
     assert text.count(DID_NOT_HOLD.upper()) == 8 and "HELD" not in text
     assert page.index("Is it better than cloning the data") < page.index('id="scores"')
+
+
+def test_without_planners_to_follow_there_is_no_picture_of_their_training(params, root, tmp_path):
+    params["evaluate_training"].update(planners=[])
+    (tmp_path / "report").mkdir()
+    write_report(read_results(params, root), tmp_path / "report")
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "How much training" not in page
+    assert not (tmp_path / "report" / "training_scores.csv").exists()
 
 
 def test_smallest_run_has_a_report(report):

@@ -64,7 +64,7 @@ def test_a_rival_on_disk_has_its_scores_and_no_times_in_the_report(params, root_
     [
         (lambda record: record["training"].update(data="other"), "trained on other data"),
         (lambda record: record["training"].update(steps=20), "trained for 20 steps"),
-        (lambda record: record.update(target_return=7.0), "asked for a return of 7"),
+        (lambda record: record["rival_row"].update(target_return=1.2), "evaluated with other settings"),
     ],
 )
 def test_a_rival_of_other_data_or_settings_is_left_out(params, root_with_iql, change, reason):

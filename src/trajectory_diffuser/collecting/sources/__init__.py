@@ -1,8 +1,8 @@
-"""Where data comes from: one module per kind of source, each a function from request to recording."""
+"""Where data comes from: a function per kind of source, from request to recording."""
 
 from collections.abc import Callable
 
-from trajectory_diffuser.collecting.sources import behaviour, controller, d4rl, file, minari_hub
+from trajectory_diffuser.collecting.sources import behaviour, controller, d4rl, file, minari_hub, ogbench
 from trajectory_diffuser.collecting.sources.interface import Recording, Request
 
 KINDS: dict[str, Callable[[Request], Recording]] = {
@@ -11,6 +11,8 @@ KINDS: dict[str, Callable[[Request], Recording]] = {
     "d4rl": d4rl.open_source,
     "file": file.open_source,
     "minari": minari_hub.open_source,
+    "ogbench": ogbench.open_source,
+    "ogbench_file": ogbench.open_file,
 }
 
 

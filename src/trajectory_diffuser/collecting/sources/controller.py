@@ -3,16 +3,19 @@
 import gymnasium
 
 from trajectory_diffuser.collecting.collection import Policy, collect_steps
+from trajectory_diffuser.collecting.oracles import OraclePolicy
 from trajectory_diffuser.collecting.scripted_policies import ScriptedPolicy, WaypointController
 from trajectory_diffuser.collecting.sources.behaviour import OWN_LICENCE
 from trajectory_diffuser.collecting.sources.interface import Recording, Request
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.environments import meta_world
+from trajectory_diffuser.environments import meta_world, ogbench
 from trajectory_diffuser.environments.maze import Maze
 
 
 def open_source(request: Request) -> Recording:
     """Whole episodes of the environment's controller."""
+    if ogbench.is_ogbench(request.environment):
+        raise request.error("kind", "OGBench's tasks have a source of their own; use kind: ogbench")
     steps = request.source["steps"]
     policy = find_controller(request.task, request.environment, request.source["action_noise"])
     return Recording(
@@ -28,11 +31,13 @@ def find_controller(task: str, environment: gymnasium.Env, action_noise: float =
     """The scripted policy for an environment. Raises `UserError` where there is none."""
     if meta_world.is_meta_world(environment):
         return ScriptedPolicy(environment, action_noise)
+    if ogbench.is_ogbench(environment):
+        return OraclePolicy(environment, "markov")  # for reference scores only, without noise
     maze = Maze.of_environment(environment)
     if maze is None or not environment.spec.id.startswith("PointMaze_"):
         raise UserError(
             f"params.yaml: tasks.{task}: the controller source and measured reference scores need a "
-            f"PointMaze or Meta-World environment; {environment.spec.id} is neither: use another source and "
-            "give the reference scores"
+            f"PointMaze, Meta-World or OGBench environment; {environment.spec.id} is none: use another "
+            "source and give the reference scores"
         )
     return WaypointController(maze, action_noise)

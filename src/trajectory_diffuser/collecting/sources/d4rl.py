@@ -4,32 +4,24 @@ Layout (Fu et al., arXiv 2004.07219): `observations`, `actions`, `rewards`, `ter
 and in later files `next_observations`; everything else (`infos/...`) is left alone.
 """
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
 import numpy as np
-import pooch
-import requests
 
 from trajectory_diffuser.collecting.collection import Episode
 from trajectory_diffuser.collecting.sources.interface import Recording, Request
-from trajectory_diffuser.common.errors import UserError, reason
+from trajectory_diffuser.collecting.sources.one_file import locate
+from trajectory_diffuser.common.errors import UserError
 
 REQUIRED = ("observations", "actions", "rewards", "terminals")
-DOWNLOAD_ATTEMPTS = 3
 
 
 def open_source(request: Request) -> Recording:
     """The file's episodes; it is read one episode at a time."""
-    path, wanted = _locate(request), request.source["sha256"]
-    sha256 = pooch.file_hash(str(path), alg="sha256")
-    if wanted not in (None, sha256):
-        raise request.error(
-            "sha256", f"{path} has {sha256}, not {wanted}; bring the right file or correct it"
-        )
+    path, sha256 = locate(request)
     try:
         with _opened(path) as file:
             _check_layout(file, path)
@@ -115,31 +107,6 @@ def _flags(file: h5py.File, name: str, path: Path) -> np.ndarray:
     if not np.isin(values, (0, 1)).all():
         raise UserError(f"{path}: {name} has values other than 0 and 1; bring a whole file")
     return values.astype(bool)
-
-
-def _locate(request: Request) -> Path:
-    name = request.source["file"]
-    if "://" not in name:
-        path = request.external / name
-        if not path.is_file():
-            raise request.error("file", f"{path} does not exist; put or link the file there, or give a URL")
-        return path
-    file_name = name.rsplit("/", 1)[-1]
-    downloader = pooch.create(
-        path=request.downloads / request.task / hashlib.sha256(name.encode()).hexdigest()[:12],
-        base_url="",
-        registry={file_name: request.source["sha256"]},
-        urls={file_name: name},
-        retry_if_failed=DOWNLOAD_ATTEMPTS - 1,
-    )
-    try:
-        return Path(downloader.fetch(file_name, progressbar=True))
-    except (requests.exceptions.RequestException, ValueError) as error:
-        raise request.error(
-            "file",
-            f"{name} could not be downloaded ({reason(error)}); try again, or download it "
-            f"by hand to {request.external / file_name} and write file: {file_name}",
-        ) from None
 
 
 @contextmanager

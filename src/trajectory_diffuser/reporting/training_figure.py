@@ -1,0 +1,71 @@
+"""How much training each planner needs: its scores with the weights that were kept on the way."""
+
+import math
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from trajectory_diffuser.reporting.artefacts import TRAINING_SCORE_COLUMNS, Results
+from trajectory_diffuser.reporting.style import panels, planner_colours, planner_markers
+
+CELL = ["task", "planner", "seed"]
+POINT = [*CELL, "fraction"]
+
+
+def points(results: Results) -> pd.DataFrame:
+    """A row per planner and share of the training steps: POINT, episodes, score (their mean), minutes.
+
+    Minutes are those of the networks that the planner uses, trained one after the other. The last point, of
+    fraction 1, is the evaluation's own. All points of a planner are of the same episodes.
+    """
+    kept = results.training_scores
+    whole = results.scores[results.scores["planner"].isin(kept["planner"])].assign(fraction=1.0)
+    episodes = pd.concat([kept, whole])[list(TRAINING_SCORE_COLUMNS)]
+    counts = episodes.groupby(POINT)["episode"].transform("count")
+    shared = episodes[episodes["episode"] < counts.groupby([episodes[key] for key in CELL]).transform("min")]
+    means = shared.groupby(POINT, sort=False)["normalised_score"].agg(["count", "mean"]).reset_index()
+    means = means.rename(columns={"count": "episodes", "mean": "score"}).sort_values(POINT)
+    minutes = [_minutes(results, *point) for point in means[POINT].itertuples(index=False)]
+    return means.assign(minutes=minutes)
+
+
+def score_against_training(results: Results) -> Figure:
+    """One panel per task: minutes of training (log scale) against score, a line per planner."""
+    table = points(results)
+    colours = planner_colours(results.known_planners)
+    markers = planner_markers(results.known_planners)
+    figure, axes = panels(len(results.tasks), columns=2, width=4.2, height=3.2)
+    for axis, task in zip(axes, results.tasks, strict=True):
+        for planner in results.params["evaluate_training"]["planners"]:
+            rows = table[(table["task"] == task) & (table["planner"] == planner)].groupby("fraction")
+            score, minutes = rows["score"].agg(["mean", "min", "max"]), rows["minutes"].mean()
+            axis.errorbar(
+                minutes,
+                score["mean"],
+                yerr=[score["mean"] - score["min"], score["max"] - score["mean"]],
+                color=colours[planner],
+                marker=markers[planner],
+                markersize=5,
+                linewidth=1.2,
+                elinewidth=0.8,
+                capsize=2,
+                label=planner,
+            )
+        axis.set(title=task, xscale="log", xlabel="minutes of training", ylabel="normalised score")
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4 if len(axes) > 1 else 2)
+    return figure
+
+
+def _minutes(results: Results, task: str, planner: str, seed: int, fraction: float) -> float:
+    training, used = results.training, results.training_evaluations[task, seed, planner]["networks"]
+    rows = training[(training["task"] == task) & (training["seed"] == seed) & training["model"].isin(used)]
+    return sum(_seconds(row, fraction) for row in rows.itertuples()) / 60
+
+
+def _seconds(training: tuple, fraction: float) -> float:
+    if fraction == 1:
+        return training.seconds
+    return next(kept["seconds"] for kept in training.kept if math.isclose(kept["fraction"], fraction))

@@ -1,0 +1,29 @@
+"""Choose what a planner's row leaves to tuning, by trial episodes on a task with the first seed's models."""
+
+from typing import Any
+
+from trajectory_diffuser.common.stage import run_stage
+from trajectory_diffuser.computing.device import computing_device
+from trajectory_diffuser.computing.seeding import derive_seed
+from trajectory_diffuser.evaluation.cell import planner_of, run_directory
+from trajectory_diffuser.evaluation.tuning import tune
+from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.planning.planner import Planner
+from trajectory_diffuser.planning.runtime import Runtime
+
+
+def main(params: dict[str, Any], task: str, planner: str) -> None:
+    """Write results/runs/{task}/tuning/{planner}/."""
+    noise_seed = derive_seed("tuning", task, planner)
+    with computing_device(params["run"]["device"], params["tune"]["threads"]) as device:
+        models = PlanningModels.load(run_directory(task, params["run"]["seeds"][0]), device)
+        runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
+
+        def make_agent(rows: list[dict[str, Any]], batch: int) -> Planner:
+            return planner_of(rows, models, runtime, noise_seed + batch)
+
+        tune(params, task, planner, params["planners"][planner], make_agent, runtime)
+
+
+if __name__ == "__main__":
+    run_stage(main, "task", "planner")

@@ -1,0 +1,170 @@
+"""The tuning stages, in environments whose returns are known."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from small_environments import COUNTING
+from small_models import ACTION, make_models, make_policy, save_dataset, save_models
+
+import evaluate
+import tune
+import tune_policy
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.params import load_params
+from trajectory_diffuser.computing.files import read_json, write_json
+from trajectory_diffuser.planning.agent import Agent
+from trajectory_diffuser.planning.planner import Planner
+from trajectory_diffuser.planning.policy import PolicyModel
+
+SHIPPED = Path(__file__).parents[2] / "params.yaml"
+RUN, TUNING = Path("results/runs/task/seed4"), Path("results/runs/task/tuning")
+GRID = {"guidance": [1.0, 2.0, 3.0], "temperature": [0.1, 0.5], "target_return": [0.8, 1.0, 1.3]}
+KEYS = list(GRID)
+BEST = 30.0  # of the returns in the data of `save_dataset`
+
+
+@pytest.fixture
+def params(tmp_path, monkeypatch):
+    """Parameters of a project with data and the models of its first training seed, 4."""
+    monkeypatch.chdir(tmp_path)
+    threads = torch.get_num_threads()
+    data = Path("data/processed/task")
+    save_dataset(data)
+    reference = {"reference_scores": {"minimum": 2.0, "maximum": 12.0}}
+    write_json(data / "provenance.json", read_json(data / "provenance.json") | reference)
+    params = load_params(SHIPPED)
+    params["tasks"]["task"] = next(iter(params["tasks"].values())) | {"environment": COUNTING}
+    params["run"] |= {"device": "cpu", "seeds": [4, 0]}
+    params["planning"]["runtime"] = "torch"
+    params["tune"] |= {"episodes": 36, "first_environment_seed": 7, "grid": GRID}
+    params["evaluate"] |= {"episodes": 3, "first_environment_seed": 90}
+    save_models(RUN, make_models(best_return=BEST))
+    yield params
+    torch.set_num_threads(threads)
+
+
+def choice(name):
+    return read_json(TUNING / name / "choice.json")
+
+
+def trials(name):
+    return pd.read_csv(TUNING / name / "trials.csv")
+
+
+class Obliging(Agent):
+    """In each environment acts as well as its row is near the planted one; returns grow with the actions."""
+
+    def __init__(self, rows, planted, models, runtime):
+        super().__init__(models, runtime, 1.0)
+        self.quality = [1 - sum(abs(row[key] - planted[key]) for key in KEYS) for row in rows]
+
+    def _decide(self, deterministic):
+        quality = torch.tensor(self.quality)[self.memory.environments]
+        return quality[:, None].expand(-1, ACTION)
+
+
+def plant(monkeypatch, planted):
+    """Put agents that prefer one point of the grid in the planners' place."""
+    monkeypatch.setattr(
+        tune, "planner_of", lambda rows, models, runtime, _: Obliging(rows, planted, models, runtime)
+    )
+
+
+@pytest.mark.parametrize("planted", [(3.0, 0.1, 1.3), (1.0, 0.5, 1.0), (2.0, 0.1, 0.8)])
+def test_a_planted_optimum_is_found(params, monkeypatch, planted):
+    planted = dict(zip(KEYS, planted, strict=True))
+    plant(monkeypatch, planted)
+    tune.main(params, "task", "trajectory_diffuser")
+    found = choice("trajectory_diffuser")
+    assert found["values"] == planted
+    assert found["target_return"] == planted["target_return"] * BEST
+    # The optimum's scores, from the environment's own rule: reward seed + sum of all actions so far.
+    returns = [sum(seed + 2 * step for step in range(1, 4 + seed % 3)) for seed in (7, 8)]
+    assert found["score"] == pytest.approx(np.mean([10 * (value - 2) for value in returns]))
+    table = trials("trajectory_diffuser")
+    there = np.logical_and.reduce([table[key] == value for key, value in planted.items()])
+    np.testing.assert_allclose(table.loc[there, "return"], returns)
+    assert found["seed"] == 4 and found["episodes"] == 36 and found["episodes_per_point"] == 2
+
+
+def test_a_planted_target_is_found_for_a_policy_by_what_it_is_asked_for(params, monkeypatch):
+    def network(tokens):  # acts best while 1.3 times the best return is still to come
+        asked = tokens[..., -1:] * 10 / BEST
+        return (1 - (asked - 1.3).abs()).expand(*tokens.shape[:-1], ACTION)
+
+    model = make_policy(network, best_return=BEST, return_scale=10.0).units
+    monkeypatch.setattr(PolicyModel, "load", lambda *_: model)
+    params["tasks"]["task"]["environment"] = COUNTING | {"max_episode_steps": 1}
+    tune_policy.main(params, "task", "return_conditioned_cloning")
+    assert choice("return_conditioned_cloning")["values"] == {"target_return": 1.3}
+    assert choice("return_conditioned_cloning")["episodes_per_point"] == 12
+
+
+def test_of_equal_points_the_first_is_chosen(params, monkeypatch):
+    plant(monkeypatch, {key: 0.0 for key in KEYS})
+    monkeypatch.setattr(Obliging, "_decide", lambda self, _: torch.zeros(len(self.memory.tokens), ACTION))
+    tune.main(params, "task", "trajectory_diffuser")
+    assert choice("trajectory_diffuser")["values"] == {key: values[0] for key, values in GRID.items()}
+
+
+def test_every_row_has_the_same_number_of_trials_in_the_same_environments_at_every_point(params):
+    for name, row in params["planners"].items():
+        tune.main(params, "task", name)
+        table, record = trials(name), choice(name)
+        assert len(table) == record["episodes"] == 36
+        assert set(record["grid"]) <= {key for key in KEYS if row[key] == "tuned"}
+        points = table.groupby(list(record["grid"]))["environment_seed"]
+        each = 36 // len(record["scores"])
+        assert points.ngroups == len(record["scores"])
+        assert all(seeds.tolist() == list(range(7, 7 + each)) for _, seeds in points)
+        assert record["first_environment_seed"] == 7
+
+
+def test_named_values_are_not_tuned(params):
+    params["planners"]["ddim"] |= {"guidance": 4.0, "target_return": 0.7}
+    tune.main(params, "task", "ddim")
+    assert set(trials("ddim")["temperature"]) == set(GRID["temperature"])
+    assert choice("ddim")["grid"] == {"temperature": GRID["temperature"]}
+    assert choice("ddim")["values"] | {"temperature": 0} == {
+        "guidance": 4.0, "temperature": 0, "target_return": 0.7
+    }  # fmt: skip
+    params["planners"]["ddim"] |= {"temperature": 0.2}
+    tune.main(params, "task", "ddim")
+    assert choice("ddim")["values"] == {"guidance": 4.0, "temperature": 0.2, "target_return": 0.7}
+    assert choice("ddim")["episodes"] == len(trials("ddim")) == 0
+    assert choice("ddim")["target_return"] == pytest.approx(0.7 * BEST)
+
+
+def test_the_trials_are_the_same_again(params):
+    # At temperature 0 there is one candidate, beside three.
+    params["tune"]["grid"] = GRID | {"temperature": [0.0, 0.5]}
+    params["planners"]["trajectory_diffuser"]["candidates"] = 3
+    tables = []
+    for _ in range(2):
+        tune.main(params, "task", "trajectory_diffuser")
+        tables.append((TUNING / "trajectory_diffuser/trials.csv").read_bytes())
+    assert tables[0] == tables[1]
+
+
+def test_evaluation_and_loaded_planners_use_the_choice(params):
+    tune.main(params, "task", "ddim")
+    chosen = {"guidance": 2.5, "temperature": 0.4, "target_return": 1.1}
+    write_json(TUNING / "ddim/choice.json", choice("ddim") | {"values": chosen})
+    evaluate.main(params, "task", 4, "ddim")
+    record = read_json(RUN / "evaluation/ddim/evaluation.json")
+    assert record["values"] == chosen
+    assert record["target_return"] == pytest.approx(1.1 * BEST)
+    planner = Planner.load(RUN, "ddim")
+    settings = planner.trajectory_planner.settings
+    assert (settings.guidance, settings.temperature) == (2.5, 0.4)
+    assert planner.target_return == pytest.approx(1.1 * BEST)
+
+
+def test_an_evaluation_before_tuning_names_the_stage_to_run(params):
+    with pytest.raises(
+        UserError, match=r"ddim/choice\.json: missing; run: python src/tune\.py --planner ddim"
+    ):
+        evaluate.main(params, "task", 4, "ddim")

@@ -1,0 +1,46 @@
+import pytest
+from small_models import ROW
+
+from trajectory_diffuser.planning.choice import middle, settled, tried
+
+GRID = {"guidance": [1.0, 2.0], "temperature": [0.5, 0.1], "target_return": [0.9, 1.0, 1.2]}
+TUNED = dict.fromkeys(GRID, "tuned")
+POLICY = {"best_fraction": 1.0, "return_conditioned": True, "target_return": "tuned"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "keys"),
+    [
+        ({}, ["guidance", "temperature", "target_return"]),
+        ({"start": "noise", "refine_steps": 2, "sampler": "ddim"}, list(GRID)),
+        ({"start": "previous_plan", "sampler": "ddim"}, list(GRID)),
+        ({"refine_steps": 0}, ["target_return"]),  # a draft is neither guided nor noisy
+        ({"refine_steps": 1}, ["guidance", "target_return"]),  # the last step adds no noise
+        ({"refine_steps": 1, "forward_noise": True}, list(GRID)),
+        ({"sampler": "ddim"}, ["guidance", "target_return"]),
+        ({"temperature": 0.0}, ["guidance", "target_return"]),
+        ({"guidance": 1.5, "target_return": 1.0}, ["temperature"]),
+        ({"start": "noise", "refine_steps": "all", "guidance": 0}, ["temperature"]),  # no return is asked for
+        ({"guidance": 0}, ["temperature", "target_return"]),  # but of the draft
+        ({"guidance": 1.5, "target_return": 1.0, "temperature": 0.0}, []),
+    ],
+)
+def test_a_row_is_tried_with_what_it_leaves_to_tuning_and_makes_a_difference(changes, keys):
+    found = tried(ROW | TUNED | changes, GRID)
+    assert list(found) == keys
+    assert found == {key: GRID[key] for key in keys}
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_policy_is_tried_with_targets_if_it_is_told_of_returns(told):
+    found = tried(POLICY | {"return_conditioned": told}, GRID)
+    assert found == ({"target_return": GRID["target_return"]} if told else {})
+
+
+def test_named_values_stay_and_the_others_are_filled_in():
+    row = settled(ROW | TUNED | {"temperature": 0.3}, {"guidance": 7, "temperature": 8, "target_return": 9})
+    assert row == ROW | {"guidance": 7, "temperature": 0.3, "target_return": 9}
+
+
+def test_the_middle_of_a_list_stands_for_it():
+    assert middle(GRID) == {"guidance": 2.0, "temperature": 0.5, "target_return": 1.0}
