@@ -3,11 +3,16 @@ PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c 'import os; print(min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()))')
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: results test lint environment lock
+.PHONY: results rivals test lint environment environment-of-rivals lock
 
 results: environment
 	$(RUN) snakemake --cores $(CORES)
 	@echo "The report is at $(CURDIR)/results/report/index.html, its verdict also in verdict.txt beside it"
+
+# d3rlpy's algorithms on the same data, hours of training, and the report with them.
+rivals: environment environment-of-rivals
+	$(RUN) snakemake --cores $(CORES) rivals
+	$(RUN) snakemake --cores $(CORES) --forcerun make_report
 
 test: environment
 	$(RUN) pytest --numprocesses 2 --dist loadfile
@@ -27,7 +32,18 @@ environment:
 		.venv/bin/python -m pip install --quiet --require-hashes --requirement requirements.lock && \
 		cp requirements.lock .venv/; }
 
+# .venv-rivals, likewise, with d3rlpy beside them.
+environment-of-rivals:
+	@cat requirements.lock requirements.rivals.lock | cmp -s - .venv-rivals/requirements.lock || { \
+		echo "Making .venv-rivals from requirements.lock and requirements.rivals.lock" && \
+		$(PYTHON) -m venv --clear .venv-rivals && \
+		.venv-rivals/bin/python -m pip install --quiet --no-deps --require-hashes \
+			--requirement requirements.lock --requirement requirements.rivals.lock && \
+		cat requirements.lock requirements.rivals.lock > .venv-rivals/requirements.lock; }
+
 # Writes requirements.lock anew from pyproject.toml, with the newest versions that fit; needs uv.
 lock:
 	uv pip compile --upgrade --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
 		--custom-compile-command "make lock" --extra dev --extra metaworld --output-file requirements.lock pyproject.toml
+	uv pip compile --upgrade --universal --generate-hashes --python-version 3.11 --no-deps --no-emit-index-url \
+		--custom-compile-command "make lock" --output-file requirements.rivals.lock requirements.rivals.in

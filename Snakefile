@@ -29,6 +29,7 @@ wildcard_constraints:
     seed=r"\d+",
     planner="|".join(PARAMS["planners"]),
     policy="|".join(PARAMS["policies"]),
+    rival="|".join(PARAMS["rivals"]),
 
 
 include: "workflow/rules/data.smk"
@@ -36,6 +37,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/tune.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/rivals.smk"
 
 
 rule all:

@@ -1,5 +1,7 @@
 """Snakemake and DVC run the same jobs: commands, inputs, outputs and parameters."""
 
+import re
+
 import pytest
 import yaml
 from graphs import dvc_jobs, snakemake_jobs
@@ -57,3 +59,11 @@ def test_lint_asks_for_nothing_but_a_container_per_rule(project: Project) -> Non
     }
     # One pinned environment serves all rules.
     assert complaints == {"* Specify a conda environment or container for each rule.:"}
+
+
+def test_rivals_are_a_target_of_their_own(project: Project) -> None:
+    project.reset()
+    done = project.run("snakemake", "--dry-run", "rivals")
+    assert done.returncode == 0, done.stderr
+    counts = dict(re.findall(r"(\w+ rival)\s+(\d+)", done.stdout + done.stderr))
+    assert counts == {"train rival": "12", "evaluate rival": "12"}  # 2 tasks, 2 seeds, 3 rivals

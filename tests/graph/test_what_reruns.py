@@ -216,6 +216,7 @@ EDITS = {
         ["train_policy@*"],
         ["tune_policy@*", "evaluate_policy@*", "measure_latency@*", "make_report"],
     ),
+    "rival": (params("iql: {steps: 500000}", "iql: {steps: 400000}"), ["make_report"], []),
     "claim": (params("times: 3.0", "times: 4.0"), ["make_report"], []),
     "base of the trainings": (
         params("ema_decay: 0.995", "ema_decay: 0.99"),

@@ -208,8 +208,19 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "unknown reference of a claim": (
         {"make_report.claims.better_than_its_draft.reference": "cloning"},
         "make_report.claims.better_than_its_draft.reference",
-        ["'cloning' has no entry under planners or policies"],
+        ["'cloning' has no entry under planners or policies or rivals"],
     ),
+    "claim that a rival is slower": (
+        {"make_report.claims.faster_than_full_diffusion.reference": "iql"},
+        "make_report.claims.faster_than_full_diffusion.reference",
+        ["'iql' has no entry under planners or policies"],
+    ),
+    "policy with the name of a rival": (
+        {"policies.iql": {}},
+        "policies.iql",
+        ["the name of a rival, see rivals", "choose another"],
+    ),
+    "unknown rival": ({"rivals.cql": {"steps": 1}}, "rivals", ["unknown key 'cql'", "did you mean 'iql'?"]),
     "claim about a policy": (
         {"make_report.claims.fastest.subject": "behaviour_cloning"},
         "make_report.claims.fastest.subject",

@@ -28,6 +28,6 @@ rule make_report:
         mem_mb=2000,
         runtime=30,
     params:
-        settings("run", "tasks", "planners", "policies", "evaluate_training", "make_report"),
+        settings("run", "tasks", "planners", "policies", "rivals", "evaluate_training", "make_report"),
     shell:
         "python src/make_report.py > {log} 2>&1"

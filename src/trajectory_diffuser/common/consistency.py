@@ -6,6 +6,13 @@ from typing import Any
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.schema_errors import suggestion
 
+RIVALS = ("decision_transformer", "iql", "td3_plus_bc")  # the keys that rivals may have
+REFERENCES = {  # what a claim may be about; rivals are not timed
+    "better": "planners or policies or rivals",
+    "faster": "planners or policies",
+    "fastest": "planners or policies",
+}
+
 
 def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) -> None:
     """Raise `UserError` (one line: key, remedy) on the first value that does not fit the others.
@@ -34,7 +41,7 @@ def _check_names(params: dict[str, Any]) -> None:
     claimed = [
         (f"make_report.claims.{name}.{role}", kinds, [claim[role]])
         for name, claim in params["make_report"]["claims"].items()
-        for role, kinds in (("subject", "planners"), ("reference", "planners or policies"))
+        for role, kinds in (("subject", "planners"), ("reference", REFERENCES[claim["kind"]]))
         if role in claim
     ]
     for key, kind, names in (
@@ -53,6 +60,10 @@ def _check_names(params: dict[str, Any]) -> None:
     for name in params["policies"]:
         if name in params["planners"]:
             raise UserError(f"policies.{name}: a planner has this name too; rename one of them")
+    for kind in ("planners", "policies"):
+        for name in RIVALS:
+            if name in params[kind]:
+                raise UserError(f"{kind}.{name}: the name of a rival, see rivals; choose another")
 
 
 def _check_sweep(params: dict[str, Any]) -> None:

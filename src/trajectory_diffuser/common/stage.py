@@ -13,7 +13,14 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-ARGUMENTS: dict[str, type] = {"task": str, "seed": int, "planner": str, "policy": str, "ladder": str}
+ARGUMENTS: dict[str, type] = {
+    "task": str,
+    "seed": int,
+    "planner": str,
+    "policy": str,
+    "rival": str,
+    "ladder": str,
+}
 
 
 def run_stage(main: Callable[..., None], *arguments: str) -> None:
@@ -30,6 +37,7 @@ def run_stage(main: Callable[..., None], *arguments: str) -> None:
     with ending_with_one_line():
         params = load_params()
         known = {"task": params["tasks"], "planner": params["planners"], "policy": params["policies"]}
+        known["rival"] = params["rivals"]
         known["ladder"] = params["train_behaviour"]["ladders"]
         for name in values.keys() & known.keys():
             if values[name] not in known[name]:

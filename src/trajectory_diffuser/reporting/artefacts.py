@@ -1,6 +1,6 @@
 """What a run left on disk, read into tables: only the cells that params.yaml's `run` names."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pandas as pd
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import read_json
+from trajectory_diffuser.reporting.rivals import read_rivals
 
 MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")
 SCORE_COLUMNS = (
@@ -46,7 +47,8 @@ class Results:
     (task, seed, model, then the fields of training.json). `evaluations`, `plans` and, for planners evaluated
     with kept weights, `training_evaluations` are keyed by (task, seed, planner), `tuning` (choice.json) by
     (task, planner), `latency_machines`, `provenance` and `data` by task. Wherever planners are named policies
-    stand too, but among `plans`, `scaling` and what is of kept weights.
+    stand too, but among `plans`, `scaling` and what is of kept weights, and `rivals`, those that are on disk,
+    among `scores` and `evaluations` only; `left_out` says why others are not shown.
     """
 
     params: dict[str, Any]
@@ -63,6 +65,8 @@ class Results:
     latency_machines: dict[str, dict[str, Any]]
     provenance: dict[str, dict[str, Any]]
     data: dict[str, TaskData]
+    rivals: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @property
     def tasks(self) -> list[str]:
@@ -76,8 +80,8 @@ class Results:
 
     @property
     def planners(self) -> list[str]:
-        """Everything that acts in the run: its planners, then its policies."""
-        return run_planners(self.params)
+        """Everything that acts in the run: its planners, its policies, then its rivals."""
+        return [*run_planners(self.params), *self.rivals]
 
     @property
     def with_plans(self) -> list[str]:
@@ -91,8 +95,8 @@ class Results:
 
     @property
     def known_planners(self) -> list[str]:
-        """All planners and policies of params.yaml: one keeps its colour and marker whatever else is run."""
-        return [*self.params["planners"], *self.params["policies"]]
+        """All that act in params.yaml: each keeps its colour and marker whatever else is run."""
+        return [*self.params["planners"], *self.params["policies"], *self.params["rivals"]]
 
     @property
     def subject(self) -> str:
@@ -159,6 +163,10 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
                 training_scores.append(_read_scores(folder / "scores.csv", stage, TRAINING_SCORE_COLUMNS))
                 record = read_json(_require(folder / "training_scores.json", stage))
                 training_evaluations[task, seed, planner] = record
+    rivals, left_out = read_rivals(params, root, provenance)
+    for key, (table, record) in rivals.items():
+        scores.append(table[list(SCORE_COLUMNS)])
+        evaluations[key] = record
     return Results(
         params=params,
         scores=_concatenate(scores),
@@ -174,6 +182,8 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         latency_machines=machines,
         provenance=provenance,
         data=task_data,
+        rivals=[name for name in params["rivals"] if name in {rival for _, _, rival in rivals}],
+        left_out=left_out,
     )
 
 

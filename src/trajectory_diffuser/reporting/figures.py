@@ -36,7 +36,8 @@ def speed_against_return(results: Results, headline: pd.DataFrame) -> Figure:
     markers = planner_markers(results.known_planners)
     figure, axes = panels(len(results.tasks), columns=2, width=4.2, height=3.2)
     for axis, task in zip(axes, results.tasks, strict=True):
-        for row in headline[headline["task"] == task].itertuples():
+        timed = headline[headline["decisions_per_second"].notna()]
+        for row in timed[timed["task"] == task].itertuples():
             axis.errorbar(
                 1e3 / row.decisions_per_second,
                 row.mean,

@@ -91,6 +91,7 @@ def write_report(results: Results, folder: Path) -> None:
         captions=captions(results),
         mazes=[task for task in results.tasks if plan_figures.is_maze(results, task)],
         pictures=pictures,
+        left_out=results.left_out,
     )
     (folder / "index.html").write_text(page)
 

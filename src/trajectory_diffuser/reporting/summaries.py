@@ -60,7 +60,7 @@ def headline(results: Results) -> pd.DataFrame:
     Columns: task, planner, mean (of the seeds' mean normalised scores), lowest and highest (of those means),
     low and high (confidence interval of the mean; NaN with one seed), seeds, episodes (of all seeds), success
     and wall_crossing (fractions; NaN without goal or walls), batch (the smallest measured), seconds_per_plan,
-    decisions_per_second.
+    decisions_per_second (NaN for rivals, which are not timed).
     """
     confidence = results.params["make_report"]["confidence"]
     latency, scores = smallest_batch(results), common_scores(results)
@@ -89,7 +89,7 @@ def headline(results: Results) -> pd.DataFrame:
                     "episodes": int(by_seed.size().sum()),
                     "success": by_seed["success"].mean().mean(),
                     "wall_crossing": by_seed["wall_crossing_fraction"].mean().mean(),
-                    "batch": time["batch"],
+                    "batch": int(latency.loc[task, "batch"].min()),
                     "seconds_per_plan": time["seconds_per_plan"],
                     "decisions_per_second": time["decisions_per_second"],
                 }
@@ -116,6 +116,9 @@ def over_tasks(results: Results) -> pd.DataFrame:
 
 
 def smallest_batch(results: Results) -> pd.DataFrame:
-    """The latency rows of each task's smallest batch, indexed by (task, planner)."""
+    """The latency rows of each task's smallest batch, by (task, planner); NaN for what was not timed."""
     smallest = results.latency.groupby("task")["batch"].transform("min")
-    return results.latency[results.latency["batch"] == smallest].set_index(["task", "planner"])
+    timed = results.latency[results.latency["batch"] == smallest].set_index(["task", "planner"])
+    return timed.reindex(
+        pd.MultiIndex.from_product([results.tasks, results.planners], names=timed.index.names)
+    )

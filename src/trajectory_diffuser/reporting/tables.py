@@ -163,6 +163,8 @@ def _percent(value: float, digits: int) -> str:
 
 def time(seconds: float) -> str:
     """A duration in seconds or milliseconds."""
+    if math.isnan(seconds):
+        return NOTHING
     return f"{seconds:.2f} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
 
 

@@ -7,7 +7,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from trajectory_diffuser.reporting.artefacts import Results
+from trajectory_diffuser.reporting.artefacts import Results, run_planners
 from trajectory_diffuser.reporting.style import INK, panels
 from trajectory_diffuser.reporting.tables import NOTHING, Table
 
@@ -17,7 +17,7 @@ NAMES = {"guidance": "guidance", "temperature": "temperature", "target_return": 
 
 def tuned_planners(results: Results, task: str) -> list[str]:
     """The planners and policies that had trials."""
-    return [name for name in results.planners if results.tuning[task, name]["grid"]]
+    return [name for name in run_planners(results.params) if results.tuning[task, name]["grid"]]
 
 
 def tuning_grids(results: Results, task: str) -> Figure | None:
@@ -61,7 +61,7 @@ def tuning_table(results: Results, task: str) -> Table:
     headers = ["planner", *NAMES.values(), "in the environment's units", "score in trials", "grid points",
                "episodes each", "trial episodes", "time"]  # fmt: skip
     rows = []
-    for name in results.planners:
+    for name in run_planners(results.params):
         record = results.tuning[task, name]
         tuned = bool(record["grid"])
         rows.append(
@@ -81,7 +81,7 @@ def tuning_table(results: Results, task: str) -> Table:
 
 def tuning_cost(results: Results, task: str) -> str:
     """How much the trials of a task took, in one sentence."""
-    records = [results.tuning[task, name] for name in results.planners]
+    records = [results.tuning[task, name] for name in run_planners(results.params)]
     episodes, minutes = (
         sum(each["episodes"] for each in records),
         sum(each["seconds"] for each in records) / 60,

@@ -11,7 +11,8 @@ faster   At least `times` as fast, and non-inferior. Held: the interval lies abo
          subject is not that fast, or the interval lies below -m.
 fastest  No planner of the run that scores as well is faster. Held: none is faster, or those that are score
          worse, all by more than m: the interval against the hardest of them to rule out lies above m. Did
-         not hold: the interval against the fastest whose mean is within m lies below m.
+         not hold: the interval against the fastest whose mean is within m lies below m. Rivals, which are
+         not timed, do not count.
 
 Else the row is undecided; with one seed there is no interval. A win is worth no more than the rival: where
 the reference's mean is more than m below a perfect imitation of the data, the row cannot be judged, unless
@@ -26,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from trajectory_diffuser.reporting.artefacts import Results
+from trajectory_diffuser.reporting.artefacts import Results, run_planners
 from trajectory_diffuser.reporting.imitation import imitation_score
 from trajectory_diffuser.reporting.statistics import Estimate, holm_divisors
 from trajectory_diffuser.reporting.summaries import common_scores, mean_difference, mean_score, smallest_batch
@@ -122,7 +123,8 @@ class _Evidence:
         The fastest whose mean is within the margin of the subject's or above; where only worse ones are
         faster than the subject, the one of them that is hardest to rule out.
         """
-        seconds = {planner: self.seconds(planner, tasks) for planner in self.results.planners}
+        timed = run_planners(self.results.params)  # rivals are not
+        seconds = {planner: self.seconds(planner, tasks) for planner in timed}
         effects = {rival: self.effect(subject, rival, tasks) for rival in seconds if rival != subject}
         as_good = [rival for rival, effect in effects.items() if effect.mean <= self.margin]
         faster = [rival for rival in effects if seconds[rival] < seconds[subject]]

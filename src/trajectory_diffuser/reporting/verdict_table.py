@@ -51,6 +51,7 @@ def verdict_metrics(results: Results, rows: list[Row]) -> dict[str, dict[str, An
         entry: dict[str, Any] = {"answer": row.answer, "reference": row.reference}
         if not isnan(row.effect):
             entry |= {"effect": round(row.effect, 1), "margin": margin}
+        if not isnan(row.times_as_fast):
             entry |= {"times_as_fast": round(row.times_as_fast, 2)}
             entry |= {"seconds": [round(value, 6) for value in (row.seconds, row.reference_seconds)]}
         if not isnan(row.low):
@@ -67,7 +68,7 @@ def _numbers(row: Row) -> list[str]:
     return [
         f"{_points(row.effect)}{interval}",
         f"{time(row.seconds)} : {time(row.reference_seconds)}",
-        f"{row.times_as_fast:.1f}x",
+        NOTHING if isnan(row.times_as_fast) else f"{row.times_as_fast:.1f}x",
     ]
 
 
