@@ -1,6 +1,7 @@
 import pytest
 from small_models import CPU, ROW, history, make_models, make_planner, plan_from
 
+from trajectory_diffuser.evaluation.network_cost import record_calls
 from trajectory_diffuser.planning.runtime import Runtime
 from trajectory_diffuser.planning.settings import PlannerSettings
 
@@ -48,15 +49,9 @@ def test_the_first_plan_of_an_episode_starts_from_noise_where_a_previous_plan_is
     ],
 )
 def test_the_networks_of_a_planner_are_those_that_it_runs(row, networks):
-    class Watched(Runtime):
-        def compile(self, network, *arguments, **settings):
-            function = super().compile(network, *arguments, **settings)
-            function.calls = calls
-            return function
-
-    calls, models = [], make_models()
-    planner = make_planner(models, Watched("torch", "float32", CPU), **row)
-    plan_from(planner, *history())
+    models = make_models()
+    planner = make_planner(models, Runtime("torch", "float32", CPU), **row)
+    calls = record_calls(planner, lambda: plan_from(planner, *history()))
     run = {function.module.network for function, _ in calls}
     assert planner.settings.networks == networks
     assert [name for name in ALL if getattr(models, name) in run] == networks
