@@ -14,7 +14,7 @@ PARAMS = checked_params()
 configfile: "params.yaml"
 
 
-FIRST_SEED = config["run"]["seeds"][0]  # whose models tuning and measure_latency use
+FIRST_SEED = PARAMS["run"]["seeds"][0]  # whose models tuning and measure_latency use
 
 
 refuse_overrides()

@@ -76,7 +76,8 @@ def test_snakemake_makes_the_report(by_snakemake: Project) -> None:
     acting = [*params["planners"], *params["policies"]]
     assert set(scores["planner"]) == set(acting)
     assert len(scores) == len(acting) * 2  # episodes
-    assert metrics["verdict"]["better_than_its_draft"][TASK]["answer"] == "undecided"  # one seed
+    # One seed, and a draft that was hardly trained.
+    assert metrics["verdict"]["better_than_its_draft"][TASK]["answer"] in ("undecided", "cannot be judged")
     assert (report / "verdict.txt").read_text().startswith("Verdict\n")
     assert not list((by_snakemake.folder / "results").glob("checkpoints/**/*.safetensors"))
     assert run(by_snakemake, "git status --porcelain") == "", "something produced is not ignored by git"

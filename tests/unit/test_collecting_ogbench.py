@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from conftest import HttpFolder
+from http_server import HttpFolder
 from hypothesis import given
 from hypothesis import strategies as st
 
