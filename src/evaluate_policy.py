@@ -5,7 +5,7 @@ from typing import Any
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.evaluation.cell import make_policy
-from trajectory_diffuser.evaluation.episodes import evaluate
+from trajectory_diffuser.evaluation.episodes import evaluate, tuned_record
 from trajectory_diffuser.planning.policy import Policy
 from trajectory_diffuser.planning.runtime import Runtime
 
@@ -18,7 +18,7 @@ def main(params: dict[str, Any], task: str, seed: int, policy: str) -> None:
         def make_agent(_: int) -> Policy:
             return make_policy(params, task, seed, policy, runtime)
 
-        evaluate(params, task, seed, policy, make_agent, runtime)
+        evaluate(params, task, seed, policy, tuned_record(params, task, policy), make_agent, runtime)
 
 
 if __name__ == "__main__":

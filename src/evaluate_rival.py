@@ -2,16 +2,15 @@
 
 from typing import Any
 
-import torch
-
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.stage import run_stage
-from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.computing.device import computing_device
-from trajectory_diffuser.computing.files import atomic_directory, read_json, write_json
+from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation.cell import run_directory
-from trajectory_diffuser.evaluation.episodes import evaluate_episodes
+from trajectory_diffuser.evaluation.episodes import evaluate
+from trajectory_diffuser.planning.choice import asked_return
+from trajectory_diffuser.planning.runtime import Runtime
 
 
 def main(params: dict[str, Any], task: str, seed: int, rival: str) -> None:
@@ -26,24 +25,17 @@ def main(params: dict[str, Any], task: str, seed: int, rival: str) -> None:
             f"--task {task} --seed {seed} --rival {rival}"
         )
     dataset, config = PreparedDataset.load(f"data/processed/{task}"), read_json(folder / "config.json")
-    target_return = row.get("target_return", 0.0) * dataset.best_return
+    # Only a Decision Transformer is asked for a return.
+    target_return = asked_return(row.get("target_return", 1.0), dataset.best_return)
+    record = {"rival_row": row, "settings": config, "training": read_json(folder / "training.json")}
+    record |= {"target_return": target_return} if "target_return" in row else {}
     with computing_device(params["run"]["device"], params["evaluate"]["threads"]) as device:
         algorithm = load(config, folder, device)
 
         def make_agent(_: int) -> RivalAgent:
             return RivalAgent(algorithm, target_return, dataset.provenance["action_bounds"])
 
-        episodes = params["evaluate"]["episodes"]
-        table, _ = evaluate_episodes(params, task, seed, rival, make_agent, episodes)
-        record = {"task": task, "seed": seed, "planner": rival, "rival_row": row, "episodes": episodes}
-        record |= {"target_return": target_return} if "target_return" in row else {}
-        record |= {"device": device.type, "threads": torch.get_num_threads()}
-        record |= {"runtime": "torch", "precision": "float32"}
-        record |= {"versions": library_versions() | library_versions("d3rlpy"), "commit": code_commit()}
-        record |= {"training": read_json(folder / "training.json"), "settings": config}
-    with atomic_directory(run_directory(task, seed) / "evaluation" / rival) as directory:
-        table.to_csv(directory / "episodes.csv", index=False)
-        write_json(directory / "evaluation.json", record)
+        evaluate(params, task, seed, rival, record, make_agent, Runtime("torch", "float32", device))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.evaluation.cell import make_planner, run_directory
-from trajectory_diffuser.evaluation.episodes import evaluate_episodes, evaluation_record
+from trajectory_diffuser.evaluation.episodes import evaluate_episodes, evaluation_record, tuned_record
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
 
@@ -25,7 +25,7 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
             make_agent = partial(make_planner, *cell, models, runtime)
             table, _ = evaluate_episodes(*cell, make_agent, episodes)
             tables.append(table.assign(fraction=fraction))
-        record = evaluation_record(*cell, runtime)
+        record = evaluation_record(task, seed, planner, tuned_record(params, task, planner), runtime)
         record["networks"] = make_agent().trajectory_planner.settings.networks
     with atomic_directory(run_directory(task, seed) / "training_scores" / planner) as directory:
         pd.concat(tables).to_csv(directory / "scores.csv", index=False)

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
+from small_environments import COUNTING
 from torch import Tensor
 
-from trajectory_diffuser.computing.files import write_json
+from trajectory_diffuser.common.params import load_params
+from trajectory_diffuser.computing.files import read_json, write_json
 from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
 from trajectory_diffuser.models.causal_transformer import CausalTransformer
@@ -24,6 +26,7 @@ from trajectory_diffuser.planning.trajectory_planner import Plan, TrajectoryPlan
 
 STATE, ACTION, HORIZON, HISTORY, DIFFUSION_STEPS = 3, 2, 8, 4, 10
 CPU = torch.device("cpu")
+DATA, SHIPPED = Path("data/processed/task"), Path(__file__).parents[2] / "params.yaml"
 ENVIRONMENT = {"id": "Made-up-v0", "arguments": {}, "max_episode_steps": 30, "observation_keys": None}
 ROW = {
     "start": "draft",
@@ -200,6 +203,16 @@ def save_models(directory: Path, models: PlanningModels) -> None:
                 "best_return": models.best_return,
             },
         )
+
+
+def make_project() -> dict[str, Any]:
+    """Prepared data of a task `task` in the present folder, and the shipped parameters with that task."""
+    save_dataset(DATA)
+    reference = {"reference_scores": {"minimum": 2.0, "maximum": 12.0}}
+    write_json(DATA / "provenance.json", read_json(DATA / "provenance.json") | reference)
+    params = load_params(SHIPPED)
+    params["tasks"]["task"] = next(iter(params["tasks"].values())) | {"environment": COUNTING}
+    return params
 
 
 def save_dataset(directory: Path, lengths: tuple[int, ...] = (20, 30, 25, 20)) -> None:

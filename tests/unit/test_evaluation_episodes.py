@@ -8,14 +8,12 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
-from small_environments import COUNTING
-from small_models import make_models, save_dataset, save_models
+from small_models import make_models, make_project, save_models
 
 import evaluate
 import evaluate_policy
 import evaluate_training
 import train_policy
-from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.computing.files import read_json, write_json
 from trajectory_diffuser.evaluation.cell import make_policy
 from trajectory_diffuser.models.building import weights_file
@@ -25,7 +23,6 @@ MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")
 PLANNER, POLICY = "trajectory_diffuser", "behaviour_cloning"
 EARLIER = {0.25: 1, 0.5: 2}  # seeds of the networks' kept weights
 RUN = Path("results/runs/task/seed0")
-SHIPPED = Path(__file__).parents[2] / "params.yaml"
 
 
 @pytest.fixture
@@ -33,12 +30,7 @@ def params(tmp_path, monkeypatch):
     """Parameters of a project: data, networks with kept weights, a policy, three groups of episodes."""
     monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()
-    data = Path("data/processed/task")
-    save_dataset(data)
-    reference = {"reference_scores": {"minimum": 2.0, "maximum": 12.0}}
-    write_json(data / "provenance.json", read_json(data / "provenance.json") | reference)
-    params = load_params(SHIPPED)
-    params["tasks"]["task"] = next(iter(params["tasks"].values())) | {"environment": COUNTING}
+    params = make_project()
     params["run"]["device"], params["planning"]["runtime"] = "cpu", "torch"
     params["base_training"]["keep_at"] = list(EARLIER)
     params["train_policy"] |= {"steps": 2, "width": 8}

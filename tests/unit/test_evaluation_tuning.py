@@ -7,23 +7,21 @@ import pandas as pd
 import pytest
 import torch
 from small_environments import COUNTING
-from small_models import ACTION, make_models, make_policy, save_dataset, save_models
+from small_models import ACTION, make_models, make_policy, make_project, save_models
 
 import evaluate
 import tune
 import tune_policy
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.computing.files import read_json, write_json
 from trajectory_diffuser.planning.agent import Agent
 from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.policy import PolicyModel
 
-SHIPPED = Path(__file__).parents[2] / "params.yaml"
 RUN, TUNING = Path("results/runs/task/seed4"), Path("results/runs/task/tuning")
 GRID = {"guidance": [1.0, 2.0, 3.0], "temperature": [0.1, 0.5], "target_return": [0.8, 1.0, 1.3]}
 KEYS = list(GRID)
-BEST = 30.0  # of the returns in the data of `save_dataset`
+BEST = 30.0  # of the returns in the data of `make_project`
 
 
 @pytest.fixture
@@ -31,12 +29,7 @@ def params(tmp_path, monkeypatch):
     """Parameters of a project with data and the models of its first training seed, 4."""
     monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()
-    data = Path("data/processed/task")
-    save_dataset(data)
-    reference = {"reference_scores": {"minimum": 2.0, "maximum": 12.0}}
-    write_json(data / "provenance.json", read_json(data / "provenance.json") | reference)
-    params = load_params(SHIPPED)
-    params["tasks"]["task"] = next(iter(params["tasks"].values())) | {"environment": COUNTING}
+    params = make_project()
     params["run"] |= {"device": "cpu", "seeds": [4, 0]}
     params["planning"]["runtime"] = "torch"
     params["tune"] |= {"episodes": 36, "first_environment_seed": 7, "grid": GRID}

@@ -5,14 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_environments import COUNTING
-from small_models import save_dataset
+from small_models import DATA, make_project
 
 import evaluate_rival
 import train_rival
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.common.params import load_params
-from trajectory_diffuser.computing.files import read_json, write_json
+from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.datasets.windows import PreparedDataset
 
 d3rlpy = pytest.importorskip("d3rlpy", reason="in .venv-rivals only (make rivals)")
@@ -20,8 +18,7 @@ d3rlpy = pytest.importorskip("d3rlpy", reason="in .venv-rivals only (make rivals
 from trajectory_diffuser.rivals.agent import RivalAgent  # noqa: E402
 from trajectory_diffuser.rivals.algorithms import acting_network, load, training_episodes  # noqa: E402
 
-DATA, RUN = Path("data/processed/task"), Path("results/runs/task/seed0")
-SHIPPED = Path(__file__).parents[2] / "params.yaml"
+RUN = Path("results/runs/task/seed0")
 BOUNDS = np.float32([[-9, -9], [9, 9]])
 RIVALS = ("decision_transformer", "iql", "td3_plus_bc")
 
@@ -31,14 +28,10 @@ def params(tmp_path, monkeypatch):
     """Parameters of a project with data whose actions are four times the first two observations."""
     monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()
-    save_dataset(DATA)
+    params = make_project()
     observations, offsets = np.load(DATA / "observations.npy"), np.load(DATA / "episode_offsets.npy")
     rows = np.delete(np.arange(len(observations)), offsets[1:] + np.arange(len(offsets) - 1))
     np.save(DATA / "actions.npy", np.clip(4 * observations[rows, :2], -9, 9))
-    reference = {"reference_scores": {"minimum": 2.0, "maximum": 12.0}}
-    write_json(DATA / "provenance.json", read_json(DATA / "provenance.json") | reference)
-    params = load_params(SHIPPED)
-    params["tasks"]["task"] = next(iter(params["tasks"].values())) | {"environment": COUNTING}
     params["run"]["device"] = "cpu"
     params["rivals"] = {rival: row | {"steps": 3} for rival, row in params["rivals"].items()}
     params["evaluate"] |= {"episodes": 5, "batch_size": 3, "first_environment_seed": 7}

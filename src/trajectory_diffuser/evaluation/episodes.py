@@ -1,4 +1,4 @@
-"""Episodes of one planner or policy, as rows of a table, and what is written of an evaluation."""
+"""Episodes of one planner, policy or rival, as rows of a table, and what is written of an evaluation."""
 
 import math
 from collections.abc import Callable
@@ -26,13 +26,18 @@ def evaluate(
     task: str,
     seed: int,
     name: str,
+    row: dict[str, Any],
     make_agent: Callable[[int], Agent],
     runtime: Runtime,
 ) -> None:
-    """Write results/runs/{task}/seed{seed}/evaluation/{name}/; arguments and errors as below."""
+    """Write results/runs/{task}/seed{seed}/evaluation/{name}/.
+
+    `row` is to be recorded: what was evaluated and asked for, see `tuned_record`. Other arguments and errors
+    as below.
+    """
     episodes = planner_episodes(params, name)
     table, rollout = evaluate_episodes(params, task, seed, name, make_agent, episodes)
-    record = evaluation_record(params, task, seed, name, runtime)
+    record = evaluation_record(task, seed, name, row, runtime)
     record |= {"episodes": episodes, "groups": math.ceil(episodes / params["evaluate"]["batch_size"])}
     with atomic_directory(run_directory(task, seed) / "evaluation" / name) as directory:
         table.to_csv(directory / "episodes.csv", index=False)
@@ -55,7 +60,7 @@ def evaluate_episodes(
         params: all parameters.
         task: name of the task.
         seed: training seed.
-        name: of the planner or policy.
+        name: of the planner, policy or rival.
         make_agent: a fresh agent, for the group of that number of the episodes that run side by side.
         episodes: how many.
 
@@ -92,18 +97,24 @@ def evaluate_episodes(
     return table, rollout
 
 
-def evaluation_record(
-    params: dict[str, Any], task: str, seed: int, name: str, runtime: Runtime
-) -> dict[str, Any]:
-    """What was evaluated, the row and what it was asked for, and what its networks ran on."""
+def tuned_record(params: dict[str, Any], task: str, name: str) -> dict[str, Any]:
+    """A planner's or policy's row, the values that were chosen for it, and the return that it asks for."""
     row, best = tuned_row(params, task, name), PreparedDataset.load(f"data/processed/{task}").best_return
-    record = {"task": task, "seed": seed, "planner": name}
-    if name in params["planners"]:
-        record |= {"planner_row": params["planners"][name]}
-    else:
-        record |= {"policy_row": params["policies"][name]}
+    kind, section = ("planner", "planners") if name in params["planners"] else ("policy", "policies")
+    record = {f"{kind}_row": params[section][name]}
     record |= {"values": {key: row[key] for key in TUNABLE if key in row}}
-    record |= {"target_return": asked_return(row["target_return"], best)}
-    record |= {"device": runtime.device.type, "threads": torch.get_num_threads()}
+    return record | {"target_return": asked_return(row["target_return"], best)}
+
+
+def evaluation_record(
+    task: str, seed: int, name: str, row: dict[str, Any], runtime: Runtime
+) -> dict[str, Any]:
+    """What was evaluated, `row` as of `evaluate`, and what its networks ran on."""
+    return {"task": task, "seed": seed, "planner": name} | row | computed_on(runtime)
+
+
+def computed_on(runtime: Runtime) -> dict[str, Any]:
+    """Device, threads, runtime, versions and commit that episodes were computed with."""
+    record = {"device": runtime.device.type, "threads": torch.get_num_threads()}
     record |= {"runtime": runtime.name, "precision": runtime.precision}
     return record | {"versions": library_versions(), "commit": code_commit()}

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation.cell import tuning_directory
+from trajectory_diffuser.evaluation.episodes import computed_on
 from trajectory_diffuser.evaluation.rollout import run_episodes
 from trajectory_diffuser.evaluation.scores import normalised_score
 from trajectory_diffuser.planning.agent import Agent
@@ -89,13 +88,7 @@ def tune(
         "first_environment_seed": settings["first_environment_seed"],
         "seed": params["run"]["seeds"][0],
         "seconds": round(seconds, 1),
-        "device": runtime.device.type,
-        "threads": torch.get_num_threads(),
-        "runtime": runtime.name,
-        "precision": runtime.precision,
-        "versions": library_versions(),
-        "commit": code_commit(),
-    }
+    } | computed_on(runtime)
     with atomic_directory(tuning_directory(task, name)) as directory:
         table[columns].to_csv(directory / "trials.csv", index=False)
         write_json(directory / "choice.json", choice)
