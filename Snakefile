@@ -14,7 +14,7 @@ PARAMS = checked_params()
 configfile: "params.yaml"
 
 
-FIRST_SEED = PARAMS["run"]["seeds"][0]  # whose models tuning and measure_latency use
+FIRST_SEED = PARAMS["run"]["seeds"][0]  # whose models and settings measure_latency uses
 
 
 refuse_overrides()

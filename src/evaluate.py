@@ -18,7 +18,7 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
         models = PlanningModels.load(run_directory(task, seed), device)
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
         make_agent = partial(make_planner, *cell, models, runtime)
-        evaluate(*cell, tuned_record(params, task, planner), make_agent, runtime)
+        evaluate(*cell, tuned_record(params, task, seed, planner), make_agent, runtime)
 
 
 if __name__ == "__main__":

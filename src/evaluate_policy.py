@@ -18,7 +18,7 @@ def main(params: dict[str, Any], task: str, seed: int, policy: str) -> None:
         def make_agent(_: int) -> Policy:
             return make_policy(params, task, seed, policy, runtime)
 
-        evaluate(params, task, seed, policy, tuned_record(params, task, policy), make_agent, runtime)
+        evaluate(params, task, seed, policy, tuned_record(params, task, seed, policy), make_agent, runtime)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
             make_agent = partial(make_planner, *cell, models, runtime)
             table, _ = evaluate_episodes(*cell, make_agent, episodes)
             tables.append(table.assign(fraction=fraction))
-        record = evaluation_record(task, seed, planner, tuned_record(params, task, planner), runtime)
+        record = evaluation_record(task, seed, planner, tuned_record(params, task, seed, planner), runtime)
         record["networks"] = make_agent().trajectory_planner.settings.networks
     with atomic_directory(run_directory(task, seed) / "training_scores" / planner) as directory:
         pd.concat(tables).to_csv(directory / "scores.csv", index=False)

@@ -1,4 +1,4 @@
-"""Choose what a planner's row leaves to tuning, by trial episodes on a task with the first seed's models."""
+"""Choose what a planner's row leaves to tuning, by trial episodes on a task with the models of one seed."""
 
 from typing import Any
 
@@ -12,18 +12,18 @@ from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.runtime import Runtime
 
 
-def main(params: dict[str, Any], task: str, planner: str) -> None:
-    """Write results/runs/{task}/tuning/{planner}/."""
-    noise_seed = derive_seed("tuning", task, planner)
+def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
+    """Write results/runs/{task}/seed{seed}/tuning/{planner}/."""
+    noise_seed = derive_seed("tuning", task, seed, planner)
     with computing_device(params["run"]["device"], params["tune"]["threads"]) as device:
-        models = PlanningModels.load(run_directory(task, params["run"]["seeds"][0]), device)
+        models = PlanningModels.load(run_directory(task, seed), device)
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
 
         def make_agent(rows: list[dict[str, Any]], batch: int) -> Planner:
             return planner_of(rows, models, runtime, noise_seed + batch)
 
-        tune(params, task, planner, params["planners"][planner], make_agent, runtime)
+        tune(params, task, seed, planner, params["planners"][planner], make_agent, runtime)
 
 
 if __name__ == "__main__":
-    run_stage(main, "task", "planner")
+    run_stage(main, "task", "seed", "planner")

@@ -1,4 +1,4 @@
-"""Choose what a policy's row leaves to tuning, by trial episodes on a task with the first seed's network."""
+"""Choose what a policy's row leaves to tuning, by trial episodes on a task with the network of one seed."""
 
 from typing import Any
 
@@ -10,17 +10,17 @@ from trajectory_diffuser.planning.policy import Policy, PolicyModel
 from trajectory_diffuser.planning.runtime import Runtime
 
 
-def main(params: dict[str, Any], task: str, policy: str) -> None:
-    """Write results/runs/{task}/tuning/{policy}/."""
+def main(params: dict[str, Any], task: str, seed: int, policy: str) -> None:
+    """Write results/runs/{task}/seed{seed}/tuning/{policy}/."""
     with computing_device(params["run"]["device"], params["tune"]["threads"]) as device:
-        model = PolicyModel.load(run_directory(task, params["run"]["seeds"][0]), policy, device)
+        model = PolicyModel.load(run_directory(task, seed), policy, device)
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
 
         def make_agent(rows: list[dict[str, Any]], _: int) -> Policy:
             return policy_of(rows, model, runtime)
 
-        tune(params, task, policy, params["policies"][policy], make_agent, runtime)
+        tune(params, task, seed, policy, params["policies"][policy], make_agent, runtime)
 
 
 if __name__ == "__main__":
-    run_stage(main, "task", "policy")
+    run_stage(main, "task", "seed", "policy")

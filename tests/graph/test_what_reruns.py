@@ -16,7 +16,7 @@ from project import Project
 
 LIBRARY = "src/trajectory_diffuser"
 CODE = None  # an edit of a module that adds a comment
-HOPPER, MAZE = "hopper-medium-expert", "maze-umaze"
+HOPPER, REPLAY = "hopper-medium-expert", "hopper-medium-replay"
 
 
 @pytest.fixture(scope="module")
@@ -135,9 +135,9 @@ EDITS = {
         [*by_planners(), "measure_latency@*", "make_report"],
     ),
     "data of a task": (
-        params("steps: 200000, action_noise", "steps: 100000, action_noise"),
-        [f"fetch_dataset@{MAZE}", "make_report"],
-        [f"*@{MAZE}*"],
+        params("[replay], noise: 0.5", "[replay], noise: 0.4"),
+        [f"fetch_dataset@{REPLAY}", "make_report"],
+        [f"*@{REPLAY}*"],
     ),
     "history of a task": (
         params("history: 8", "history: 4"),
@@ -155,7 +155,7 @@ EDITS = {
         by_planners(f"{HOPPER}-*"),
     ),
     "trials": (
-        params("episodes: 36", "episodes: 72"),
+        params("episodes: 24", "episodes: 48"),
         ["tune*@*"],
         ["evaluate*@*", "measure_latency@*", "make_report"],
     ),
@@ -165,7 +165,7 @@ EDITS = {
         ["evaluate*@*", "measure_latency@*", "make_report"],
     ),
     "grid of tuning": (
-        params("target_return: [0.9, 1.0, 1.2]", "target_return: [0.9, 1.0, 1.1]"),
+        params("target_return: [0.7, 1.0, 1.2]", "target_return: [0.7, 1.0, 1.1]"),
         ["tune*@*", "measure_latency@*"],
         ["evaluate*@*", "make_report"],
     ),

@@ -36,8 +36,8 @@ def test_noise_depends_on_the_cell_and_the_group_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def plan(task, seed, *group):
-        Path(f"results/runs/{task}/tuning/a").mkdir(parents=True, exist_ok=True)
-        write_json(f"results/runs/{task}/tuning/a/choice.json", {"values": {}})
+        Path(f"results/runs/{task}/seed{seed}/tuning/a").mkdir(parents=True, exist_ok=True)
+        write_json(f"results/runs/{task}/seed{seed}/tuning/a/choice.json", {"values": {}})
         made = make_planner({"planners": {"a": ROW}}, task, seed, "a", make_models(), RUNTIME, *group)
         return made.plan(np.ones((2, STATE)))
 
@@ -50,11 +50,11 @@ def test_noise_depends_on_the_cell_and_the_group_alone(tmp_path, monkeypatch):
 def test_a_row_is_settled_by_what_was_chosen_for_the_task(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     params = {"planners": {"a": ROW | {"guidance": "tuned"}}}
-    with pytest.raises(UserError, match=r"src/tune\.py --planner a --task t$"):
-        tuned_row(params, "t", "a")
-    Path("results/runs/t/tuning/a").mkdir(parents=True)
-    write_json("results/runs/t/tuning/a/choice.json", {"values": {"guidance": 3.0, "temperature": 9.0}})
-    assert tuned_row(params, "t", "a") == ROW | {"guidance": 3.0}
+    with pytest.raises(UserError, match=r"src/tune\.py --planner a --task t --seed 3$"):
+        tuned_row(params, "t", 3, "a")
+    Path("results/runs/t/seed3/tuning/a").mkdir(parents=True)
+    write_json("results/runs/t/seed3/tuning/a/choice.json", {"values": {"guidance": 3.0, "temperature": 9.0}})
+    assert tuned_row(params, "t", 3, "a") == ROW | {"guidance": 3.0}
 
 
 def test_models_lie_under_task_and_seed():

@@ -45,8 +45,8 @@ def params(tmp_path, monkeypatch):
     train_policy.main(params, "task", 0, POLICY)
     for name in (PLANNER, "draft", POLICY):
         values = {"guidance": 1.5, "temperature": 0.5, "target_return": 1.5}
-        Path(f"results/runs/task/tuning/{name}").mkdir(parents=True)
-        write_json(f"results/runs/task/tuning/{name}/choice.json", {"values": values})
+        Path(f"results/runs/task/seed0/tuning/{name}").mkdir(parents=True)
+        write_json(f"results/runs/task/seed0/tuning/{name}/choice.json", {"values": values})
     yield params
     torch.set_num_threads(threads)
 

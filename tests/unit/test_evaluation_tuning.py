@@ -18,7 +18,7 @@ from trajectory_diffuser.planning.agent import Agent
 from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.policy import PolicyModel
 
-RUN, TUNING = Path("results/runs/task/seed4"), Path("results/runs/task/tuning")
+RUN, TUNING = Path("results/runs/task/seed4"), Path("results/runs/task/seed4/tuning")
 GRID = {"guidance": [1.0, 2.0, 3.0], "temperature": [0.1, 0.5], "target_return": [0.8, 1.0, 1.3]}
 KEYS = list(GRID)
 BEST = 30.0  # of the returns in the data of `make_project`
@@ -26,11 +26,11 @@ BEST = 30.0  # of the returns in the data of `make_project`
 
 @pytest.fixture
 def params(tmp_path, monkeypatch):
-    """Parameters of a project with data and the models of its first training seed, 4."""
+    """Parameters of a project with data and the models of training seed 4."""
     monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()
     params = make_project()
-    params["run"] |= {"device": "cpu", "seeds": [4, 0]}
+    params["run"] |= {"device": "cpu", "seeds": [0, 4]}
     params["planning"]["runtime"] = "torch"
     params["tune"] |= {"episodes": 36, "first_environment_seed": 7, "grid": GRID}
     params["evaluate"] |= {"episodes": 3, "first_environment_seed": 90}
@@ -70,7 +70,7 @@ def plant(monkeypatch, planted):
 def test_a_planted_optimum_is_found(params, monkeypatch, planted):
     planted = dict(zip(KEYS, planted, strict=True))
     plant(monkeypatch, planted)
-    tune.main(params, "task", "trajectory_diffuser")
+    tune.main(params, "task", 4, "trajectory_diffuser")
     found = choice("trajectory_diffuser")
     assert found["values"] == planted
     assert found["target_return"] == planted["target_return"] * BEST
@@ -91,7 +91,7 @@ def test_a_planted_target_is_found_for_a_policy_by_what_it_is_asked_for(params, 
     model = make_policy(network, best_return=BEST, return_scale=10.0).units
     monkeypatch.setattr(PolicyModel, "load", lambda *_: model)
     params["tasks"]["task"]["environment"] = COUNTING | {"max_episode_steps": 1}
-    tune_policy.main(params, "task", "return_conditioned_cloning")
+    tune_policy.main(params, "task", 4, "return_conditioned_cloning")
     assert choice("return_conditioned_cloning")["values"] == {"target_return": 1.3}
     assert choice("return_conditioned_cloning")["episodes_per_point"] == 12
 
@@ -99,13 +99,15 @@ def test_a_planted_target_is_found_for_a_policy_by_what_it_is_asked_for(params, 
 def test_of_equal_points_the_first_is_chosen(params, monkeypatch):
     plant(monkeypatch, {key: 0.0 for key in KEYS})
     monkeypatch.setattr(Obliging, "_decide", lambda self, _: torch.zeros(len(self.memory.tokens), ACTION))
-    tune.main(params, "task", "trajectory_diffuser")
+    tune.main(params, "task", 4, "trajectory_diffuser")
     assert choice("trajectory_diffuser")["values"] == {key: values[0] for key, values in GRID.items()}
 
 
 def test_every_row_has_the_same_number_of_trials_in_the_same_environments_at_every_point(params):
+    for name in ("ddim_20", "warm_start_20"):
+        params["planners"][name]["refine_steps"] = 10  # all of the small chain's
     for name, row in params["planners"].items():
-        tune.main(params, "task", name)
+        tune.main(params, "task", 4, name)
         table, record = trials(name), choice(name)
         assert len(table) == record["episodes"] == 36
         assert set(record["grid"]) <= {key for key in KEYS if row[key] == "tuned"}
@@ -118,14 +120,14 @@ def test_every_row_has_the_same_number_of_trials_in_the_same_environments_at_eve
 
 def test_named_values_are_not_tuned(params):
     params["planners"]["ddim"] |= {"guidance": 4.0, "target_return": 0.7}
-    tune.main(params, "task", "ddim")
+    tune.main(params, "task", 4, "ddim")
     assert set(trials("ddim")["temperature"]) == set(GRID["temperature"])
     assert choice("ddim")["grid"] == {"temperature": GRID["temperature"]}
     assert choice("ddim")["values"] | {"temperature": 0} == {
         "guidance": 4.0, "temperature": 0, "target_return": 0.7
     }  # fmt: skip
     params["planners"]["ddim"] |= {"temperature": 0.2}
-    tune.main(params, "task", "ddim")
+    tune.main(params, "task", 4, "ddim")
     assert choice("ddim")["values"] == {"guidance": 4.0, "temperature": 0.2, "target_return": 0.7}
     assert choice("ddim")["episodes"] == len(trials("ddim")) == 0
     assert choice("ddim")["target_return"] == pytest.approx(0.7 * BEST)
@@ -137,13 +139,13 @@ def test_the_trials_are_the_same_again(params):
     params["planners"]["trajectory_diffuser"]["candidates"] = 3
     tables = []
     for _ in range(2):
-        tune.main(params, "task", "trajectory_diffuser")
+        tune.main(params, "task", 4, "trajectory_diffuser")
         tables.append((TUNING / "trajectory_diffuser/trials.csv").read_bytes())
     assert tables[0] == tables[1]
 
 
 def test_evaluation_and_loaded_planners_use_the_choice(params):
-    tune.main(params, "task", "ddim")
+    tune.main(params, "task", 4, "ddim")
     chosen = {"guidance": 2.5, "temperature": 0.4, "target_return": 1.1}
     write_json(TUNING / "ddim/choice.json", choice("ddim") | {"values": chosen})
     evaluate.main(params, "task", 4, "ddim")
@@ -158,6 +160,6 @@ def test_evaluation_and_loaded_planners_use_the_choice(params):
 
 def test_an_evaluation_before_tuning_names_the_stage_to_run(params):
     with pytest.raises(
-        UserError, match=r"ddim/choice\.json: missing; run: python src/tune\.py --planner ddim"
+        UserError, match=r"ddim/choice\.json: missing; run: python src/tune\.py --planner ddim --task task --seed 4"
     ):
         evaluate.main(params, "task", 4, "ddim")

@@ -259,7 +259,7 @@ def test_a_row_that_was_not_evaluated_is_taken_from_the_parameters(run, tmp_path
     assert planner.act(np.ones((2, STATE))).shape == (2, ACTION)
     # What was chosen in tuning comes before that.
     chosen = {"guidance": 4.5, "temperature": 0.1, "target_return": 1.5}
-    tuning = run.parent / "tuning" / "ddim"
+    tuning = run / "tuning" / "ddim"
     tuning.mkdir(parents=True)
     write_json(tuning / "choice.json", {"values": chosen})
     planner = Planner.load(run, "ddim")

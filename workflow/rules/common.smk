@@ -61,10 +61,10 @@ def policies(seed="{seed}"):
     return [f"results/runs/{{task}}/seed{seed}/policies/{name}" for name in config["run"]["policies"]]
 
 
-def tunings():
-    """The directories in which the tuning of the run's planners and policies is recorded, of a task."""
+def tunings(seed):
+    """The directories in which the tuning of the run's planners and policies is recorded, of a task and a seed."""
     run = config["run"]
-    return [f"results/runs/{{task}}/tuning/{name}" for name in [*run["planners"], *run["policies"]]]
+    return [f"results/runs/{{task}}/seed{seed}/tuning/{name}" for name in [*run["planners"], *run["policies"]]]
 
 
 def cells(*patterns, **names):

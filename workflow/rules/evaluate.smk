@@ -3,7 +3,7 @@ rule evaluate:
         code("evaluate", "datasets", "diffusion", "environments", "evaluation", "models", "planning"),
         data="data/processed/{task}",
         models=models(),
-        tuning="results/runs/{task}/tuning/{planner}",
+        tuning="results/runs/{task}/seed{seed}/tuning/{planner}",
     output:
         directory("results/runs/{task}/seed{seed}/evaluation/{planner}"),
     log:
@@ -31,7 +31,7 @@ rule evaluate_policy:
         code("evaluate_policy", "datasets", "diffusion", "environments", "evaluation", "models", "planning"),
         data="data/processed/{task}",
         policy="results/runs/{task}/seed{seed}/policies/{policy}",
-        tuning="results/runs/{task}/tuning/{policy}",
+        tuning="results/runs/{task}/seed{seed}/tuning/{policy}",
     output:
         directory("results/runs/{task}/seed{seed}/evaluation/{policy}"),
     log:
@@ -59,7 +59,7 @@ rule evaluate_training:
         code("evaluate_training", "datasets", "diffusion", "environments", "evaluation", "models", "planning"),
         data="data/processed/{task}",
         models=models(),
-        tuning="results/runs/{task}/tuning/{planner}",
+        tuning="results/runs/{task}/seed{seed}/tuning/{planner}",
     output:
         directory("results/runs/{task}/seed{seed}/training_scores/{planner}"),
     log:
@@ -93,7 +93,7 @@ rule measure_latency:
         data="data/processed/{task}",
         models=models(seed=FIRST_SEED),
         policies=policies(seed=FIRST_SEED),
-        tuning=tunings(),
+        tuning=tunings(seed=FIRST_SEED),
     output:
         directory("results/runs/{task}/latency"),
     log:

@@ -1,13 +1,12 @@
-# With the models of the first seed; what is chosen holds for all of them.
 rule tune:
     input:
         code("tune", "datasets", "diffusion", "environments", "evaluation", "models", "planning"),
         data="data/processed/{task}",
-        models=models(seed=FIRST_SEED),
+        models=models(),
     output:
-        directory("results/runs/{task}/tuning/{planner}"),
+        directory("results/runs/{task}/seed{seed}/tuning/{planner}"),
     log:
-        "results/logs/tune/{task}-{planner}.log",
+        "results/logs/tune/{task}-seed{seed}-{planner}.log",
     threads: PARAMS["tune"]["threads"]
     resources:
         mem_mb=2000,
@@ -23,18 +22,18 @@ rule tune:
             "run.device",
         ),
     shell:
-        "python src/tune.py --task {wildcards.task} --planner {wildcards.planner} > {log} 2>&1"
+        "python src/tune.py --task {wildcards.task} --seed {wildcards.seed} --planner {wildcards.planner} > {log} 2>&1"
 
 
 rule tune_policy:
     input:
         code("tune_policy", "datasets", "diffusion", "environments", "evaluation", "models", "planning"),
         data="data/processed/{task}",
-        policy=f"results/runs/{{task}}/seed{FIRST_SEED}/policies/{{policy}}",
+        policy="results/runs/{task}/seed{seed}/policies/{policy}",
     output:
-        directory("results/runs/{task}/tuning/{policy}"),
+        directory("results/runs/{task}/seed{seed}/tuning/{policy}"),
     log:
-        "results/logs/tune_policy/{task}-{policy}.log",
+        "results/logs/tune_policy/{task}-seed{seed}-{policy}.log",
     threads: PARAMS["tune"]["threads"]
     resources:
         mem_mb=2000,
@@ -50,4 +49,4 @@ rule tune_policy:
             "run.device",
         ),
     shell:
-        "python src/tune_policy.py --task {wildcards.task} --policy {wildcards.policy} > {log} 2>&1"
+        "python src/tune_policy.py --task {wildcards.task} --seed {wildcards.seed} --policy {wildcards.policy} > {log} 2>&1"

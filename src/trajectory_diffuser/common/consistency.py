@@ -168,10 +168,10 @@ def _check_tuning(params: dict[str, Any]) -> None:
                     f"tune.episodes: {tune['episodes']} cannot be shared out equally among the {points} "
                     f"combinations ({sizes}) that {kind}.{name} leaves to tuning; use a multiple of {points}"
                 )
-    own = [row["episodes"] for row in params["planners"].values() if "episodes" in row]
-    evaluated = max([evaluate["episodes"], *own])
-    trials = range(tune["first_environment_seed"], tune["first_environment_seed"] + tune["episodes"])
-    held_out = range(evaluate["first_environment_seed"], evaluate["first_environment_seed"] + evaluated)
+    trials, held_out = (
+        range(stage["first_environment_seed"], stage["first_environment_seed"] + stage["episodes"])
+        for stage in (tune, evaluate)
+    )
     if max(trials.start, held_out.start) < min(trials.stop, held_out.stop):
         raise UserError(
             f"tune.first_environment_seed: environments {trials.start} to {trials.stop - 1} are tuned in "

@@ -57,11 +57,6 @@ def with_bases(written: dict[str, Any]) -> dict[str, Any]:
     return written | {"planners": planners, "policies": policies} | trainings
 
 
-def planner_episodes(params: dict[str, Any], planner: str) -> int:
-    """Evaluation episodes of a planner or policy: a planner's row's own number, or `evaluate.episodes`."""
-    return params["planners"].get(planner, {}).get("episodes", params["evaluate"]["episodes"])
-
-
 class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML in which a key given twice is an error instead of a silent override."""
 

@@ -24,21 +24,21 @@ def run_directory(task: str, seed: int) -> Path:
     return RUNS / task / f"seed{seed}"
 
 
-def tuning_directory(task: str, name: str) -> Path:
-    """Where it is said what was chosen for a planner or policy."""
-    return RUNS / task / "tuning" / name
+def tuning_directory(task: str, seed: int, name: str) -> Path:
+    """Where it is said what was chosen for a planner or policy with the models of a task and seed."""
+    return run_directory(task, seed) / "tuning" / name
 
 
-def tuned_row(params: dict[str, Any], task: str, name: str) -> dict[str, Any]:
-    """A planner's or policy's row with what was chosen for the task.
+def tuned_row(params: dict[str, Any], task: str, seed: int, name: str) -> dict[str, Any]:
+    """A planner's or policy's row with what was chosen for the task's models of this seed.
 
     Raises:
         UserError: nothing has been chosen yet.
     """
-    file, plans = tuning_directory(task, name) / "choice.json", name in params["planners"]
+    file, plans = tuning_directory(task, seed, name) / "choice.json", name in params["planners"]
     if not file.exists():
         stage = "tune.py --planner" if plans else "tune_policy.py --policy"
-        raise UserError(f"{file}: missing; run: python src/{stage} {name} --task {task}")
+        raise UserError(f"{file}: missing; run: python src/{stage} {name} --task {task} --seed {seed}")
     return settled(params["planners" if plans else "policies"][name], read_json(file)["values"])
 
 
@@ -53,12 +53,12 @@ def make_planner(
 ) -> Planner:
     """A tuned planner, with noise that depends on the cell and the group alone. Errors as of `tuned_row`."""
     noise_seed = derive_seed("planner", task, seed, planner) + group
-    return planner_of([tuned_row(params, task, planner)], models, runtime, noise_seed)
+    return planner_of([tuned_row(params, task, seed, planner)], models, runtime, noise_seed)
 
 
 def make_policy(params: dict[str, Any], task: str, seed: int, policy: str, runtime: Runtime) -> Policy:
     """A trained and tuned policy. Raises `UserError` when there is none."""
-    row = tuned_row(params, task, policy)
+    row = tuned_row(params, task, seed, policy)
     return policy_of([row], PolicyModel.load(run_directory(task, seed), policy, runtime.device), runtime)
 
 

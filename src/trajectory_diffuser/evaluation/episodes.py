@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from trajectory_diffuser.common.params import planner_episodes
 from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.datasets.windows import PreparedDataset
@@ -35,7 +34,7 @@ def evaluate(
     `row` is to be recorded: what was evaluated and asked for, see `tuned_record`. Other arguments and errors
     as below.
     """
-    episodes = planner_episodes(params, name)
+    episodes = params["evaluate"]["episodes"]
     table, rollout = evaluate_episodes(params, task, seed, name, make_agent, episodes)
     record = evaluation_record(task, seed, name, row, runtime)
     record |= {"episodes": episodes, "groups": math.ceil(episodes / params["evaluate"]["batch_size"])}
@@ -97,9 +96,10 @@ def evaluate_episodes(
     return table, rollout
 
 
-def tuned_record(params: dict[str, Any], task: str, name: str) -> dict[str, Any]:
+def tuned_record(params: dict[str, Any], task: str, seed: int, name: str) -> dict[str, Any]:
     """A planner's or policy's row, the values that were chosen for it, and the return that it asks for."""
-    row, best = tuned_row(params, task, name), PreparedDataset.load(f"data/processed/{task}").best_return
+    row = tuned_row(params, task, seed, name)
+    best = PreparedDataset.load(f"data/processed/{task}").best_return
     kind, section = ("planner", "planners") if name in params["planners"] else ("policy", "policies")
     record = {f"{kind}_row": params[section][name]}
     record |= {"values": {key: row[key] for key in TUNABLE if key in row}}

@@ -25,12 +25,13 @@ TRIAL_COLUMNS = ("environment_seed", "return", "normalised_score")
 def tune(
     params: dict[str, Any],
     task: str,
+    seed: int,
     name: str,
     row: dict[str, Any],
     make_agent: Callable[[list[dict[str, Any]], int], Agent],
     runtime: Runtime,
 ) -> None:
-    """Write results/runs/{task}/tuning/{name}/: `trials.csv`, a row per episode, and `choice.json`.
+    """Write results/runs/{task}/seed{seed}/tuning/{name}/: `trials.csv`, a row per episode, `choice.json`.
 
     Every point of the grid has the same environments. Where nothing is to be tuned, or nothing that makes a
     difference, there are no trials.
@@ -38,6 +39,7 @@ def tune(
     Args:
         params: all parameters; `tune` is the protocol.
         task: name of the task.
+        seed: training seed of the models.
         name: of the planner or policy.
         row: its complete row.
         make_agent: a fresh agent for settled rows, one per environment, that differ as `_side_by_side` says;
@@ -56,7 +58,7 @@ def tune(
         batches.setdefault(_side_by_side(usual | point), []).append(point)
     trials, started = [], time.perf_counter()
     for number, batch in enumerate(batches.values()):
-        title = f"{name} {task}, tuning batch {number + 1} of {len(batches)}"
+        title = f"{name} {task} seed {seed}, tuning batch {number + 1} of {len(batches)}"
         rows = [usual | point for point in batch for _ in seeds]
         environment = params["tasks"][task]["environment"]
         rollout = run_episodes(make_agent(rows, number), environment, seeds * len(batch), None, title)
@@ -86,10 +88,10 @@ def tune(
         "episodes": len(table),
         "episodes_per_point": each if grid else 0,
         "first_environment_seed": settings["first_environment_seed"],
-        "seed": params["run"]["seeds"][0],
+        "seed": seed,
         "seconds": round(seconds, 1),
     } | computed_on(runtime)
-    with atomic_directory(tuning_directory(task, name)) as directory:
+    with atomic_directory(tuning_directory(task, seed, name)) as directory:
         table[columns].to_csv(directory / "trials.csv", index=False)
         write_json(directory / "choice.json", choice)
 

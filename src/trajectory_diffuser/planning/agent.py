@@ -131,7 +131,7 @@ def find_row(run_directory: Path, task: str, kind: str, name: str) -> tuple[dict
         rows = params[SECTIONS[kind]] if task in params["tasks"] else {}
         known |= set(rows)
         if name in rows:
-            choice = run_directory.parent / "tuning" / name / "choice.json"
+            choice = run_directory / "tuning" / name / "choice.json"
             values = read_json(choice)["values"] if choice.exists() else middle(params["tune"]["grid"])
             return settled(rows[name], values), params["planning"]["precision"]
     raise UserError(

@@ -45,8 +45,8 @@ class Results:
     SCALING_COLUMNS), `training_scores` a row per episode with kept weights (TRAINING_SCORE_COLUMNS), `curves`
     a row per logged training step (task, seed, model, then CURVE_COLUMNS), `training` a row per trained model
     (task, seed, model, then the fields of training.json). `evaluations`, `plans` and, for planners evaluated
-    with kept weights, `training_evaluations` are keyed by (task, seed, planner), `tuning` (choice.json) by
-    (task, planner), `latency_machines`, `provenance` and `data` by task. Wherever planners are named policies
+    with kept weights, `training_evaluations` are keyed by (task, seed, planner), `tuning` (choice.json)
+    likewise, `latency_machines`, `provenance` and `data` by task. Wherever planners are named policies
     stand too, but among `plans`, `scaling` and what is of kept weights, and `rivals`, those that are on disk,
     among `scores` and `evaluations` only; `left_out` says why others are not shown.
     """
@@ -61,7 +61,7 @@ class Results:
     evaluations: dict[tuple[str, int, str], dict[str, Any]]
     training_evaluations: dict[tuple[str, int, str], dict[str, Any]]
     plans: dict[tuple[str, int, str], dict[str, np.ndarray]]
-    tuning: dict[tuple[str, str], dict[str, Any]]
+    tuning: dict[tuple[str, int, str], dict[str, Any]]
     latency_machines: dict[str, dict[str, Any]]
     provenance: dict[str, dict[str, Any]]
     data: dict[str, TaskData]
@@ -133,11 +133,6 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         grown = _read_table(runs / task / "latency" / "scaling.csv", measure, SCALING_COLUMNS)
         scaling.append(grown.assign(task=task))
         machines[task] = read_json(_require(runs / task / "latency" / "latency.json", measure))
-        for name in planners:
-            stage = "tune" if name in run["planners"] else "tune_policy"
-            which = "planner" if name in run["planners"] else "policy"
-            choice = runs / task / "tuning" / name / "choice.json"
-            tuning[task, name] = read_json(_require(choice, f"{stage} --task {task} --{which} {name}"))
         for seed in run["seeds"]:
             cell = runs / task / f"seed{seed}"
             for model, (folder, trains, which) in trained.items():
@@ -148,8 +143,11 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
                 training.append({"task": task, "seed": seed, "model": model, **record})
             for planner in planners:
                 plans_ahead = planner in run["planners"]
-                stage, kind = ("evaluate", "planner") if plans_ahead else ("evaluate_policy", "policy")
-                stage = f"{stage} --task {task} --seed {seed} --{kind} {planner}"
+                of_policy, kind = ("", "planner") if plans_ahead else ("_policy", "policy")
+                cell_arguments = f"{of_policy} --task {task} --seed {seed} --{kind} {planner}"
+                choice = _require(cell / "tuning" / planner / "choice.json", f"tune{cell_arguments}")
+                tuning[task, seed, planner] = read_json(choice)
+                stage = f"evaluate{cell_arguments}"
                 folder = cell / "evaluation" / planner
                 scores.append(_read_scores(folder / "episodes.csv", stage))
                 key = (task, seed, planner)

@@ -19,7 +19,8 @@ def captions(results: Results) -> dict[str, str]:
         "plans": f"Plans of {results.subject} in {episode}, beside what was executed.",
         "planners": f"Each planner's first plan (thick) and the path that it went (thin) in {episode}.",
         "training_curves": "Validation is on held-out episodes, with the averaged weights that are used.",
-        "tuning": "Mean scores of the trials at each point of a planner's grid, the chosen one framed.",
+        "tuning": "Mean scores over the trials of all seeds at each point of a planner's grid; what a seed "
+        "chose is framed.",
         "score_against_training": "The score after a part of the steps of all networks, against the minutes "
         "that those which the planner itself uses had taken by then; bars go from the lowest to the highest "
         "seed. Kept weights are averages from the middle of one training, whose learning rate falls along "
@@ -85,7 +86,7 @@ def _commits(results: Results, tasks: list[str]) -> list[str]:
     evaluations += [record["commit"] for (task, _, _), record in kept.items() if task in tasks]
     training = results.training.loc[results.training["task"].isin(tasks), "commit"]
     latency = [results.latency_machines[task]["commit"] for task in tasks]
-    tuning = [record["commit"] for (task, _), record in results.tuning.items() if task in tasks]
+    tuning = [record["commit"] for (task, _, _), record in results.tuning.items() if task in tasks]
     return _once(tuning + evaluations + latency + training.tolist())
 
 

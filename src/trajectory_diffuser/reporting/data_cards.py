@@ -57,12 +57,12 @@ def data_figure(results: Results, task: str) -> Figure:
     bars = {"bins": 40, "color": colour, "alpha": 0.6, "linewidth": 0}
     returns.hist(data.returns, **bars)
     reference = results.provenance[task]["reference_scores"]
-    target = results.tuning[task, results.subject]["target_return"]  # the planner's that stands out
+    # The planner's that stands out, with the models of each seed.
+    targets = sorted({results.tuning[task, seed, results.subject]["target_return"] for seed in results.seeds})
     lines = {
         f"score 0: {reference['minimum']:.4g}": (reference["minimum"], ":"),
         f"score 100: {reference['maximum']:.4g}": (reference["maximum"], "--"),
-        f"target return: {target:.4g}": (target, "-"),
-    }
+    } | {f"target return: {target:.4g}": (target, "-") for target in targets}
     for label, (value, line) in lines.items():
         returns.axvline(value, color=INK, linestyle=line, linewidth=1.2, label=label)
     returns.set(xlabel="return of an episode", ylabel="episodes")

@@ -66,8 +66,6 @@ def write_run(params: dict, root: Path) -> None:
         write_data(params, root / "data" / "processed" / task, task, generator)
         runs = root / "results" / "runs" / task
         write_latency(runs / "latency", task, generator)
-        for planner in [*params["run"]["planners"], *params["run"]["policies"]]:
-            write_tuning(params, runs / "tuning" / planner, planner)
         for seed in params["run"]["seeds"]:
             for model in MODELS:
                 write_training(runs / f"seed{seed}" / model, model, seed, generator)
@@ -76,6 +74,7 @@ def write_run(params: dict, root: Path) -> None:
             for planner in [*params["run"]["planners"], *params["run"]["policies"]]:
                 folder = runs / f"seed{seed}" / "evaluation" / planner
                 write_evaluation(params, folder, task, seed, planner, generator)
+                write_tuning(params, runs / f"seed{seed}" / "tuning" / planner, seed, planner)
             for planner in params["evaluate_training"]["planners"]:
                 folder = runs / f"seed{seed}" / "training_scores" / planner
                 write_training_scores(params, folder, task, seed, planner)
@@ -216,8 +215,8 @@ def write_training(folder: Path, model: str, seed: int, generator: np.random.Gen
     write_json(folder / "training.json", record)
 
 
-def write_tuning(params: dict, folder: Path, planner: str) -> None:
-    generator = np.random.default_rng(len(planner))
+def write_tuning(params: dict, folder: Path, seed: int, planner: str) -> None:
+    generator = np.random.default_rng([seed, len(planner)])
     folder.mkdir(parents=True)
     row = (params["planners"] | params["policies"]).get(planner, params["planners"]["draft"])
     grid = tried(row, params["tune"]["grid"])
@@ -231,10 +230,10 @@ def write_tuning(params: dict, folder: Path, planner: str) -> None:
         "grid": grid,
         "scores": scores,
         "score": best["score"],
-        "episodes": 36 if grid else 0,
-        "episodes_per_point": 36 // len(points) if grid else 0,
+        "episodes": 24 if grid else 0,
+        "episodes_per_point": 24 // len(points) if grid else 0,
         "first_environment_seed": 20000,
-        "seed": 0,
+        "seed": seed,
         "commit": "0123456789ab",
         "seconds": 90.0 if grid else 0.0,
     }
@@ -246,7 +245,7 @@ def write_evaluation(
 ) -> None:
     folder.mkdir(parents=True)
     row = params["planners"].get(planner, params["planners"]["draft"])
-    episodes = row.get("episodes", 10)
+    episodes = 10
     score = (PLANNERS | POLICIES).get(planner, 0) + 3 * seed + generator.normal(0, 8, size=episodes)
     maze = is_maze(task)
     table = {

@@ -87,7 +87,7 @@ def test_page_is_self_contained_and_complete(full_report):
     for sentence in (
         "Up and to the left is better",
         "with untrained networks",
-        "Mean scores of the trials",
+        "Mean scores over the trials",
         "Plans of trajectory_diffuser",
     ):
         assert text.count(sentence) == 1  # once for all tasks
@@ -123,7 +123,7 @@ def test_numbers_beside_the_page(full_report, params):
     assert row["interval"][0] < row["effect"] < row["interval"][1]
     scores = pd.read_csv(full_report / "scores.csv")
     assert {"task", "seed", "planner", "episode", "return", "normalised_score", "length"} <= set(scores)
-    assert len(scores) == 2 * 2 * (7 * 10 + 5)
+    assert len(scores) == 2 * 2 * 8 * 10
     latency = pd.read_csv(full_report / "latency.csv")
     needed = {"task", "planner", "batch", "device", "threads", "p50_seconds", "p95_seconds", "network_calls"}
     assert needed <= set(latency)

@@ -1,6 +1,7 @@
 """The report's numbers against plain recomputation from the files."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -27,13 +28,12 @@ def test_headline_is_what_the_files_say(params, root, results):
     assert len(table) == len(params["run"]["tasks"]) * len(results.planners) == 2 * (5 + 3)
     for row in table.itertuples():
         files = [episodes(root, row.task, seed, row.planner) for seed in params["run"]["seeds"]]
-        files = [file[file["environment_seed"] < 10005] for file in files]  # full_diffusion has no others
         means = np.array([file["normalised_score"].mean() for file in files])
         assert row.mean == pytest.approx(means.mean())
         assert (row.lowest, row.highest) == pytest.approx((means.min(), means.max()))
         low, high = stats.ttest_1samp(means, 0).confidence_interval(0.95)
         assert (row.low, row.high) == pytest.approx((low, high))
-        assert row.episodes == 10
+        assert row.episodes == 20
         latency = pd.read_csv(root / f"results/runs/{row.task}/latency/latency.csv")
         latency = latency[latency["batch"] == 1].set_index("planner")
         assert row.seconds_per_plan == latency["seconds_per_plan"][row.planner]
@@ -46,8 +46,10 @@ def test_headline_is_what_the_files_say(params, root, results):
 
 
 def test_every_planner_is_judged_on_the_same_episodes(results):
-    scores = common_scores(results)
-    assert {len(table) for table in scores.values()} == {5}  # those of full_diffusion; the others ran ten
+    own = results.scores["planner"] == "full_diffusion"
+    left = results.scores[~own | (results.scores["environment_seed"] < 10005)]
+    scores = common_scores(replace(results, scores=left))
+    assert {len(table) for table in scores.values()} == {5}  # the others ran ten
     one = scores["maze-umaze", 1]["ddim"]
     truth = results.scores.query("task == 'maze-umaze' and seed == 1 and planner == 'ddim'").head(5)
     assert one.tolist() == truth["normalised_score"].tolist()
