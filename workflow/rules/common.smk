@@ -61,7 +61,7 @@ def policies(seed="{seed}"):
     return [f"results/runs/{{task}}/seed{seed}/policies/{name}" for name in config["run"]["policies"]]
 
 
-def tunings(seed):
+def tunings(seed="{seed}"):
     """The directories in which the tuning of the run's planners and policies is recorded, of a task and a seed."""
     run = config["run"]
     return [f"results/runs/{{task}}/seed{seed}/tuning/{name}" for name in [*run["planners"], *run["policies"]]]
