@@ -1,7 +1,14 @@
 import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from trajectory_diffuser.computing import files
 from trajectory_diffuser.computing.files import atomic_directory, atomic_file, read_json, write_json
 
 
@@ -64,3 +71,61 @@ def test_json_is_read_as_it_was_written(tmp_path):
     write_json(tmp_path / "value.json", value)
     assert read_json(tmp_path / "value.json") == value
     assert (tmp_path / "value.json").read_text().endswith("}\n")
+
+
+DIES = """
+import os, signal, sys
+from trajectory_diffuser.computing import files
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+with files.atomic_directory("out") as work, files.atomic_file("out.txt") as file:
+    (work / "a").write_text("new")
+    file.write_text("new")
+    if sys.argv[1] == "between the renames":
+        rename = os.replace
+        os.replace = lambda a, b: (rename(a, b), b.name.endswith(files.ASIDE) and die())
+    else:
+        die()
+"""
+
+
+@pytest.mark.parametrize("moment", ["while writing", "between the renames"])
+def test_what_a_killed_process_leaves_is_cleared_away_by_the_next_one(tmp_path, moment):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a").write_text("old")
+    environment = os.environ | {"PYTHONPATH": str(Path(files.__file__).parents[2])}
+    killed = subprocess.run([sys.executable, "-c", DIES, moment], cwd=tmp_path, env=environment)
+    assert killed.returncode == -signal.SIGKILL
+    assert len([name for name in os.listdir(tmp_path) if name.startswith(".")]) == 2
+    assert (tmp_path / "out").exists() == (moment == "while writing")
+    with pytest.raises(RuntimeError), atomic_directory(tmp_path / "out"):
+        raise RuntimeError
+    assert (tmp_path / "out" / "a").read_text() == "old"
+    write_json(tmp_path / "out.txt", 1)
+    assert set(os.listdir(tmp_path)) == {"out", "out.txt"}
+
+
+def test_work_of_living_processes_other_hosts_and_on_other_outputs_stays(tmp_path):
+    host, living, dead = platform.node(), os.getppid(), 2**22 + 1  # more than Linux and macOS count to
+    theirs = [
+        f".out.{host}.{living}", f".out.{host}.{living}{files.ASIDE}", f".out.elsewhere.{dead}",
+        f".output.{host}.{dead}", f".out.{host}.notes",
+    ]  # fmt: skip
+    for name in (*theirs, f".out.{host}.{dead}", f".out.{host}.{os.getpid()}"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a").write_text(name)
+    with atomic_directory(tmp_path / "out"):
+        pass
+    assert set(os.listdir(tmp_path)) == {"out", *theirs}
+
+
+def test_a_replacement_that_fails_puts_the_old_directory_back(tmp_path, monkeypatch):
+    target = tmp_path / "out"
+    with atomic_directory(target) as work:
+        (work / "a").write_text("old")
+    with pytest.raises(FileNotFoundError), atomic_directory(target) as work:
+        shutil.rmtree(work)  # so that it cannot take the old one's place
+    assert (target / "a").read_text() == "old"
+    assert os.listdir(tmp_path) == ["out"]
