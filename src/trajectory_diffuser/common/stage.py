@@ -3,16 +3,18 @@
 import argparse
 import errno
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.errors import UserError, one_line
 from trajectory_diffuser.common.params import load_params
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NOT_ALLOWED = (errno.EROFS, errno.EACCES)
 ARGUMENTS: dict[str, type] = {
     "task": str,
     "seed": int,
@@ -50,14 +52,31 @@ def run_stage(main: Callable[..., None], *arguments: str) -> None:
 
 @contextmanager
 def ending_with_one_line() -> Iterator[None]:
-    """End the process with status 1 and one line on a `UserError`, and on a disk that takes no more."""
+    """End the process with status 1 and one line on a `UserError`, and on a full or read-only disk."""
     try:
         yield
     except UserError as error:
         sys.exit(f"error: {error}")
-    except (OSError, RuntimeError) as error:
-        # HDF5 reports a failed close as a RuntimeError, the system's message somewhere in its text.
-        full = [os.strerror(code) for code in DISK_FULL if os.strerror(code) in str(error)]
-        if not full:
+    except Exception as error:
+        refusal = _refusal_of_disk(error)
+        if refusal is None:
             raise
-        sys.exit(f"error: cannot write: {full[0]}; make room and run again, nothing is left half-written")
+        sys.exit(f"error: {refusal} and run again, nothing is left half-written")
+
+
+def _refusal_of_disk(error: BaseException | None) -> str | None:
+    """What a full or read-only disk says and what helps; None if no disk is behind an error.
+
+    Known by the system's words: safetensors and HDF5 have errors of their own, which quote them.
+    """
+    if error is None:
+        return None
+    text = one_line(error)
+    for code in DISK_FULL:
+        if os.strerror(code) in text:
+            return f"cannot write: {os.strerror(code)}; make room"
+    if re.fullmatch(r"\d+ requested and \d+ written", text):  # numpy does not say why
+        return f"cannot write an array: {text}; make room"
+    if any(os.strerror(code) in text for code in NOT_ALLOWED):
+        return f"{text}; let this user read and write there"
+    return _refusal_of_disk(error.__cause__ or error.__context__)
