@@ -8,10 +8,15 @@ import pytest
 import torch
 
 from trajectory_diffuser.collecting.collection import Episode
-from trajectory_diffuser.collecting.preparation import content_hash, hold_out, returns_to_go
+from trajectory_diffuser.collecting.preparation import hold_out, returns_to_go
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.datasets.normaliser import Normaliser
-from trajectory_diffuser.datasets.windows import PreparedDataset, TransitionSampler, WindowSampler
+from trajectory_diffuser.datasets.windows import (
+    PreparedDataset,
+    TransitionSampler,
+    WindowSampler,
+    content_hash,
+)
 
 CPU = torch.device("cpu")
 LENGTHS = (6, 2, 5, 3)

@@ -1,4 +1,7 @@
+import json
 import math
+import signal
+import sys
 
 import pytest
 import torch
@@ -6,7 +9,7 @@ from safetensors.torch import save
 from torch import nn
 
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.training import checkpoint, loop
+from trajectory_diffuser.training import loop
 from trajectory_diffuser.training.checkpoint import Checkpoint
 from trajectory_diffuser.training.flat_weights import flatten_weights
 from trajectory_diffuser.training.loop import batch_seed, learning_rate_factor, train
@@ -24,6 +27,7 @@ SETTINGS = {
     "keep_at": [0.125, 0.25, 0.5],
 }
 SEED = 11
+IDENTITY = {"code": "1a", "learning_rate": 0.05, "channels": [2, 4], "torch": None}
 
 
 class Killed(BaseException):
@@ -41,8 +45,8 @@ def make_model():
     return nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 1))
 
 
-def run(directory, *, loss=noisy_loss, fingerprint="same", seed=SEED, validate=True, log=None, **changed):
-    saved = Checkpoint(directory, fingerprint)
+def run(directory, *, loss=noisy_loss, identity=IDENTITY, seed=SEED, validate=True, log=None, **changed):
+    saved = Checkpoint(directory, identity)
     log = (lambda row: None) if log is None else log
     return train(make_model(), loss, SETTINGS | changed, seed, saved, log, validate, "test")
 
@@ -93,19 +97,132 @@ def test_a_run_killed_twice_ends_there_too(tmp_path):
     assert weights(run(tmp_path / "killed")) == weights(expected)
 
 
-def test_a_checkpoint_of_other_parameters_is_ignored(tmp_path):
-    with pytest.raises(Killed):
-        run(tmp_path / "run", loss=killed_at(20), learning_rate=0.01, fingerprint="other")
-    resumed = run(tmp_path / "run")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("step", [1, 6, 9, 22])
+def test_a_signal_saves_a_checkpoint_first_and_then_ends_the_process(tmp_path, monkeypatch, number, step):
+    def told(number, _):
+        sys.exit(number)  # as `run_stage` does on SIGTERM
+
+    def loss(model, split):
+        if split == "train" and torch.initial_seed() == batch_seed(SEED, step):
+            signal.raise_signal(number)
+        return noisy_loss(model, split)
+
+    slow = {"steps": 123, "checkpoint_every": 1000}  # a row of the curves every second step
+    expected = run(tmp_path / "whole", **slow)
+    before = signal.signal(number, told)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            run(tmp_path / "killed", loss=loss, **slow)
+        assert signal.getsignal(number) is told
+    finally:
+        signal.signal(number, before)
+    assert ended.value.code == number
+    calls = []
+
+    def counting(model, split):
+        calls.append(split)
+        return noisy_loss(model, split)
+
+    resumed = run(tmp_path / "killed", loss=counting, **slow)
+    assert calls.count("train") == 123 - (step + 1)
+    assert (weights(resumed), kept(resumed)) == (weights(expected), kept(expected))
+    assert resumed.curves == expected.curves
+
+
+def test_a_signal_in_the_last_step_loses_nothing(tmp_path):
+    def loss(model, split):
+        if split == "train" and torch.initial_seed() == batch_seed(SEED, SETTINGS["steps"] - 1):
+            signal.raise_signal(signal.SIGINT)
+        return noisy_loss(model, split)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "killed", loss=loss)
+    resumed = run(tmp_path / "killed", loss=lambda *_: pytest.fail("it was done"))
+    assert resumed.curves == run(tmp_path / "whole").curves
+
+
+def test_a_signal_that_is_ignored_stays_ignored(tmp_path):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        result = run(tmp_path, log=lambda row: signal.raise_signal(signal.SIGINT))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert result.curves[-1]["step"] == SETTINGS["steps"]
+
+
+def set_aside(directory, capsys):
+    """What the one line of warning says of the checkpoint that is set aside."""
+    capsys.readouterr()
+    resumed = run(directory)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "checkpoint" in line]
     assert [row["step"] for row in resumed.curves] == list(range(1, 24))
-    assert weights(resumed) == weights(run(tmp_path / "whole"))
+    assert weights(resumed) == weights(run(directory.with_name("whole")))
+    assert (directory / "checkpoint.safetensors.unusable").exists()
+    file = directory / "checkpoint.safetensors"
+    start, end = f"warning: {file}: ", "; set aside as checkpoint.safetensors.unusable, training begins anew"
+    assert line.startswith(start)
+    assert line.endswith(end)
+    return line.removeprefix(start).removesuffix(end)
 
 
-def test_a_checkpoint_of_another_format_is_ignored(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"code": "2b"}, "code"),
+        ({"channels": [2, 8], "learning_rate": 0.1}, "channels, learning_rate"),
+        ({"torch": "2.13.0"}, "torch"),
+        ({"width": 3}, "width"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_set_aside_and_what_differs_named(tmp_path, capsys, changed, named):
     with pytest.raises(Killed):
-        run(tmp_path / "run", loss=killed_at(20), learning_rate=0.01)
-    monkeypatch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
-    assert weights(run(tmp_path / "run")) == weights(run(tmp_path / "whole"))
+        run(tmp_path / "run", loss=killed_at(20), weight_decay=0.5, identity=IDENTITY | changed)
+    assert set_aside(tmp_path / "run", capsys) == f"belongs to a run with other {named}"
+
+
+def flipped(content, place):
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+def without_record(content):
+    header = content[8 : 8 + int.from_bytes(content[:8], "little")]
+    entries = json.loads(header)
+    del entries["__metadata__"]
+    shorter = json.dumps(entries).encode()
+    return len(shorter).to_bytes(8, "little") + shorter + content[8 + len(header) :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-100],
+        lambda content: flipped(content, len(content) - 200),
+        lambda content: flipped(content, content.index(b"train_loss") + 20),
+        lambda content: flipped(content, 3),
+        lambda content: b"",
+        lambda content: b"no tensors" * 1000,
+        without_record,
+    ],
+    ids=[
+        "truncated",
+        "a flipped bit in a tensor",
+        "and in the curves",
+        "header",
+        "empty",
+        "garbage",
+        "no record",
+    ],
+)
+def test_a_damaged_checkpoint_is_set_aside(tmp_path, capsys, damage):
+    with pytest.raises(Killed):
+        run(tmp_path / "run", loss=killed_at(20))
+    file = tmp_path / "run" / "checkpoint.safetensors"
+    file.with_name(f"{file.name}.unusable").write_text("an earlier one")
+    damaged = damage(file.read_bytes())
+    file.write_bytes(damaged)
+    assert set_aside(tmp_path / "run", capsys).startswith("is damaged (")
+    assert file.with_name(f"{file.name}.unusable").read_bytes() == damaged
 
 
 @pytest.mark.parametrize("step", [3, 6, 12])
@@ -116,7 +233,7 @@ def test_kept_weights_are_the_averages_with_which_a_training_that_ends_there_is_
         run(tmp_path / "stopped", loss=killed_at(step), checkpoint_every=step, keep_at=[])
     stopped, model = TrainingResult(make_model()), make_model()
     flat = flatten_weights(model, gradients=True)
-    assert Checkpoint(tmp_path / "stopped", "same").load(stopped, model, torch.optim.AdamW([flat])) == step
+    assert Checkpoint(tmp_path / "stopped", IDENTITY).load(stopped, model, torch.optim.AdamW([flat])) == step
     (there,) = [content for _, done, content in kept(whole) if done == step]
     assert there == weights(stopped)
     assert there != weights(whole)
@@ -136,7 +253,7 @@ def test_the_seconds_of_a_resumed_training_are_those_of_all_its_parts(tmp_path, 
     before = TrainingResult(make_model())
     model = make_model()
     optimiser = torch.optim.AdamW([flatten_weights(model, gradients=True)])
-    assert Checkpoint(tmp_path, "same").load(before, model, optimiser) == 7
+    assert Checkpoint(tmp_path, IDENTITY).load(before, model, optimiser) == 7
     after = run(tmp_path)
     assert before.seconds > 0
     assert [each.seconds for each in after.kept][:2] == [each.seconds for each in before.kept]
@@ -152,7 +269,7 @@ def test_the_outcome_depends_on_the_seed_and_on_nothing_before(tmp_path):
 
 def test_a_removed_checkpoint_is_gone(tmp_path):
     run(tmp_path / "run")
-    Checkpoint(tmp_path / "run", "same").remove()
+    Checkpoint(tmp_path / "run", IDENTITY).remove()
     assert not (tmp_path / "run").exists()
 
 

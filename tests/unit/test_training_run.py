@@ -1,4 +1,3 @@
-import copy
 import importlib
 import shutil
 from pathlib import Path
@@ -15,6 +14,7 @@ from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.computing.files import read_json, write_json
 from trajectory_diffuser.models.building import weights_file
 from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.training import run
 from trajectory_diffuser.training.checkpoint import Checkpoint
 
 POLICY = "best_tenth_cloning"
@@ -153,19 +153,113 @@ def test_kept_weights_lie_beside_the_last_with_step_and_seconds_and_plan_togethe
     assert plan.states.isfinite().all()
 
 
-def test_a_checkpoint_of_other_parameters_seeds_or_data_is_ignored(project, monkeypatch):
-    expected = (train("train_value") / "model.safetensors").read_bytes()
-    other = copy.deepcopy(small_params())
-    other["train_value"]["learning_rate"] *= 2
+def other_code(project, monkeypatch):
+    monkeypatch.setattr(run, "code_hash", lambda stage: "other")
+
+
+def other_rewards(project, monkeypatch):
+    file = project / "data/processed/task/returns_to_go.npy"
+    np.save(file, np.load(file) + 1)
+
+
+def other_torch(project, monkeypatch):
+    monkeypatch.setattr(torch, "__version__", "0.4.1")
+
+
+def other_normaliser(project, monkeypatch):
+    file = project / "data/processed/task/normaliser.json"
+    record = read_json(file)
+    write_json(file, record | {"std": [2 * value for value in record["std"]]})
+
+
+def other_parameters(project, monkeypatch):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (other_parameters, "learning_rate, return_scale"),
+        (other_code, "code"),
+        (other_rewards, "data"),
+        (other_normaliser, "data"),
+        (other_torch, "torch"),
+    ],
+)
+def test_a_checkpoint_belongs_to_code_parameters_data_and_torch(project, monkeypatch, capsys, change, named):
+    params = small_params()
+    if change is other_parameters:
+        params["train_value"] = params["train_value"] | {"learning_rate": 0.1}
+        params["tasks"]["task"]["return_scale"] = 3.0
 
     def die(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(pd.DataFrame, "to_csv", die)  # late: the checkpoint of step 8 stays
-        train("train_value", other)
-    assert any(Path("results/checkpoints/task/seed0/value").glob("*.safetensors"))
-    assert (train("train_value") / "model.safetensors").read_bytes() == expected
+        train("train_value", params)
+    change(project, monkeypatch)
+    resumed = (train("train_value") / "model.safetensors").read_bytes()
+    assert f"value/checkpoint.safetensors: belongs to a run with other {named}; " in capsys.readouterr().err
+    assert not any(Path("results/checkpoints").rglob("*.safetensors*"))
+    assert (train("train_value") / "model.safetensors").read_bytes() == resumed
+
+
+def test_the_hash_of_the_code_is_of_what_a_training_stage_runs(tmp_path):
+    source, library = tmp_path / "src", tmp_path / "src/trajectory_diffuser"
+    shutil.copytree(run.SOURCE, source, ignore=shutil.ignore_patterns("__pycache__"))
+    before = run.code_hash("train_value", source)
+    assert before == run.code_hash("train_value") != run.code_hash("train_policy")
+    for file in (
+        "train_policy.py",
+        "trajectory_diffuser/reporting/page.py",
+        "trajectory_diffuser/common/errors.py",
+    ):
+        (source / file).write_text("changed")
+    assert run.code_hash("train_value", source) == before
+    seen = {before}
+    files = (
+        "models/mlp.py",
+        "training/loop.py",
+        "datasets/windows.py",
+        "computing/seeding.py",
+        "diffusion/schedule.py",
+    )
+    for file in (source / "train_value.py", *(library / each for each in files)):
+        file.write_text(file.read_text() + "# changed\n")
+        seen.add(run.code_hash("train_value", source))
+    (library / "models/mlp.py").rename(library / "models/perceptron.py")
+    seen.add(run.code_hash("train_value", source))
+    assert len(seen) == 8
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_loss_that_is_no_number_is_blamed_on_bad_data_first(project, bad):
+    file = project / "data/processed/task/observations.npy"
+    observations = np.load(file)
+    observations[7:, 1] = bad
+    np.save(file, observations)
+    with pytest.raises(UserError) as caught:
+        train("train_value")
+    assert str(caught.value) == (
+        f"data/processed/task/observations.npy: row 7 holds {bad}; "
+        "run: python src/prepare_dataset.py --task task"
+    )
+
+
+def test_a_bad_normaliser_is_blamed_too(project):
+    file = project / "data/processed/task/normaliser.json"
+    record = read_json(file)
+    write_json(file, record | {"std": [record["std"][0], np.nan, *record["std"][2:]]})
+    with pytest.raises(UserError, match=r"normaliser\.json: std: row 1 holds nan; run: "):
+        train("train_value")
+
+
+def test_with_good_data_the_learning_rate_is_blamed(project):
+    params = small_params()
+    params["train_value"] = params["train_value"] | {"learning_rate": 1e30, "warmup_steps": 0}
+    with pytest.raises(UserError, match="try a lower learning_rate"):
+        train("train_value", params)
 
 
 def test_seeds_make_different_models(project):

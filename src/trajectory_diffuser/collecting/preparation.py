@@ -4,7 +4,6 @@ Observations have one row more per episode than transitions: episode e's transit
 `episode_offsets[e]`, its observations at `episode_offsets[e] + e`.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from trajectory_diffuser.collecting.minari_store import RawDataset
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.datasets.normaliser import Normaliser
+from trajectory_diffuser.datasets.windows import content_hash
 from trajectory_diffuser.environments.environment import make_environment
 from trajectory_diffuser.environments.maze import Maze
 
@@ -141,12 +141,3 @@ def hold_out(episodes: int, fraction: float, seed: int) -> np.ndarray:
     held_out = np.zeros(episodes, bool)
     held_out[chosen] = True
     return held_out
-
-
-def content_hash(arrays: dict[str, np.ndarray]) -> str:
-    """A hash of names, types, shapes and values of the arrays."""
-    digest = hashlib.sha256()
-    for name, array in sorted(arrays.items()):
-        digest.update(repr((name, array.dtype.str, array.shape)).encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()

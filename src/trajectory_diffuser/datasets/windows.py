@@ -3,6 +3,7 @@
 Samplers draw their indices from torch's CPU generator: a batch depends on the seed, not on the device.
 """
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,24 @@ class PreparedDataset:
             ) from None
 
     @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays by name."""
+        return {name: getattr(self, name) for name in ARRAYS}
+
+    def require_finite(self) -> None:
+        """Raise `UserError`, with file and row, where a number that was read is NaN or infinite."""
+        task = self.provenance["task"]
+        places = {f"{name}.npy": array for name, array in self.arrays.items()}
+        places |= {f"normaliser.json: {name}": array for name, array in vars(self.normaliser).items()}
+        for place, array in places.items():
+            bad = np.argwhere(~np.isfinite(array))
+            if len(bad):
+                raise UserError(
+                    f"data/processed/{task}/{place}: row {bad[0, 0]} holds {array[tuple(bad[0])]}; "
+                    f"run: python src/prepare_dataset.py --task {task}"
+                )
+
+    @property
     def observation_size(self) -> int:
         """Dimensions of an observation."""
         return self.observations.shape[1]
@@ -104,6 +123,15 @@ class PreparedDataset:
         offsets = np.asarray(self.episode_offsets)
         stand_in = 0 if self.provenance["final_observations"] else 1
         return offsets[episodes] + episodes, offsets[episodes + 1] + episodes - stand_in
+
+
+def content_hash(arrays: dict[str, np.ndarray]) -> str:
+    """A hash of names, types, shapes and values of the arrays."""
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(repr((name, array.dtype.str, array.shape)).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 class WindowSampler:

@@ -6,6 +6,7 @@ A small network's step takes two milliseconds, so what surrounds it (seeds, clip
 
 import copy
 import math
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +30,10 @@ VALIDATION_SHARE = 0.05
 Loss = Callable[[nn.Module, str], Tensor]
 
 
+class Diverged(UserError):
+    """A loss or gradient that is no number any more."""
+
+
 def learning_rate_factor(step: int, steps: int, warmup_steps: int) -> float:
     """Share of the peak learning rate at a step: a linear warm-up, then a cosine to zero."""
     if step < warmup_steps:
@@ -49,7 +54,8 @@ def train(
     """Minimise `loss(model, split)`, where split is `train` or `validation`, for `settings["steps"]` steps.
 
     Everything random in step n (batch, noise, dropout) comes from a seed that is a function of `seed` and n
-    alone, so that a resumed run continues exactly where the killed one stood.
+    alone, so that a resumed run continues exactly where the killed one stood. SIGTERM and SIGINT wait for the
+    end of a step, and for the checkpoint that is then saved.
 
     Args:
         model: initialised, on its device.
@@ -62,7 +68,7 @@ def train(
         title: what the progress bar calls it.
 
     Raises:
-        UserError: the loss or the gradient became NaN or infinite.
+        Diverged: the loss or the gradient became NaN or infinite.
     """
     steps = settings["steps"]
     averaged = copy.deepcopy(model)
@@ -82,43 +88,51 @@ def train(
     validation_batches = max(1, round(VALIDATION_SHARE * min(settings["validate_every"], steps)))
     keep = {fraction: max(1, round(fraction * steps)) for fraction in settings["keep_at"]}
     model.train()
-    window: list[tuple[Tensor, Tensor]] = []  # losses and gradient norms since the last row, on the device
     pause = 0.5 if sys.stderr.isatty() else 15  # seconds
     progress = tqdm(range(first, steps), title, steps, initial=first, mininterval=pause, unit="step")
-    for step in progress:
-        learning_rate = settings["learning_rate"] * learning_rate_factor(
-            step, steps, settings["warmup_steps"]
-        )
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate
-        _seed(batch_seed(seed, step), weights.device)
-        value = loss(model, "train")
-        gradient.zero_()
-        value.backward()
-        norm = _clip(gradient, settings["gradient_clip"])
-        optimiser.step()
-        average.lerp_(weights.detach(), 1 - settings["ema_decay"] if step else 1.0)  # buffers are constants
-        window.append((value.detach(), norm))
+    with _postponed_signals() as signals:
+        for step in progress:
+            learning_rate = settings["learning_rate"] * learning_rate_factor(
+                step, steps, settings["warmup_steps"]
+            )
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate
+            _seed(batch_seed(seed, step), weights.device)
+            value = loss(model, "train")
+            gradient.zero_()
+            value.backward()
+            norm = _clip(gradient, settings["gradient_clip"])
+            optimiser.step()
+            average.lerp_(
+                weights.detach(), 1 - settings["ema_decay"] if step else 1.0
+            )  # buffers are constants
+            result.window.append((value.detach(), norm))
 
-        done = step + 1
-        for fraction in [each for each, moment in keep.items() if moment == done]:
-            seconds = time.perf_counter() - started
-            result.kept.append(KeptWeights(fraction, done, seconds, copy.deepcopy(averaged)))
-        validating = done % settings["validate_every"] == 0 or done == steps
-        saving = done % settings["checkpoint_every"] == 0
-        if done % interval == 0 or validating or saving:
-            row = _curve_row(window, done, learning_rate, seed)
-            window.clear()
-            if validate and validating:
-                row["validation_loss"] = _validation_loss(averaged, loss, seed, validation_batches)
-            result.curves.append(row)
-            log(row)
-            progress.set_postfix(loss=f"{row['train_loss']:.4g}", refresh=False)
-            if validating and (warning := result.overfitting_warning()):
-                progress.write(f"warning: {title}: {warning}", file=sys.stderr)
-        if saving and done < steps:
-            result.seconds = time.perf_counter() - started
-            checkpoint.save(done, result, model, optimiser)
+            done = step + 1
+            for fraction in [each for each, moment in keep.items() if moment == done]:
+                seconds = time.perf_counter() - started
+                result.kept.append(KeptWeights(fraction, done, seconds, copy.deepcopy(averaged)))
+            validating = done % settings["validate_every"] == 0 or done == steps
+            saving = done % settings["checkpoint_every"] == 0
+            stopping = bool(signals)
+            logging = done % interval == 0 or validating or saving
+            if logging or stopping:  # looks at the losses, so that no bad weights are saved
+                row = _curve_row(result.window, done, learning_rate, seed)
+            if logging:
+                result.window.clear()
+                if validate and validating:
+                    row["validation_loss"] = _validation_loss(averaged, loss, seed, validation_batches)
+                result.curves.append(row)
+                log(row)
+                progress.set_postfix(loss=f"{row['train_loss']:.4g}", refresh=False)
+                if validating and (warning := result.overfitting_warning()):
+                    progress.write(f"warning: {title}: {warning}", file=sys.stderr)
+            if stopping or (saving and done < steps):
+                result.seconds = time.perf_counter() - started
+                checkpoint.save(done, result, model, optimiser)
+            if stopping:
+                progress.write(f"{title}: told to stop; saved after {done} of {steps} steps", file=sys.stderr)
+                break
     result.seconds = time.perf_counter() - started
     if warning := result.undertraining_warning():
         print(f"warning: {title}: {warning}", file=sys.stderr)
@@ -145,13 +159,12 @@ def _clip(gradient: Tensor, largest: float) -> Tensor:
 
 
 def _curve_row(window: list[tuple[Tensor, Tensor]], done: int, learning_rate: float, seed: int) -> CurveRow:
-    losses = torch.stack([value for value, _ in window]).cpu()
-    norms = torch.stack([norm for _, norm in window]).cpu()
+    losses, norms = (torch.stack(column).cpu() for column in zip(*window, strict=True))
     bad = ~(losses.isfinite() & norms.isfinite())
     if bad.any():
         step = done - len(window) + int(bad.nonzero()[0])
         loss, norm = float(losses[step - done]), float(norms[step - done])
-        raise UserError(
+        raise Diverged(
             f"training: loss or gradient is {loss:g} / {norm:g} at step {step} "
             f"(batch seed {batch_seed(seed, step)}); try a lower learning_rate, a lower gradient_clip "
             f"or more warmup_steps"
@@ -181,3 +194,19 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
     model.eval()
     yield
     model.train(was_training)
+
+
+@contextmanager
+def _postponed_signals() -> Iterator[list[int]]:
+    """Yield a list of the SIGTERM and SIGINT that arrive in the block; the first takes effect at its end."""
+    arrived: list[int] = []
+    ours = [each for each in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(each) != signal.SIG_IGN]
+    before = {each: signal.signal(each, lambda number, _: arrived.append(number)) for each in ours}
+    try:
+        yield arrived
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    if arrived:
+        signal.raise_signal(arrived[0])
+        sys.exit(128 + arrived[0])  # a handler let it pass

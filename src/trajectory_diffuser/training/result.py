@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from torch import nn
+from torch import Tensor, nn
 
 # Validation loss this much above its best, at the end, counts as overfitting.
 OVERFITTING_RATIO = 1.1
@@ -32,12 +32,14 @@ class TrainingResult:
         curves: one row (a dict) per logged interval.
         kept: the averaged weights of earlier moments, in order.
         seconds: spent, those before a resumption too.
+        window: losses and gradient norms of the steps since the last row, on the device.
     """
 
     model: nn.Module
     curves: list[CurveRow] = field(default_factory=list)
     kept: list[KeptWeights] = field(default_factory=list)
     seconds: float = 0.0
+    window: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
     @property
     def validated(self) -> list[CurveRow]:

@@ -1,7 +1,6 @@
 """What all training stages share: from prepared data, through the training loop, to an output directory."""
 
 import hashlib
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,11 +19,30 @@ from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.computing.device import check_compiler, computing_device, device_type
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.computing.seeding import derive_seed
-from trajectory_diffuser.datasets.windows import PreparedDataset, TransitionSampler, WindowSampler
+from trajectory_diffuser.datasets.windows import (
+    PreparedDataset,
+    TransitionSampler,
+    WindowSampler,
+    content_hash,
+)
 from trajectory_diffuser.models.building import weights_file
 from trajectory_diffuser.training.checkpoint import ROOT, Checkpoint
-from trajectory_diffuser.training.loop import train
+from trajectory_diffuser.training.loop import Diverged, train
 from trajectory_diffuser.training.result import CurveRow, TrainingResult
+
+SOURCE = Path(__file__).parents[2]
+LIBRARY_FOLDERS = ("computing", "datasets", "diffusion", "models", "training")
+
+
+def code_hash(stage: str, source: Path = SOURCE) -> str:
+    """A hash of names and contents of all files of code that a training stage depends on."""
+    folders = [source / "trajectory_diffuser" / name for name in LIBRARY_FOLDERS]
+    files = [source / f"{stage}.py", *(file for folder in folders for file in folder.rglob("*.py"))]
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        content = hashlib.sha256(file.read_bytes()).hexdigest()
+        digest.update(f"{file.relative_to(source).as_posix()} {content}\n".encode())
+    return digest.hexdigest()
 
 
 @contextmanager
@@ -60,7 +78,7 @@ def training_run(
         )
     task_settings = {key: params["tasks"][task][key] for key in task_keys}
     with computing_device(params["run"]["device"], settings["threads"]) as device:
-        run = TrainingRun(name, task, seed, settings, task_settings, dataset, device)
+        run = TrainingRun(stage, name, task, seed, settings, task_settings, dataset, device)
         torch.manual_seed(run.random_seed)
         yield run
 
@@ -70,6 +88,7 @@ class TrainingRun:
     """One model of one task and seed in training.
 
     Attributes:
+        stage: the module that trains it.
         name: the model's; its folder below the task's and seed's.
         task: name of the task.
         seed: training seed.
@@ -79,6 +98,7 @@ class TrainingRun:
         device: where to train.
     """
 
+    stage: str
     name: str
     task: str
     seed: int
@@ -111,7 +131,7 @@ class TrainingRun:
             part: the module of the model that is this network, by its name there; by default the whole model.
 
         Raises:
-            UserError: training diverges.
+            UserError: training diverges, or the data are to blame for it.
         """
         if self.settings["compile"]:
             # In place, and not copied with the model; dropout draws what it draws without compiling.
@@ -124,29 +144,35 @@ class TrainingRun:
             with autocast:
                 return loss(model, *samplers[split].sample(self.settings["batch_size"]))
 
-        checkpoint = Checkpoint(ROOT / self.task / f"seed{self.seed}" / self.name, self._fingerprint())
+        checkpoint = Checkpoint(ROOT / self.task / f"seed{self.seed}" / self.name, self._identity())
         live = checkpoint.directory / "dvclive"  # to be watched while training goes on
         with _dvclive(live) as log:
-            result = train(
-                model,
-                batch_loss,
-                self.settings,
-                self.random_seed,
-                checkpoint,
-                log,
-                not samplers["validation"].empty,
-                f"{self.name} {self.task} seed {self.seed}",
-            )
+            try:
+                result = train(
+                    model,
+                    batch_loss,
+                    self.settings,
+                    self.random_seed,
+                    checkpoint,
+                    log,
+                    not samplers["validation"].empty,
+                    f"{self.name} {self.task} seed {self.seed}",
+                )
+            except Diverged:
+                self.dataset.require_finite()
+                raise
         with atomic_directory(Path("results/runs") / self.task / f"seed{self.seed}" / self.name) as directory:
             self._write(directory, result, part, config)
             shutil.copytree(live, directory / "dvclive")
         checkpoint.remove()
 
-    def _fingerprint(self) -> str:
-        """Of everything that the outcome depends on, but for the code."""
-        data, device = self.dataset.provenance["content_hash"], self.device.type
-        identity = [self.name, self.task, self.seed, self.task_settings, self.settings, data, device]
-        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    def _identity(self) -> dict[str, Any]:
+        """Everything that the outcome depends on, the data as they were read."""
+        arrays = self.dataset.arrays | vars(self.dataset.normaliser)
+        identity = {"code": code_hash(self.stage), "data": content_hash(arrays), "torch": torch.__version__}
+        identity |= {"final_observations": self.dataset.provenance["final_observations"]}
+        identity |= {"model": self.name, "task": self.task, "seed": self.seed, "device": self.device.type}
+        return self.task_settings | self.settings | identity
 
     def _write(self, directory: Path, result: TrainingResult, part: str, config: dict[str, Any]) -> None:
         models = {1.0: result.model} | {kept.fraction: kept.model for kept in result.kept}
