@@ -23,6 +23,7 @@ def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) 
     _check_names(params)
     _check_sweep(params)
     _check_training_scores(params)
+    _check_experiments(params)
     for name, written in written_planners.items():
         _check_planner(name, written, params)
     _check_tuning(params)
@@ -48,6 +49,7 @@ def _check_names(params: dict[str, Any]) -> None:
         ("run.tasks", "tasks", params["run"]["tasks"]),
         ("run.planners", "planners", params["run"]["planners"]),
         ("run.policies", "policies", params["run"]["policies"]),
+        ("run.experiments", "experiments", params["run"]["experiments"]),
         ("evaluate_training.planners", "planners", params["evaluate_training"]["planners"]),
         ("measure_latency.sweep.planners", "planners", params["measure_latency"]["sweep"]["planners"]),
         *claimed,
@@ -100,6 +102,28 @@ def _check_training_scores(params: dict[str, Any]) -> None:
             raise UserError(
                 f"{stage}.keep_at: a planner's networks are all taken at the same share of their steps; "
                 "say it in base_training alone"
+            )
+
+
+def _check_experiments(params: dict[str, Any]) -> None:
+    steps = params["train_diffusion"]["diffusion_steps"]
+    for name in params["run"]["experiments"]:
+        experiment = params["experiments"][name]
+        for planner in experiment["planners"]:
+            if planner not in params["run"]["planners"]:
+                raise UserError(
+                    f"experiments.{name}.planners: {planner!r} is not among run.planners, with which it "
+                    "would be tuned; add it there or remove it here"
+                )
+        if max(calls := experiment["vary"].get("refine_steps", [0])) > steps:
+            raise UserError(
+                f"experiments.{name}.vary.refine_steps: {max(calls)} is more than "
+                f"train_diffusion.diffusion_steps ({steps}); use at most {steps}"
+            )
+        if experiment["episodes"] > params["evaluate"]["episodes"]:
+            raise UserError(
+                f"experiments.{name}.episodes: {experiment['episodes']} is more than evaluate.episodes "
+                f"({params['evaluate']['episodes']}); use at most as many"
             )
 
 
