@@ -167,7 +167,15 @@ def _check_planner(name: str, written: dict[str, Any], params: dict[str, Any]) -
             f"{key('redraft_every', 'start')}: there is no draft with start: {start}; use redraft_every: 1"
         )
     for task in params["run"]["tasks"]:
-        horizon = params["tasks"][task]["horizon"]
+        horizon, stride = params["tasks"][task]["horizon"], params["tasks"][task]["stride"]
+        uses = {"start": start == "previous_plan"}
+        uses |= {each: row[each] > 1 for each in ("redraft_every", "actions_per_plan")}
+        goes_on = [each for each, used in uses.items() if used]
+        if stride > 1 and goes_on and name in params["run"]["planners"]:
+            raise UserError(
+                f"{key(goes_on[0])}: {name} goes on with a plan one step later, whose states are "
+                f"{stride} steps apart (tasks.{task}.stride); leave {name} out of run.planners"
+            )
         if row["actions_per_plan"] >= horizon:
             raise UserError(
                 f"{key('actions_per_plan')}: {row['actions_per_plan']} actions are more than a plan of "

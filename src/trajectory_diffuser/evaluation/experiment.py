@@ -86,7 +86,7 @@ def spread(planner: Planner, dataset: PreparedDataset) -> dict[str, float]:
     chosen = np.linspace(0, len(first) - 1, min(SITUATIONS, len(first))).astype(int)
     present = np.repeat((first[chosen] + last[chosen]) // 2, PLANS_EACH)  # [situations x plans each]
     earliest = np.repeat(first[chosen], PLANS_EACH)
-    for ago in range(planner.units.history - 1, 0, -1):
+    for ago in range(planner.memory.steps - 1, 0, -1):
         planner.observe(dataset.observations[np.maximum(present - ago, earliest)])
     planner.plan(dataset.observations[present])
     plan = planner.memory.last_plan
