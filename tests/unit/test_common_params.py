@@ -124,7 +124,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         ["did you mean 'refinement'?"],
     ),
     "a plan that goes on, between its states": (
-        {"tasks.TASK.stride": 4},
+        {"tasks.TASK.stride": 4, "run.planners": ["draft", "trajectory_diffuser", "ddim", "warm_start"]},
         "planners.warm_start.start",
         ["states are 4 steps apart", f"tasks.{TASK}.stride", "leave warm_start out"],
     ),
