@@ -55,8 +55,8 @@ def by_dvc(projects: dict[str, Project]) -> Project:
 def test_readmes_example_runs(by_snakemake: Project) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     assert len(example.splitlines()) <= 15
-    assert "maze-umaze" in example
-    example = example.replace("maze-umaze", TASK)
+    assert "hopper-medium-expert" in example
+    example = example.replace("hopper-medium-expert", TASK)
     # Run as the stages are: src/ is first on the path because the file lies there.
     (by_snakemake.folder / "src" / "example.py").write_text(example)
     printed = run(by_snakemake, "python src/example.py")

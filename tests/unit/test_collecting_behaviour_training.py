@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from trajectory_diffuser.collecting.actors import find_actors
+from trajectory_diffuser.collecting import behaviour_training
+from trajectory_diffuser.collecting.actors import Actor, find_actors
 from trajectory_diffuser.collecting.behaviour_training import (
     Snapshot,
     actor_weights,
@@ -96,3 +97,30 @@ def test_missing_sbx_names_the_remedy(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(UserError, match="pip install sbx-rl"):
         train_behaviour("Hopper-v5", tmp_path / "snapshots", tmp_path / "ladder", 10_000, 0, 1, 5)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_killed_training_ends_to_the_bit_where_it_would_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("sbx")
+    for name, steps in (("SNAPSHOT_EVERY", 40), ("CHECKPOINT_EVERY", 80)):
+        monkeypatch.setattr(behaviour_training, name, steps)
+    monkeypatch.setitem(behaviour_training.LEARNER, "learning_starts", 40)
+
+    def ladder(name: str) -> dict[str, bytes]:
+        train_behaviour("Hopper-v5", tmp_path / name, tmp_path / f"{name}_ladder", 200, 0, 1, 5)
+        return {file.name: file.read_bytes() for file in (tmp_path / f"{name}_ladder").iterdir()}
+
+    whole = ladder("whole")
+    returns = behaviour_training.noise_free_returns
+
+    def killed(environment: str, actor: Actor, episodes: int) -> list[float]:
+        if len(list((tmp_path / "killed").glob("step_*"))) == 4:  # after 160 steps, with a checkpoint at 80
+            raise KeyboardInterrupt
+        return returns(environment, actor, episodes)
+
+    monkeypatch.setattr(behaviour_training, "noise_free_returns", killed)
+    with pytest.raises(KeyboardInterrupt):
+        ladder("killed")
+    monkeypatch.setattr(behaviour_training, "noise_free_returns", returns)
+    assert ladder("killed") == whole

@@ -6,6 +6,7 @@ rule train_transformer:
         directory("results/runs/{task}/seed{seed}/transformer"),
     log:
         "results/logs/train_transformer/{task}-seed{seed}.log",
+    priority: 1  # the longest first, so that none is left to the end
     threads: PARAMS["train_transformer"]["threads"]
     resources:
         mem_mb=2000,
@@ -33,6 +34,7 @@ rule train_diffusion:
         directory("results/runs/{task}/seed{seed}/diffusion"),
     log:
         "results/logs/train_diffusion/{task}-seed{seed}.log",
+    priority: 1  # the longest first, so that none is left to the end
     threads: PARAMS["train_diffusion"]["threads"]
     resources:
         mem_mb=2000,

@@ -7,6 +7,7 @@ Stable-Baselines3; it is an optional dependency, needed for nothing else.
 import os
 import re
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,14 @@ import psutil
 from safetensors.numpy import save_file
 from tqdm import tqdm
 
+from trajectory_diffuser.collecting import behaviour_checkpoint
 from trajectory_diffuser.collecting.actors import LADDER_FILE, Actor
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.versions import library_versions
-from trajectory_diffuser.computing.files import atomic_directory, write_json
+from trajectory_diffuser.computing.files import atomic_directory, atomic_file, write_json
 
 SNAPSHOT_EVERY = 5_000  # environment steps
+CHECKPOINT_EVERY = 50_000
 SNAPSHOT_LOG = "snapshots.log"
 REPLAY_RUNGS = 10
 MEDIUM_FRACTION = 0.4  # of the expert's return
@@ -69,7 +72,8 @@ def train_behaviour(
 
     Every snapshot stays in the folder `snapshots`, with a log of their returns. `dropped_quantiles` of each
     critic's 25 are left out against over-estimation (section 4 of the paper: 0 for HalfCheetah, 2 for
-    Walker2d, 5 for Hopper). Reproducible to the bit by `seed` on one machine.
+    Walker2d, 5 for Hopper). Reproducible to the bit by `seed` on one machine, also when it was killed: it
+    goes on from its last checkpoint, which lies beside the snapshots.
 
     Raises `UserError` when sbx is not installed.
     """
@@ -87,38 +91,54 @@ def train_behaviour(
             "train_behaviour: sbx is not installed; run: pip install sbx-rl (pyproject.toml: behaviour)"
         ) from None
 
-    class Record(BaseCallback):
-        def _on_training_start(self) -> None:
-            self._record()
-
+    class Progress(BaseCallback):
         def _on_step(self) -> bool:
             progress.update()
-            if self.num_timesteps % SNAPSHOT_EVERY == 0:
-                self._record()
             return True
 
-        def _record(self) -> None:
-            weights = actor_weights(self.model.policy.actor_state.params["params"])
-            returns = noise_free_returns(environment, Actor.from_safetensors(weights), episodes)
-            snapshot = Snapshot(self.num_timesteps, float(np.mean(returns)), float(np.std(returns)))
-            save_file(weights, snapshots / snapshot.file)
-            print(snapshot, file=log, flush=True)
-            progress.set_postfix_str(f"return {snapshot.return_mean:.0f}")
+    def record() -> None:
+        weights = actor_weights(model.policy.actor_state.params["params"])
+        returns = noise_free_returns(environment, Actor.from_safetensors(weights), episodes)
+        snapshot = Snapshot(model.num_timesteps, float(np.mean(returns)), float(np.std(returns)))
+        save_file(weights, snapshots / snapshot.file)
+        with (snapshots / SNAPSHOT_LOG).open("a") as log:
+            print(snapshot, file=log)
+        progress.set_postfix_str(f"return {snapshot.return_mean:.0f}")
 
     learner = LEARNER | {"top_quantiles_to_drop_per_net": dropped_quantiles}
+    checkpoint = snapshots / "checkpoint"
+    model = TQC("MlpPolicy", gymnasium.make(environment), buffer_size=steps, seed=seed, **learner)
+    settings = {"environment": environment, "seed": seed, "steps": steps, "learner": learner}
+    behaviour_checkpoint.load(model, checkpoint, settings)
     snapshots.mkdir(parents=True, exist_ok=True)
-    with (
-        (snapshots / SNAPSHOT_LOG).open("w") as log,
-        tqdm(total=steps, unit="step", unit_scale=True) as progress,
-    ):
-        model = TQC("MlpPolicy", gymnasium.make(environment), buffer_size=steps, seed=seed, **learner)
-        model.learn(steps, callback=Record())
+    _forget_later(snapshots / SNAPSHOT_LOG, model.num_timesteps)
+    pause = 0.5 if sys.stderr.isatty() else 15  # seconds
+    with tqdm(
+        total=steps, initial=model.num_timesteps, unit="step", unit_scale=True, mininterval=pause
+    ) as progress:
+        if model.num_timesteps == 0:
+            record()
+        while model.num_timesteps < steps:
+            behaviour_checkpoint.begin_stretch(model, seed)
+            stretch = min(SNAPSHOT_EVERY, steps - model.num_timesteps)
+            model.learn(stretch, callback=Progress(), reset_num_timesteps=False)
+            record()
+            if model.num_timesteps % CHECKPOINT_EVERY == 0 and model.num_timesteps < steps:
+                behaviour_checkpoint.save(model, checkpoint, settings)
     versions = library_versions("sbx-rl", "stable-baselines3", "jax", "mujoco", "gymnasium")
     origin = {"environment": environment, "algorithm": "TQC", "settings": learner, "versions": versions}
     origin |= {"seed": seed, "steps": steps}
     write_ladder(
         snapshots, read_snapshot_log((snapshots / SNAPSHOT_LOG).read_text()), ladder, origin, episodes
     )
+
+
+def _forget_later(log: Path, step: int) -> None:
+    """Leave the snapshots up to a step in the log: those after the checkpoint are made again."""
+    if log.exists():
+        kept = [snapshot for snapshot in read_snapshot_log(log.read_text()) if snapshot.step <= step and step]
+        with atomic_file(log) as work:
+            work.write_text("".join(f"{snapshot}\n" for snapshot in kept))
 
 
 def actor_weights(layers: dict[str, Any]) -> dict[str, np.ndarray]:

@@ -67,7 +67,7 @@ def planner_of(
 ) -> Planner:
     """A planner of settled rows: one for all environments, or one for each.
 
-    These differ in `target_return` and `temperature` alone (and not between 0 and others, see `candidates`).
+    These differ in `target_return` and `temperature` alone (of several candidates, not in 0 and others).
     """
     settings = PlannerSettings.from_row(rows[0], models.diffusion.diffusion_steps)
     target_return = asked_return(_one_or_each(rows, "target_return"), models.best_return)

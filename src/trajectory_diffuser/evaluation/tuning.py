@@ -99,9 +99,9 @@ def tune(
 def _side_by_side(row: dict[str, Any]) -> tuple[Any, ...]:
     """What environments share that are planned for in one batch.
 
-    All but target return and temperature, but at temperature 0 there is one candidate only.
+    All but target return and temperature, but of several candidates one is left at temperature 0.
     """
-    return row.get("guidance"), row.get("temperature") == 0
+    return row.get("guidance"), row.get("candidates", 1) > 1 and row["temperature"] == 0
 
 
 def _mean_score(trials: pd.DataFrame, point: dict[str, float]) -> float:

@@ -17,6 +17,7 @@ from trajectory_diffuser.reporting.artefacts import (
 from trajectory_diffuser.reporting.captions import captions, provenance_line
 from trajectory_diffuser.reporting.data_cards import collected_here, data_card, data_figure
 from trajectory_diffuser.reporting.experiment_figure import experiment_answer, experiment_figure
+from trajectory_diffuser.reporting.markdown import first_tables
 from trajectory_diffuser.reporting.style import inline_svg, save_svg, theme
 from trajectory_diffuser.reporting.summaries import common_scores, headline
 from trajectory_diffuser.reporting.tuning_figure import (
@@ -49,9 +50,10 @@ class Picture:
 
 
 def write_report(results: Results, folder: Path) -> None:
-    """Write the page, verdict.txt, metrics.json, the numbers as CSV, and figures/ into `folder`."""
+    """Write page, verdict.txt, tables.md, metrics.json, the numbers as CSV, and figures/ into `folder`."""
     verdict = judge(results)
     (folder / "verdict.txt").write_text(verdict_text(results, verdict))
+    (folder / "tables.md").write_text(first_tables(results, verdict))
     write_json(
         folder / "metrics.json", {"verdict": verdict_metrics(results, verdict)} | _mean_scores(results)
     )

@@ -1,0 +1,32 @@
+"""The page's first tables as Markdown, for a README."""
+
+from collections.abc import Sequence
+
+from trajectory_diffuser.reporting.artefacts import Results
+from trajectory_diffuser.reporting.captions import provenance_line
+from trajectory_diffuser.reporting.tables import headline_table, over_tasks_table
+from trajectory_diffuser.reporting.verdict import Row
+from trajectory_diffuser.reporting.verdict_table import COLUMNS, how_judged, verdict_table
+
+
+def first_tables(results: Results, verdict: list[Row]) -> str:
+    """Verdict, scores of each task, scores over all tasks, and what they were made with."""
+    rows = [
+        [question, scope, f"**{answer}**", *rest]
+        for question, cells in verdict_table(verdict).items()
+        for scope, answer, *rest in cells
+    ]
+    parts = [how_judged(results), _table(["question", *COLUMNS], rows)]
+    for task in results.tasks:
+        scores = headline_table(results, task)
+        named = [[f"`{planner}`", *rest] for planner, *rest in scores.rows]
+        parts += [f"**{task}**", _table(scores.headers, named)]
+    if len(results.tasks) > 1:
+        scores = over_tasks_table(results)
+        parts += ["**over all tasks**", _table(scores.headers, scores.rows)]
+    return "\n\n".join([*parts, provenance_line(results, results.tasks, [])]) + "\n"
+
+
+def _table(headers: Sequence[str], rows: list[list[str]]) -> str:
+    lines = [headers, ["---"] * len(headers), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

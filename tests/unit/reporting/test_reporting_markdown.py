@@ -1,0 +1,44 @@
+"""The tables for a README say what the page says."""
+
+import pytest
+
+from trajectory_diffuser.reporting.artefacts import read_results
+from trajectory_diffuser.reporting.markdown import first_tables
+from trajectory_diffuser.reporting.tables import headline_table
+from trajectory_diffuser.reporting.verdict import judge
+
+
+@pytest.fixture
+def text(params, root):
+    results = read_results(params, root)
+    return first_tables(results, judge(results))
+
+
+def tables(text):
+    """Rows of cells of each table."""
+    found = []
+    for block in text.split("\n\n"):
+        if block.startswith("|"):
+            found.append([[cell.strip() for cell in line[1:-1].split(" | ")] for line in block.split("\n")])
+    return found
+
+
+def test_every_row_of_a_table_has_as_many_cells_as_its_header(text):
+    found = tables(text)
+    assert len(found) == 1 + 2 + 1
+    for table in found:
+        assert {len(row) for row in table} == {len(table[0])}
+
+
+def test_the_verdict_has_a_row_for_each_claim_and_scope(params, root, text):
+    verdict = judge(read_results(params, root))
+    rows = tables(text)[0][2:]
+    assert [row[2] for row in rows] == [f"**{each.answer}**" for each in verdict]
+    assert rows[0][0].startswith("Is it at least 3 times as fast")
+
+
+def test_scores_are_those_of_the_page(params, root, text):
+    page = headline_table(read_results(params, root), "maze-umaze")
+    rows = tables(text)[2]
+    assert rows[0] == page.headers
+    assert [[row[0].strip("`"), *row[1:]] for row in rows[2:]] == page.rows
