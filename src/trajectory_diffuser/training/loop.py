@@ -103,9 +103,8 @@ def train(
             value.backward()
             norm = _clip(gradient, settings["gradient_clip"])
             optimiser.step()
-            average.lerp_(
-                weights.detach(), 1 - settings["ema_decay"] if step else 1.0
-            )  # buffers are constants
+            share = 1 - settings["ema_decay"] if step else 1.0
+            average.lerp_(weights.detach(), share)  # buffers are constants
             result.window.append((value.detach(), norm))
 
             done = step + 1
