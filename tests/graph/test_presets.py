@@ -59,7 +59,7 @@ def test_presets_compute_the_same_for_a_task_of_the_same_name(one: str, other: s
 
 
 def test_cells_of_the_same_name_are_compared() -> None:
-    both = cells("default").keys() & cells("all-planners").keys()
+    both = cells("default").keys() & cells("locomotion").keys()
     assert {"data/raw/hopper-medium-replay", "results/runs/hopper-medium-replay/seed0/value"} <= both
 
 
