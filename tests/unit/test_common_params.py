@@ -1,4 +1,5 @@
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +246,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "task name with a strange character": (
         {"tasks.my_task": BASE["tasks"][TASK]},
         "tasks",
-        ["'my_task' is not a valid name", "use one that matches"],
+        ["'my_task' is not a valid name", "use a letter, then letters, digits and hyphens"],
     ),
     "unknown key of a source": (
         {"tasks.TASK.source": BEHAVIOUR | {"stairs": 1}},
@@ -376,6 +377,14 @@ def test_a_key_given_twice_is_refused_with_its_line(tmp_path):
 
 def test_a_key_that_is_not_text_is_refused(tmp_path):
     assert "key 1 is not text; put it in quotes" in message(tmp_path, "planners: {1: {}}")
+
+
+@pytest.mark.parametrize("number", ["010", "-01", "1:30"])
+def test_a_whole_number_that_dvc_reads_as_another_is_refused(tmp_path, number):
+    text = (ROOT / PARAMS_FILE).read_text().replace("seeds: [0, 1]", f"seeds: [0, {number}]")
+    assert re.search(
+        rf"line \d+: {number} is not the same number .*; write it without", message(tmp_path, text)
+    )
 
 
 @pytest.mark.parametrize(("text", "says"), [("run: [", "not valid YAML"), ("", "None"), ("- 1", "'object'")])
