@@ -50,7 +50,7 @@ def test_a_hostile_name_runs_nothing(project: Project, command: str, name: str) 
     project.reset()
     params = project.folder / "params.yaml"
     params.write_text(params.read_text().replace("hopper-medium-expert", json.dumps(name)))
-    check(project, command.split(), f"tasks: {name!r} is not a valid name")
+    check(project, command.split(), f"tasks: {name!r} is not valid")
     assert not list(project.folder.rglob("canary*"))
 
 

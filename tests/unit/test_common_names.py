@@ -42,7 +42,7 @@ def accepted(section: str, name: str) -> bool:
     try:
         check_schema(params)
     except UserError as error:
-        assert f"{name!r} is not a valid name; use a" in str(error)
+        assert f"{name!r} is not valid; use a" in str(error)
         assert "\n" not in str(error)
         return False
     return True

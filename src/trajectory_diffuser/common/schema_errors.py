@@ -13,8 +13,8 @@ def describe(error: jsonschema.ValidationError) -> str:
     key = ".".join(str(part) for part in error.absolute_path) or "the file"
     allowed = list(error.schema.get("properties", {}))
     description = error.schema.get("description", "")
-    if "propertyNames" in error.relative_schema_path:
-        return f"{key}: {error.instance!r} is not a valid name; use {description}"
+    if error.validator == "pattern":
+        return f"{key}: {error.instance!r} is not valid; use {description}"
     if error.validator == "additionalProperties":
         unknown = min(name for name in error.instance if name not in allowed)
         return f"{key}: unknown key {unknown!r}; {suggestion(unknown, allowed)}"
