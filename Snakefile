@@ -30,12 +30,14 @@ wildcard_constraints:
     planner="|".join(PARAMS["planners"]),
     policy="|".join(PARAMS["policies"]),
     rival="|".join(PARAMS["rivals"]),
+    experiment="|".join(PARAMS["experiments"]),
 
 
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/tune.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/experiments.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/rivals.smk"
 

@@ -36,8 +36,10 @@ class ExportedPlanner:
         self.generator = np.random.default_rng(seed)
         self.return_to_go = about["target_return"] / self.return_scale
         _, length, width = about["graphs"]["plan"]["history"]
-        self.history = np.zeros((1, length, width), np.float32)  # [1, T, state + 1]
-        self.padding, self.plan, self.plan_age, self.draft_age = length, None, 0, 0
+        self.stride = about["stride"]
+        steps = self.stride * (length - 1) + 1
+        self.history = np.zeros((1, steps, width), np.float32)  # [1, steps, state + 1]
+        self.padding, self.plan, self.plan_age, self.draft_age = steps, None, 0, 0
 
     def act(self, observation: np.ndarray, reward: float | None = None) -> np.ndarray:
         """The action [action] for an observation [state]; `reward` is that of the previous action."""
@@ -65,8 +67,9 @@ class ExportedPlanner:
                 name, previous = "again", {"previous": self.plan["draft"]}
         self.draft_age = self.draft_age + 1 if name == "again" else 0
         noise = self.row["temperature"] * self.generator.standard_normal(self.shapes[name], np.float32)
-        padding = np.int64(self.padding)
-        return self.run(name, history=self.history, padding=padding, noise=np.float32(noise), **previous)
+        history = self.history[:, :: self.stride]  # [1, T, state + 1]
+        padding = np.int64(-(-self.padding // self.stride))  # rounded up
+        return self.run(name, history=history, padding=padding, noise=np.float32(noise), **previous)
 
     def run(self, name: str, **inputs: np.ndarray) -> Mapping[str, np.ndarray]:
         """The outputs of one of the graphs, by name; a graph lacks the inputs that it does not need."""

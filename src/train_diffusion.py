@@ -16,10 +16,16 @@ def main(params: dict[str, Any], task: str, seed: int) -> None:
     """Write results/runs/{task}/seed{seed}/diffusion/."""
     settings, task_settings = params["train_diffusion"], params["tasks"][task]
     horizon, return_scale = task_settings["horizon"], task_settings["return_scale"]
-    with training_run(params, "train_diffusion", task, seed, ["horizon", "return_scale"]) as run:
+    with training_run(params, "train_diffusion", task, seed, ["horizon", "stride", "return_scale"]) as run:
         windows = {
             split: WindowSampler(
-                run.dataset, horizon, run.device, split=split, return_scale=return_scale, absorbing=True
+                run.dataset,
+                horizon,
+                run.device,
+                split=split,
+                return_scale=return_scale,
+                absorbing=True,
+                stride=task_settings["stride"],
             )
             for split in SPLITS
         }

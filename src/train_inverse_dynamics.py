@@ -13,9 +13,11 @@ from trajectory_diffuser.training.run import training_run
 
 def main(params: dict[str, Any], task: str, seed: int) -> None:
     """Write results/runs/{task}/seed{seed}/inverse_dynamics/."""
-    settings = params["train_inverse_dynamics"]
-    with training_run(params, "train_inverse_dynamics", task, seed, []) as run:
-        transitions = {split: TransitionSampler(run.dataset, run.device, split=split) for split in SPLITS}
+    settings, stride = params["train_inverse_dynamics"], params["tasks"][task]["stride"]
+    with training_run(params, "train_inverse_dynamics", task, seed, ["stride"]) as run:
+        transitions = {
+            split: TransitionSampler(run.dataset, run.device, split=split, stride=stride) for split in SPLITS
+        }
         config = arguments_of(InverseDynamics, settings | run.dataset.sizes)
         model = InverseDynamics(**config).to(run.device)
         run.train(model, transitions, inverse_dynamics_loss, config)

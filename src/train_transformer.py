@@ -17,7 +17,7 @@ def main(params: dict[str, Any], task: str, seed: int) -> None:
     """Write results/runs/{task}/seed{seed}/transformer/."""
     settings, task_settings = params["train_transformer"], params["tasks"][task]
     context, return_scale = task_settings["history"] + task_settings["horizon"], task_settings["return_scale"]
-    keys = ["horizon", "history", "return_scale"]
+    keys = ["horizon", "history", "stride", "return_scale"]
     with training_run(params, "train_transformer", task, seed, keys) as run:
         windows = {
             split: WindowSampler(
@@ -26,6 +26,7 @@ def main(params: dict[str, Any], task: str, seed: int) -> None:
                 run.device,
                 split=split,
                 return_scale=return_scale,
+                stride=task_settings["stride"],
                 length_keys=("history", "horizon"),
             )
             for split in SPLITS

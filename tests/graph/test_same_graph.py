@@ -19,6 +19,7 @@ def enlarge(project: Project) -> None:
         "seeds": [2, 0, 11],
         "planners": list(params["planners"]),
         "policies": list(params["policies"]),
+        "experiments": list(params["experiments"]),
     }
     file.write_text(yaml.safe_dump(params))
 
@@ -38,14 +39,15 @@ def test_the_engines_expand_to_the_same_jobs(project: Project, matrix: str) -> N
     circle = brought.with_name("up")
     circle.unlink(missing_ok=True)
     circle.symlink_to("..")
-    names = ("tasks", "seeds", "planners", "policies")
-    tasks, seeds, planners, policies = (len(params[name]) for name in names)
+    names = ("tasks", "seeds", "planners", "policies", "experiments")
+    tasks, seeds, planners, policies, experiments = (len(params[name]) for name in names)
 
     ours, theirs = snakemake_jobs(project), dvc_jobs(project)
 
     # fetch, prepare, latency per task; per task and seed four models, the planners, tuned, evaluated and some
-    # of them again with kept weights, and the policies, which are trained, tuned and evaluated; one report
-    per_task, per_seed = 3, 4 + 2 * planners + followed + 3 * policies
+    # of them again with kept weights, the policies, which are trained, tuned and evaluated, and the
+    # experiments; one report
+    per_task, per_seed = 3, 4 + 2 * planners + followed + 3 * policies + experiments
     assert len(ours) == per_task * tasks + per_seed * tasks * seeds + 1
     for job in sorted(ours ^ theirs, key=lambda job: job.command):
         print("Snakemake only:" if job in ours else "DVC only:", job)

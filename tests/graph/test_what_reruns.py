@@ -27,6 +27,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     text = file.read_text().replace("seeds: [0, 1]", "seeds: [0]")
     text = re.sub(r"\n  planners: .*", "\n  planners: [trajectory_diffuser, ddim]", text, count=1)
     text = re.sub(r"\n  policies: .*", "\n  policies: [behaviour_cloning, best_tenth_cloning]", text, count=1)
+    text = text.replace("\n  experiments: []", "\n  experiments: [refinement]")
     file.write_text(re.sub(r"(evaluate_training:\n  planners:) .*", r"\1 [ddim]", text))
     for job in snakemake_graph(project):
         for output in job["outputs"]:
@@ -81,8 +82,8 @@ def code(*modules: str) -> list[tuple[str, None, None]]:
 
 
 def by_planners(cells: str = "*") -> list[str]:
-    """The tunings and evaluations of planners, with their last and with kept weights."""
-    return [f"tune@{cells}", f"evaluate@{cells}", f"evaluate_training@{cells}"]
+    """The tunings and evaluations of planners, with their last and with kept weights, and in experiments."""
+    return [f"tune@{cells}", *(f"evaluate{what}@{cells}" for what in ("", "_training", "_experiment"))]
 
 
 def params(old: str, new: str) -> list[tuple[str, str, str]]:
@@ -172,11 +173,11 @@ EDITS = {
     "tuning's module": (
         [("src/tune.py", CODE, CODE)],
         ["tune@*"],
-        ["evaluate@*", "evaluate_training@*", "measure_latency@*", "make_report"],
+        ["evaluate@*", "evaluate_training@*", "evaluate_experiment@*", "measure_latency@*", "make_report"],
     ),
     "named guidance of a planner": (
         params("sampler: ddim}", "sampler: ddim, guidance: 1.2}"),
-        ["tune@*-ddim", "evaluate*@*-ddim", "measure_latency@*", "make_report"],
+        ["tune@*-ddim", "evaluate*@*-ddim", "evaluate_experiment@*", "measure_latency@*", "make_report"],
         [],
     ),
     "base of the planners": (
@@ -186,12 +187,15 @@ EDITS = {
     ),
     "planner": (
         params("sampler: ddim}", "sampler: ddim, refine_steps: 6}"),
-        ["tune@*-ddim", "evaluate*@*-ddim", "measure_latency@*", "make_report"],
+        ["tune@*-ddim", "evaluate*@*-ddim", "evaluate_experiment@*", "measure_latency@*", "make_report"],
         [],
     ),
     "planner that is its base": (
         params("trajectory_diffuser: {}", "trajectory_diffuser: {candidates: 2}"),
-        ["tune@*-trajectory_diffuser", "evaluate*@*-trajectory_diffuser", "measure_latency@*", "make_report"],
+        [
+            *("tune@*-trajectory_diffuser", "evaluate*@*-trajectory_diffuser"),
+            *("evaluate_experiment@*", "measure_latency@*", "make_report"),
+        ],
         [],
     ),
     "policy": (
@@ -204,17 +208,17 @@ EDITS = {
             "measure_latency@*",
             "make_report",
         ],
-        [],
+        ["evaluate_experiment@*"],
     ),
     "base of the policies": (
         params("return_conditioned: false", "return_conditioned: true"),
         ["train_policy@*", "tune_policy@*", "evaluate_policy@*", "measure_latency@*"],
-        ["make_report"],
+        ["evaluate_experiment@*", "make_report"],
     ),
     "training of the policies": (
         params("train_policy:\n  width: 256", "train_policy:\n  width: 128"),
         ["train_policy@*"],
-        ["tune_policy@*", "evaluate_policy@*", "measure_latency@*", "make_report"],
+        ["tune_policy@*", "evaluate_policy@*", "evaluate_experiment@*", "measure_latency@*", "make_report"],
     ),
     "rival": (params("iql: {steps: 500000}", "iql: {steps: 400000}"), ["make_report"], []),
     "claim": (params("times: 3.0", "times: 4.0"), ["make_report"], []),
@@ -226,7 +230,10 @@ EDITS = {
     "moments at which weights are kept": (
         params("keep_at: [0.125", "keep_at: [0.2"),
         ["train_*", "evaluate_training@*"],
-        ["tune*@*", "evaluate@*", "evaluate_policy@*", "measure_latency@*", "make_report"],
+        [
+            *("tune*@*", "evaluate@*", "evaluate_policy@*", "evaluate_experiment@*"),
+            *("measure_latency@*", "make_report"),
+        ],
     ),
     "episodes with kept weights": (
         params("ddim]\n  episodes: 5", "ddim]\n  episodes: 6"),
@@ -237,6 +244,11 @@ EDITS = {
         params("episodes: 10\n", "episodes: 9\n"),
         ["evaluate@*", "evaluate_policy@*"],
         ["make_report"],
+    ),
+    "experiment": (
+        params("refine_steps: [0, 1, 2, 5", "refine_steps: [0, 1, 2, 6"),
+        ["evaluate_experiment@*", "make_report"],
+        [],
     ),
     "one training": (
         params("label_dropout: 0.25", "label_dropout: 0.2"),

@@ -18,6 +18,7 @@ from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusi
 from trajectory_diffuser.models.causal_transformer import CausalTransformer
 from trajectory_diffuser.models.mlp import InverseDynamics, PolicyNetwork, Value
 from trajectory_diffuser.models.temporal_unet import TemporalUNet
+from trajectory_diffuser.planning.choice import middle, settled
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.policy import Policy, PolicyModel
 from trajectory_diffuser.planning.runtime import Runtime
@@ -87,6 +88,7 @@ def make_models(seed: int = 0, horizon: int = HORIZON, **replaced: Any) -> Plann
         "environment": ENVIRONMENT,
         "horizon": horizon,
         "history": HISTORY,
+        "stride": 1,
         "return_scale": 10.0,
         "best_return": 50.0,
     }
@@ -117,6 +119,7 @@ def make_policy(
         "task": "task",
         "environment": ENVIRONMENT,
         "history": 1,
+        "stride": 1,
         "return_scale": 10.0,
         "best_return": 50.0,
     }
@@ -173,7 +176,8 @@ def save_models(directory: Path, models: PlanningModels) -> None:
     transformer = {"state_size": STATE, "context": HISTORY + HORIZON, "width": 16}
     denoiser = {"state_size": STATE, "base_width": 8, "channel_multipliers": [1, 2]}
     chain = {"schedule": "cosine", "diffusion_steps": DIFFUSION_STEPS, "prediction": "velocity"}
-    settings = {"horizon": HORIZON, "history": HISTORY, "return_scale": models.return_scale}
+    settings = {"horizon": HORIZON, "history": HISTORY, "stride": models.stride}
+    settings |= {"return_scale": models.return_scale}
     saved = {
         "transformer": (
             models.transformer,
@@ -183,9 +187,9 @@ def save_models(directory: Path, models: PlanningModels) -> None:
         "diffusion": (
             models.diffusion.network,
             denoiser | chain,
-            {key: settings[key] for key in ("horizon", "return_scale")},
+            {key: settings[key] for key in ("horizon", "stride", "return_scale")},
         ),
-        "inverse_dynamics": (models.inverse_dynamics, mlp, {}),
+        "inverse_dynamics": (models.inverse_dynamics, mlp, {"stride": settings["stride"]}),
         "value": (models.value, mlp, {"return_scale": settings["return_scale"]}),
     }
     for name, (network, config, task_settings) in saved.items():
@@ -203,6 +207,16 @@ def save_models(directory: Path, models: PlanningModels) -> None:
                 "best_return": models.best_return,
             },
         )
+
+
+def shipped_rows() -> dict[str, dict[str, Any]]:
+    """The shipped planners' settled rows, with no more calls than the small chain has steps."""
+    params = load_params(SHIPPED)
+    rows = {name: settled(row, middle(params["tune"]["grid"])) for name, row in params["planners"].items()}
+    for row in rows.values():
+        if row["refine_steps"] != "all":
+            row["refine_steps"] = min(row["refine_steps"], DIFFUSION_STEPS)
+    return rows
 
 
 def make_project() -> dict[str, Any]:
@@ -247,7 +261,7 @@ def save_dataset(directory: Path, lengths: tuple[int, ...] = (20, 30, 25, 20)) -
 
 
 def stub_planner(
-    act: Any, *, state_size: int = STATE, horizon: int = 4, history_length: int = HISTORY
+    act: Any, *, state_size: int = STATE, horizon: int = 4, history_length: int = HISTORY, stride: int = 1
 ) -> Any:
     """What `Planner` plans with: `act(states, returns_to_go, previous)` gives a `Plan` from what has been."""
     models = SimpleNamespace(
@@ -255,6 +269,7 @@ def stub_planner(
         action_bounds=np.float32([-np.inf, np.inf]),
         return_scale=10.0,
         history=history_length,
+        stride=stride,
         horizon=horizon,
     )
 

@@ -20,6 +20,7 @@ SECTIONS = {
     "tasks": ("tasks",),
     "planners": ("planners",),
     "policies": ("policies",),
+    "experiments": ("experiments",),
     "claims": ("make_report", "claims"),
     "ladders": ("train_behaviour", "ladders"),
 }

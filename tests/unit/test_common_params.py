@@ -67,7 +67,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "unknown key": (
         {"run.colour": "red"},
         "run",
-        ["'colour'", "known: tasks, seeds, planners, policies, device"],
+        ["'colour'", "known: tasks, seeds, planners, policies, experiments, device"],
     ),
     "misspelt section": ({"trane_value": {}}, "the file", ["'trane_value'", "did you mean 'train_value'?"]),
     "missing section": ({"evaluate": REMOVED}, "the file", ["'evaluate' is missing", "add it"]),
@@ -100,6 +100,36 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         {"run.planners": ["drift"]},
         "run.planners",
         ["'drift' has no entry", "did you mean 'draft'?"],
+    ),
+    "an experiment with a planner that is not tuned": (
+        {"run.experiments": ["refinement"], "experiments.refinement.planners": ["four_actions"]},
+        "experiments.refinement.planners",
+        ["'four_actions' is not among run.planners"],
+    ),
+    "an experiment with more calls than the chain has steps": (
+        {"run.experiments": ["refinement"], "experiments.refinement.vary": {"refine_steps": [101]}},
+        "experiments.refinement.vary.refine_steps",
+        ["101 is more than", "use at most 100"],
+    ),
+    "an experiment that varies what no planner has": (
+        {"experiments.refinement.vary": {"horizon": [8]}},
+        "experiments.refinement.vary",
+        ["unknown key 'horizon'"],
+    ),
+    "an experiment in more episodes than there are": (
+        {"run.experiments": ["refinement"], "experiments.refinement.episodes": 11},
+        "experiments.refinement.episodes",
+        ["11 is more than evaluate.episodes (10)"],
+    ),
+    "an experiment that is not there": (
+        {"run.experiments": ["refinment"]},
+        "run.experiments",
+        ["did you mean 'refinement'?"],
+    ),
+    "a plan that goes on, between its states": (
+        {"tasks.TASK.stride": 4, "run.planners": ["draft", "trajectory_diffuser", "ddim", "warm_start"]},
+        "planners.warm_start.start",
+        ["states are 4 steps apart", f"tasks.{TASK}.stride", "leave warm_start out"],
     ),
     "carried draft without a draft": (
         {PLANNER: ROW | {"start": "previous_plan", "redraft_every": 4}},

@@ -79,29 +79,33 @@ def test_a_last_observation_that_was_not_recorded_is_never_drawn(episodes: list[
         assert action == 100 * state[0] + state[1]
 
 
-@pytest.mark.parametrize("length", [2, 4, 7])
-def test_masked_windows_start_at_every_state_with_a_successor(episodes: list[Episode], length: int) -> None:
-    windows = all_windows(WindowSampler(dataset_of(episodes), length, CPU, return_scale=2.0))
-    assert len(windows) == sum(LENGTHS)
-    expected_starts = [(i, t) for i, n in enumerate(LENGTHS) for t in range(n)]
+@pytest.mark.parametrize(("length", "stride"), [(2, 1), (4, 1), (7, 1), (3, 2), (2, 3)])
+def test_masked_windows_start_at_every_state_with_a_successor(
+    episodes: list[Episode], length: int, stride: int
+) -> None:
+    sampler = WindowSampler(dataset_of(episodes), length, CPU, return_scale=2.0, stride=stride)
+    windows = all_windows(sampler)
+    expected_starts = [(i, t) for i, n in enumerate(LENGTHS) for t in range(n - stride + 1)]
     for (states, returns, mask), (index, start) in zip(windows, expected_starts, strict=True):
-        times = np.minimum(start + np.arange(length), LENGTHS[index])
+        ahead = start + stride * np.arange(length)
+        times = np.minimum(ahead, LENGTHS[index])
         np.testing.assert_array_equal(states, np.stack([np.full(length, index), times], axis=1))
-        np.testing.assert_array_equal(mask, start + np.arange(length) <= LENGTHS[index])
+        np.testing.assert_array_equal(mask, ahead <= LENGTHS[index])
         np.testing.assert_allclose(returns, returns_to_go(episodes[index].rewards)[times] / 2.0)
 
 
-@pytest.mark.parametrize("length", [2, 4, 6])
+@pytest.mark.parametrize(("length", "stride"), [(2, 1), (4, 1), (6, 1), (3, 2), (2, 3)])
 def test_absorbing_windows_repeat_a_termination_and_never_pass_a_truncation(
-    episodes: list[Episode], length: int
+    episodes: list[Episode], length: int, stride: int
 ) -> None:
-    windows = all_windows(WindowSampler(dataset_of(episodes), length, CPU, absorbing=True))
+    sampler = WindowSampler(dataset_of(episodes), length, CPU, absorbing=True, stride=stride)
+    windows, ahead = all_windows(sampler), stride * np.arange(length)
     starts = {(int(states[0, 0]), int(states[0, 1])) for states, _, _ in windows}
     expected = {
         (i, t)
         for i, (n, terminated) in enumerate(zip(LENGTHS, TERMINATED, strict=True))
         for t in range(n)
-        if terminated or t + length <= n + 1
+        if terminated or t + ahead[-1] <= n
     }
     assert starts == expected
     assert len(windows) == len(expected)
@@ -109,10 +113,8 @@ def test_absorbing_windows_repeat_a_termination_and_never_pass_a_truncation(
         index = int(states[0, 0])
         assert mask.all()
         assert (states[:, 0] == index).all()
-        np.testing.assert_array_equal(
-            states[:, 1], np.minimum(states[0, 1] + np.arange(length), LENGTHS[index])
-        )
-        past = states[0, 1] + np.arange(length) >= LENGTHS[index]
+        np.testing.assert_array_equal(states[:, 1], np.minimum(states[0, 1] + ahead, LENGTHS[index]))
+        past = states[0, 1] + ahead >= LENGTHS[index]
         assert (returns[past] == 0).all()
 
 
@@ -125,6 +127,22 @@ def test_transitions_are_consecutive_and_carry_their_action(episodes: list[Episo
     assert torch.equal(actions[:, 0], 100 * states[:, 0] + states[:, 1])
     for (index, time), value in zip(states.long().tolist(), returns.tolist(), strict=True):
         assert value == returns_to_go(episodes[index].rewards)[time] / 2.0
+
+
+def test_transitions_with_a_stride_lead_so_far_ahead_and_to_the_end_of_what_is_over(
+    episodes: list[Episode],
+) -> None:
+    sampler, stride = TransitionSampler(dataset_of(episodes), CPU, stride=3), 3
+    found = {
+        tuple(map(int, row))
+        for row in torch.cat(sampler.transitions(torch.arange(len(sampler.table)))[:3], 1)
+    }
+    assert found == {
+        (i, t, i, min(t + stride, n), 100 * i + t)
+        for i, (n, terminated) in enumerate(zip(LENGTHS, TERMINATED, strict=True))
+        for t in range(n)
+        if terminated or t + stride <= n
+    }
 
 
 # Returns of the episodes, by their construction: 21, 6, 45, 24.

@@ -168,6 +168,7 @@ def test_evaluation_and_loaded_planners_use_the_choice(params):
 
 def test_an_evaluation_before_tuning_names_the_stage_to_run(params):
     with pytest.raises(
-        UserError, match=r"ddim/choice\.json: missing; run: python src/tune\.py --planner ddim --task task --seed 4"
+        UserError,
+        match=r"ddim/choice\.json: missing; run: python src/tune\.py --planner ddim --task task --seed 4",
     ):
         evaluate.main(params, "task", 4, "ddim")

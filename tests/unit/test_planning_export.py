@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 import torch
 from project import ROOT
-from small_models import STATE, make_models
+from small_models import STATE, make_models, shipped_rows
 
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.common.params import load_params
-from trajectory_diffuser.planning.choice import middle, settled
 from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.runtime import Runtime
 from trajectory_diffuser.planning.settings import PlannerSettings
@@ -21,13 +19,12 @@ from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner
 sys.path.insert(0, str(ROOT / "examples"))
 from act_without_torch import ExportedPlanner
 
-PARAMS = load_params(ROOT / "params.yaml")
-ROWS = {name: settled(row, middle(PARAMS["tune"]["grid"])) for name, row in PARAMS["planners"].items()}
+ROWS = shipped_rows()
 STEPS = 12
 
 
-def make_planner(row: dict) -> Planner:
-    models = make_models()
+def make_planner(row: dict, stride: int = 1) -> Planner:
+    models = make_models(stride=stride)
     settings = PlannerSettings.from_row(row, models.diffusion.diffusion_steps)
     runtime = Runtime("torch", "float32", torch.device("cpu"))
     return Planner(TrajectoryPlanner(models, settings, runtime), target_return=50.0, seed=3)
@@ -43,10 +40,10 @@ class SameNoise:
         return torch.randn(shape, generator=self.generator).numpy()
 
 
-@pytest.mark.parametrize("name", [*ROWS, "candidates"])
-def test_every_row_acts_without_torch_as_in_the_library(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "stride"), [*((name, 1) for name in ROWS), ("candidates", 1), ("ddim", 3)])
+def test_every_row_acts_without_torch_as_in_the_library(name: str, stride: int, tmp_path: Path) -> None:
     row = ROWS.get(name) or ROWS["full_diffusion"] | {"candidates": 3}
-    planner = make_planner(row)
+    planner = make_planner(row, stride)
     planner.export(tmp_path / "exported")
     exported = ExportedPlanner(tmp_path / "exported", seed=0)
     exported.generator = SameNoise(3)

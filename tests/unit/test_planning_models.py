@@ -23,7 +23,7 @@ def load(run):
 
 def test_loaded_models_plan_as_the_saved_ones(run):
     loaded, saved = load(run), make_models()
-    for name in ("task", "environment", "horizon", "history", "return_scale", "best_return"):
+    for name in ("task", "environment", "horizon", "history", "stride", "return_scale", "best_return"):
         assert getattr(loaded, name) == getattr(saved, name)
     np.testing.assert_array_equal(loaded.action_bounds, saved.action_bounds)
     assert loaded.action_bounds.dtype == np.float32  # so that clipped actions are
@@ -162,7 +162,14 @@ def test_built_networks_are_those_that_training_begins_with():
         key: getattr(make_models(), key) for key in ("normaliser", "action_bounds", "task", "environment")
     }
     models = PlanningModels.build(
-        settings, torch.device("cpu"), **units, horizon=8, history=4, return_scale=2.0, best_return=9.0
+        settings,
+        torch.device("cpu"),
+        **units,
+        horizon=8,
+        history=4,
+        stride=1,
+        return_scale=2.0,
+        best_return=9.0,
     )
     assert (models.diffusion.diffusion_steps, models.diffusion.prediction) == (7, "epsilon")
     assert models.transformer.context == 12

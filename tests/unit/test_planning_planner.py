@@ -47,15 +47,16 @@ class Recorder:
         return self.answered[-1]
 
 
-def make_agent(recorder):
-    planner = stub_planner(recorder, history_length=HISTORY)
+def make_agent(recorder, stride=1):
+    planner = stub_planner(recorder, history_length=HISTORY, stride=stride)
     planner.models.normaliser = NORMALISER
     return Planner(planner, TARGET, seed=0)
 
 
-def test_history_and_return_to_go_are_those_of_each_episode_on_its_own():
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_history_and_return_to_go_are_those_of_each_episode_on_its_own(stride):
     recorder = Recorder()
-    agent = make_agent(recorder)
+    agent = make_agent(recorder, stride)
     random = np.random.default_rng(0)
     ends = {0: 9, 1: 2, 2: 6, 3: 9}  # after so many steps
     seen = {episode: [] for episode in ends}  # observations of each episode
@@ -68,8 +69,9 @@ def test_history_and_return_to_go_are_those_of_each_episode_on_its_own():
         states, returns_to_go, previous = recorder.asked[-1]
         for row, episode in enumerate(running):
             seen[episode].append((observations[row] - [1, 2, 3]) / [2, 4, 8])
-            np.testing.assert_allclose(states[row], seen[episode][-HISTORY:], atol=1e-5)
-            np.testing.assert_allclose(returns_to_go[row] * SCALE, asked[episode][-HISTORY:], rtol=1e-4)
+            np.testing.assert_allclose(states[row], seen[episode][::-stride][:HISTORY][::-1], atol=1e-5)
+            asked_so_far = asked[episode][::-stride][:HISTORY][::-1]
+            np.testing.assert_allclose(returns_to_go[row] * SCALE, asked_so_far, rtol=1e-4)
             assert (previous is None) == (plans[episode] is None)
             if previous is not None:
                 assert torch.equal(previous.states[row], plans[episode])
@@ -320,7 +322,7 @@ def test_a_planner_that_is_not_known_is_named_with_those_that_are(run, tmp_path,
     with pytest.raises(UserError, match=message + "there are: mine$"):
         Planner.load(run, "yours")
     shutil.copy(PARAMS, "params.yaml")
-    with pytest.raises(UserError, match=message + "there are: .*ddim, .*mine, .*warm_start$"):
+    with pytest.raises(UserError, match=message + "there are: .*ddim, .*mine, .*warm_start_20$"):
         Planner.load(run, "yours")
 
 

@@ -1,24 +1,28 @@
 """What networks run on: OpenVINO's plans are torch's, and what is compiled when."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from small_models import CPU, ROW, STATE, as_module, history, make_models, make_planner, plan_from
+from small_models import (
+    CPU,
+    ROW,
+    STATE,
+    as_module,
+    history,
+    make_models,
+    make_planner,
+    plan_from,
+    shipped_rows,
+)
 
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.models.mlp import InverseDynamics
 from trajectory_diffuser.planning import runtime as runtime_module
 from trajectory_diffuser.planning import trajectory_planner
-from trajectory_diffuser.planning.choice import middle, settled
 from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.runtime import Runtime
 
-PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
-SHIPPED = {name: settled(row, middle(PARAMS["tune"]["grid"])) for name, row in PARAMS["planners"].items()}
-ROWS = SHIPPED | {
+ROWS = shipped_rows() | {
     "candidates": ROW | {"candidates": 3, "guidance": 1.5},
     "noise_and_no_return": ROW | {"forward_noise": True, "guidance": 0, "redraft_every": 3},
 }

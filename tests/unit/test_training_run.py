@@ -38,7 +38,7 @@ SMALL = {
 def small_params():
     """The shipped parameters with a task and budgets that take no time."""
     params = load_params(Path(__file__).parents[2] / "params.yaml")
-    task = {"horizon": HORIZON, "history": HISTORY, "return_scale": 10.0}
+    task = {"horizon": HORIZON, "history": HISTORY, "stride": 1, "return_scale": 10.0}
     params["tasks"]["task"] = next(iter(params["tasks"].values())) | task
     params["run"]["device"] = "cpu"
     for stage in [*STAGES, "train_policy"]:

@@ -63,17 +63,20 @@ def policies(seed="{seed}"):
 def tunings(seed="{seed}"):
     """The directories in which the tuning of the run's planners and policies is recorded, of a task and a seed."""
     run = config["run"]
-    return [f"results/runs/{{task}}/seed{seed}/tuning/{name}" for name in [*run["planners"], *run["policies"]]]
+    return [
+        f"results/runs/{{task}}/seed{seed}/tuning/{name}" for name in [*run["planners"], *run["policies"]]
+    ]
 
 
 def cells(*patterns, **names):
-    """The paths of the patterns for every task, seed, planner and policy of the run, or of these."""
+    """The paths of the patterns for every task, seed, planner, policy and experiment of the run, or of these."""
     run = config["run"]
     every = {
         "task": run["tasks"],
         "seed": run["seeds"],
         "planner": run["planners"],
         "policy": run["policies"],
+        "experiment": run["experiments"],
     }
     return expand(list(patterns), **every | names)
 

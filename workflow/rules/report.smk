@@ -12,6 +12,7 @@ rule make_report:
             planner=config["evaluate_training"]["planners"],
         ),
         tunings=cells(*tunings()),
+        experiments=cells("results/runs/{task}/seed{seed}/experiments/{experiment}"),
         latencies=cells("results/runs/{task}/latency"),
     output:
         report(
@@ -28,6 +29,15 @@ rule make_report:
         mem_mb=2000,
         runtime=30,
     params:
-        settings("run", "tasks", "planners", "policies", "rivals", "evaluate_training", "make_report"),
+        settings(
+            "run",
+            "tasks",
+            "planners",
+            "policies",
+            "rivals",
+            "experiments",
+            "evaluate_training",
+            "make_report",
+        ),
     shell:
         "python src/make_report.py > {log} 2>&1"

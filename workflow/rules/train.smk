@@ -15,6 +15,7 @@ rule train_transformer:
         settings(
             "tasks.{task}.horizon",
             "tasks.{task}.history",
+            "tasks.{task}.stride",
             "tasks.{task}.return_scale",
             "base_training",
             "train_transformer",
@@ -40,6 +41,7 @@ rule train_diffusion:
     params:
         settings(
             "tasks.{task}.horizon",
+            "tasks.{task}.stride",
             "tasks.{task}.return_scale",
             "base_training",
             "train_diffusion",
@@ -63,7 +65,7 @@ rule train_inverse_dynamics:
         runtime=240,
         gpu=gpus_per_job(),
     params:
-        settings("base_training", "train_inverse_dynamics", "run.device"),
+        settings("tasks.{task}.stride", "base_training", "train_inverse_dynamics", "run.device"),
     shell:
         "python src/train_inverse_dynamics.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import psutil
 from safetensors.numpy import save_file
 from tqdm import tqdm
 
@@ -72,9 +73,11 @@ def train_behaviour(
 
     Raises `UserError` when sbx is not installed.
     """
-    # The networks are too small for more threads, and XLA orders its sums by the cores that it may use.
+    # The networks are too small for more threads, and XLA orders its sums by the cores that it may use: one,
+    # and the idlest, because another ladder may be in training beside this one.
     if hasattr(os, "sched_setaffinity"):  # Linux
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        load = psutil.cpu_percent(interval=1, percpu=True)
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0), key=load.__getitem__)})
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
     try:
         from sbx import TQC

@@ -24,6 +24,7 @@ def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) 
     _check_names(params)
     _check_sweep(params)
     _check_training_scores(params)
+    _check_experiments(params)
     for name, written in written_planners.items():
         _check_planner(name, written, params)
     _check_tuning(params)
@@ -51,6 +52,7 @@ def _check_names(params: dict[str, Any]) -> None:
         ("run.tasks", "tasks", params["run"]["tasks"]),
         ("run.planners", "planners", params["run"]["planners"]),
         ("run.policies", "policies", params["run"]["policies"]),
+        ("run.experiments", "experiments", params["run"]["experiments"]),
         ("evaluate_training.planners", "planners", params["evaluate_training"]["planners"]),
         ("measure_latency.sweep.planners", "planners", params["measure_latency"]["sweep"]["planners"]),
         *claimed,
@@ -125,6 +127,28 @@ def _check_training_scores(params: dict[str, Any]) -> None:
             )
 
 
+def _check_experiments(params: dict[str, Any]) -> None:
+    steps = params["train_diffusion"]["diffusion_steps"]
+    for name in params["run"]["experiments"]:
+        experiment = params["experiments"][name]
+        for planner in experiment["planners"]:
+            if planner not in params["run"]["planners"]:
+                raise UserError(
+                    f"experiments.{name}.planners: {planner!r} is not among run.planners, with which it "
+                    "would be tuned; add it there or remove it here"
+                )
+        if max(calls := experiment["vary"].get("refine_steps", [0])) > steps:
+            raise UserError(
+                f"experiments.{name}.vary.refine_steps: {max(calls)} is more than "
+                f"train_diffusion.diffusion_steps ({steps}); use at most {steps}"
+            )
+        if experiment["episodes"] > params["evaluate"]["episodes"]:
+            raise UserError(
+                f"experiments.{name}.episodes: {experiment['episodes']} is more than evaluate.episodes "
+                f"({params['evaluate']['episodes']}); use at most as many"
+            )
+
+
 def _check_planner(name: str, written: dict[str, Any], params: dict[str, Any]) -> None:
     row, steps = params["planners"][name], params["train_diffusion"]["diffusion_steps"]
     start, calls = row["start"], row["refine_steps"]
@@ -165,7 +189,15 @@ def _check_planner(name: str, written: dict[str, Any], params: dict[str, Any]) -
             f"{key('redraft_every', 'start')}: there is no draft with start: {start}; use redraft_every: 1"
         )
     for task in params["run"]["tasks"]:
-        horizon = params["tasks"][task]["horizon"]
+        horizon, stride = params["tasks"][task]["horizon"], params["tasks"][task]["stride"]
+        uses = {"start": start == "previous_plan"}
+        uses |= {each: row[each] > 1 for each in ("redraft_every", "actions_per_plan")}
+        goes_on = [each for each, used in uses.items() if used]
+        if stride > 1 and goes_on and name in params["run"]["planners"]:
+            raise UserError(
+                f"{key(goes_on[0])}: {name} goes on with a plan one step later, whose states are "
+                f"{stride} steps apart (tasks.{task}.stride); leave {name} out of run.planners"
+            )
         if row["actions_per_plan"] >= horizon:
             raise UserError(
                 f"{key('actions_per_plan')}: {row['actions_per_plan']} actions are more than a plan of "

@@ -20,6 +20,7 @@ ARGUMENTS: dict[str, type] = {
     "policy": str,
     "rival": str,
     "ladder": str,
+    "experiment": str,
 }
 
 
@@ -37,7 +38,7 @@ def run_stage(main: Callable[..., None], *arguments: str) -> None:
     with ending_with_one_line():
         params = load_params()
         known = {"task": params["tasks"], "planner": params["planners"], "policy": params["policies"]}
-        known["rival"] = params["rivals"]
+        known |= {"rival": params["rivals"], "experiment": params["experiments"]}
         known["ladder"] = params["train_behaviour"]["ladders"]
         for name in values.keys() & known.keys():
             if values[name] not in known[name]:

@@ -107,11 +107,12 @@ class PreparedDataset:
 
 
 class WindowSampler:
-    """Windows of consecutive states and returns-to-go; none crosses the end of its episode.
+    """Windows of states, `stride` steps apart, and returns-to-go; none crosses the end of its episode.
 
     With `absorbing` a termination's final state repeats for ever (return-to-go 0), and windows that would
     reach past a truncation, after which nothing is known, are left out: every position counts. Without it
-    windows start at every state that has a successor, and positions past the end of the episode are masked.
+    windows start at every state that has a successor so far ahead, and positions past the end of the episode
+    are masked.
 
     `length_keys` are the task's settings whose sum `length` is. Raises `UserError` when no training episode
     has that many states: the last positions would never be learnt.
@@ -126,27 +127,30 @@ class WindowSampler:
         split: str = "train",
         return_scale: float = 1.0,
         absorbing: bool = False,
+        stride: int = 1,
         length_keys: tuple[str, ...] = ("horizon",),
     ) -> None:
         self.absorbing = absorbing
         episodes = dataset.episodes(split)
         first, last = dataset.observation_bounds(episodes)
         longest = int((last - first).max(initial=0)) + 1
-        if split == "train" and longest < length:
+        reach = stride * (length - 1)
+        if split == "train" and longest <= reach:
             task, keys = dataset.provenance["task"], " + ".join(length_keys)
+            apart = f", {stride} steps apart" if stride > 1 else ""
             raise UserError(
-                f"params.yaml: tasks.{task}.{length_keys[0]}: {keys} is {length} states, but the longest "
-                f"training episode has {longest}; lower {' or '.join(length_keys)} "
+                f"params.yaml: tasks.{task}.{length_keys[0]}: {keys} is {length} states{apart}, but the "
+                f"longest training episode has {longest}; lower {' or '.join(length_keys)} "
                 "or collect longer episodes"
             )
-        final_start = last - 1
+        final_start = last - stride
         if absorbing:
             terminated = np.asarray(dataset.terminations)[episodes]
-            final_start = np.where(terminated, final_start, last - length + 1)
+            final_start = np.where(terminated, last - 1, last - reach)
         starts, counts = _ranges(first, final_start)
         self.starts = torch.from_numpy(starts).to(device)  # [windows]
         self.ends = torch.from_numpy(np.repeat(last, counts)).to(device)  # [windows], last row of the episode
-        self.offsets = torch.arange(length, device=device)
+        self.offsets = stride * torch.arange(length, device=device)
         self.observations, self.returns_to_go = _observations_on(dataset, device, return_scale)
 
     @property
@@ -172,7 +176,11 @@ class WindowSampler:
 
 
 class TransitionSampler:
-    """Single transitions, of the episodes with the highest returns where `best_fraction` is below 1."""
+    """Single transitions, of the episodes with the highest returns where `best_fraction` is below 1.
+
+    The next state is `stride` steps ahead, the action the first on the way there. After a termination it
+    repeats the final state.
+    """
 
     def __init__(
         self,
@@ -181,15 +189,18 @@ class TransitionSampler:
         *,
         split: str = "train",
         return_scale: float = 1.0,
+        stride: int = 1,
         best_fraction: float = 1.0,
     ) -> None:
         episodes = dataset.best_episodes(split, best_fraction)
         first, last = dataset.observation_bounds(episodes)
-        rows, counts = _ranges(first, last - 1)  # of the states
+        terminated = np.asarray(dataset.terminations)[episodes]
+        rows, counts = _ranges(first, np.where(terminated, last - 1, last - stride))  # of the states
+        next_rows = np.minimum(rows + stride, np.repeat(last, counts))
         # An observation row lies as many rows behind its transition as there are episodes before it.
         actions = torch.from_numpy(dataset.actions[rows - np.repeat(episodes, counts)])
         observations, returns_to_go = _observations_on(dataset, torch.device("cpu"), return_scale)
-        parts = [observations[rows], observations[rows + 1], actions, returns_to_go[rows][:, None]]
+        parts = [observations[rows], observations[next_rows], actions, returns_to_go[rows][:, None]]
         self.widths = [part.shape[1] for part in parts]
         # Side by side, so that a batch is gathered at once: [transitions, 2 obs + act + 1].
         self.table = torch.cat(parts, dim=1).to(device)

@@ -30,7 +30,8 @@ def export(planner: "Planner", folder: Path) -> None:
     an episode's first plan, and the others too where there is no `again`, which also takes what the row goes
     on from, made `actions_per_plan` steps ago: the plan, or the draft, with which it is to be called
     `redraft_every` - 1 times in a row. `later_action` gives the actions after a plan's first,
-    from the state and the plan's next one. Integers are int64.
+    from the state and the plan's next one. States of history and plan are `stride` steps apart. Integers are
+    int64.
 
     Raises:
         UserError: the folder holds something else, or the networks are on a GPU.
@@ -69,6 +70,7 @@ def export(planner: "Planner", folder: Path) -> None:
             "row": asdict(settings),
             "target_return": planner.target_return,
             "return_scale": models.return_scale,
+            "stride": models.stride,
             "action_bounds": models.action_bounds.tolist(),
             "normaliser": models.normaliser.to_json(),
             "graphs": {

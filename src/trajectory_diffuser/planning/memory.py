@@ -17,8 +17,8 @@ class EpisodeMemory:
             reward.
 
     Attributes:
-        tokens: normalised state and scaled return-to-go of each step, side by side [N, history, state + 1];
-            None before the first step.
+        tokens: normalised state and scaled return-to-go of each step, side by side [N, steps, state + 1], of
+            as many steps as the history reaches back; None before the first step.
         padding: how many of them stand for steps that have not been.
         environments: which of the first step's are left [N], the others' episodes being over.
         last_plan: None before the first.
@@ -30,7 +30,8 @@ class EpisodeMemory:
         self.target_return = target_return
         self.tokens: np.ndarray | None = None
         self.environments = np.arange(0)
-        self.padding = units.history
+        self.steps = units.stride * (units.history - 1) + 1
+        self.padding = self.steps
         self.last_plan: Plan | None = None
         self.plan_age = 0
 
@@ -46,7 +47,7 @@ class EpisodeMemory:
                 f"the models were trained on {len(units.normaliser.mean)}"
             )
         if self.tokens is None:
-            shape = (len(observation), units.history, observation.shape[1] + 1)
+            shape = (len(observation), self.steps, observation.shape[1] + 1)
             self.tokens = np.zeros(shape, np.float32)
             self.environments = np.arange(len(observation))
             return_to_go = np.full(len(observation), self.target_return / units.return_scale, np.float32)
@@ -78,6 +79,8 @@ class EpisodeMemory:
             self.last_plan = self.last_plan.keep(torch.from_numpy(rows).to(self.last_plan.states.device))
 
     def history(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Tokens [N, history, state + 1] and padding [], on the device."""
+        """Tokens, `stride` steps apart, [N, history, state + 1] and padding of these [], on the device."""
         assert self.tokens is not None
-        return torch.from_numpy(self.tokens).to(device), torch.tensor(self.padding, device=device)
+        tokens = torch.from_numpy(self.tokens[:, :: self.units.stride])
+        padding = -(-self.padding // self.units.stride)  # rounded up
+        return tokens.to(device), torch.tensor(padding, device=device)

@@ -28,8 +28,8 @@ class Units(ABC):
     """The units that networks were trained in, and what for.
 
     `environment` is the task's entry in the parameters, `action_bounds` are the environment's lowest and
-    highest actions [2, action]; `history` is how many steps are read, the present one included; `best_return`
-    is the highest of an episode in the data.
+    highest actions [2, action]; `history` is how many states are read, the present one included, `stride`
+    steps apart as a plan's are; `best_return` is the highest of an episode in the data.
     """
 
     normaliser: Normaliser
@@ -37,6 +37,7 @@ class Units(ABC):
     task: str
     environment: dict[str, Any]
     history: int
+    stride: int
     return_scale: float
     best_return: float
 
@@ -100,6 +101,8 @@ class PlanningModels(Units):
         shared: dict[str, Any] = {}
         for name, config in configs.items():
             common = {key: config[key] for key in ("task", *DATA_KEYS)}
+            if name == "inverse_dynamics" and "stride" not in config["task_settings"]:
+                raise UserError(f"{run_directory / name}/config.json: no stride in it; train the model again")
             for key, value in (common | config["task_settings"]).items():
                 if shared.setdefault(key, value) != value:
                     difference = f"{key} is {value}, but {shared[key]}"

@@ -44,6 +44,7 @@ class PolicyModel(Units):
             task=config["task"],
             environment=config["environment"],
             history=1,
+            stride=1,
             return_scale=config["task_settings"]["return_scale"],
             best_return=config["best_return"],
             network=network.to(device).eval().requires_grad_(False),

@@ -23,6 +23,7 @@ LATENCY_COLUMNS = (
 )  # fmt: skip
 SCALING_COLUMNS = ("varied", "value", "planner", "seconds_per_plan", "network_seconds")
 TRAINING_SCORE_COLUMNS = ("task", "seed", "planner", "fraction", "episode", "normalised_score")
+SPREAD_COLUMNS = ("plan_distance", "action_deviation")
 SHOWN_STATES = 20_000  # evenly over the data
 CURVE_COLUMNS = ("step", "train_loss", "validation_loss")
 
@@ -46,7 +47,8 @@ class Results:
     a row per logged training step (task, seed, model, then CURVE_COLUMNS), `training` a row per trained model
     (task, seed, model, then the fields of training.json). `evaluations`, `plans` and, for planners evaluated
     with kept weights, `training_evaluations` are keyed by (task, seed, planner), `tuning` (choice.json)
-    likewise, `latency_machines`, `provenance` and `data` by task. Wherever planners are named policies
+    likewise, `latency_machines`, `provenance` and `data` by task, `experiments` (points and episodes, see
+    `evaluation.experiment`) by (task, seed, experiment). Wherever planners are named policies
     stand too, but among `plans`, `scaling` and what is of kept weights, and `rivals`, those that are on disk,
     among `scores` and `evaluations` only; `left_out` says why others are not shown.
     """
@@ -65,6 +67,7 @@ class Results:
     latency_machines: dict[str, dict[str, Any]]
     provenance: dict[str, dict[str, Any]]
     data: dict[str, TaskData]
+    experiments: dict[tuple[str, int, str], tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)
     rivals: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
 
@@ -122,7 +125,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
     runs = root / "results" / "runs"
     provenance, task_data, latency, scaling, machines = {}, {}, [], [], {}
     scores, curves, training, evaluations, plans, tuning = [], [], [], {}, {}, {}
-    training_scores, training_evaluations = [], {}
+    training_scores, training_evaluations, experiments = [], {}, {}
     for task in run["tasks"]:
         prepare = f"prepare_dataset --task {task}"
         data = root / "data" / "processed" / task
@@ -161,6 +164,13 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
                 training_scores.append(_read_scores(folder / "scores.csv", stage, TRAINING_SCORE_COLUMNS))
                 record = read_json(_require(folder / "training_scores.json", stage))
                 training_evaluations[task, seed, planner] = record
+            for experiment in run["experiments"]:
+                stage = f"evaluate_experiment --task {task} --seed {seed} --experiment {experiment}"
+                folder, point = cell / "experiments" / experiment, _point(params, experiment)
+                experiments[task, seed, experiment] = (
+                    _read_table(folder / "points.csv", stage, (*point, *SPREAD_COLUMNS)),
+                    _read_scores(folder / "episodes.csv", stage, (*point, "normalised_score")),
+                )
     rivals, left_out = read_rivals(params, root, provenance)
     for key, (table, record) in rivals.items():
         scores.append(table[list(SCORE_COLUMNS)])
@@ -180,9 +190,14 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         latency_machines=machines,
         provenance=provenance,
         data=task_data,
+        experiments=experiments,
         rivals=[name for name in params["rivals"] if name in {rival for _, _, rival in rivals}],
         left_out=left_out,
     )
+
+
+def _point(params: dict[str, Any], experiment: str) -> tuple[str, ...]:
+    return "planner", *params["experiments"][experiment]["vary"]
 
 
 def _require(path: Path, stage: str) -> Path:

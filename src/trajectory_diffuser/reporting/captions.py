@@ -4,6 +4,11 @@ from typing import Any
 
 from trajectory_diffuser.reporting.artefacts import Results
 
+EXPERIMENT = (
+    "Means over seeds. The distance is between two plans for the same situation of the data, root mean "
+    "square over states and dimensions, in standard deviations of the data."
+)
+
 
 def captions(results: Results) -> dict[str, str]:
     """A sentence or two for every kind of figure: what its axes and legend do not say."""
@@ -21,6 +26,7 @@ def captions(results: Results) -> dict[str, str]:
         "training_curves": "Validation is on held-out episodes, with the averaged weights that are used.",
         "tuning": "Mean scores over the trials of all seeds at each point of a planner's grid; what a seed "
         "chose is framed.",
+        **{f"experiment_{name}": EXPERIMENT for name in results.params["run"]["experiments"]},
         "score_against_training": "The score after a part of the steps of all networks, against the minutes "
         "that those which the planner itself uses had taken by then; bars go from the lowest to the highest "
         "seed. Kept weights are averages from the middle of one training, whose learning rate falls along "

@@ -16,6 +16,7 @@ from trajectory_diffuser.reporting.artefacts import (
 )
 from trajectory_diffuser.reporting.captions import captions, provenance_line
 from trajectory_diffuser.reporting.data_cards import collected_here, data_card, data_figure
+from trajectory_diffuser.reporting.experiment_figure import experiment_answer, experiment_figure
 from trajectory_diffuser.reporting.style import inline_svg, save_svg, theme
 from trajectory_diffuser.reporting.summaries import common_scores, headline
 from trajectory_diffuser.reporting.tuning_figure import (
@@ -84,6 +85,11 @@ def write_report(results: Results, folder: Path) -> None:
         latency={task: tables.latency_table(results, task) for task in results.tasks},
         tuning={task: tuning_table(results, task) for task in results.tasks},
         tuning_cost={task: tuning_cost(results, task) for task in results.tasks},
+        experiments=results.params["experiments"],
+        answers={
+            name: {task: experiment_answer(results, task, name) for task in results.tasks}
+            for name in results.params["run"]["experiments"]
+        },
         training={task: tables.training_table(results, task) for task in results.tasks},
         warnings=tables.training_warnings(results),
         data_cards={task: data_card(results, task) for task in results.tasks},
@@ -126,6 +132,10 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
     if results.training_evaluations:
         planners = results.params["evaluate_training"]["planners"]
         add("score_against_training", training_figure.score_against_training(results), planners)
+    for name in results.params["run"]["experiments"]:
+        for task in results.tasks:
+            planners = results.params["experiments"][name]["planners"]
+            add(f"experiment_{name}", experiment_figure(results, task, name), planners, task)
     for task in results.tasks:
         add("scaling", figures.scaling(results, task), [], task)
         add("training_curves", figures.training_curves(results, task), [], task)

@@ -28,7 +28,8 @@ def task_plans(results: Results, task: str) -> Figure:
     colour = planner_colours(results.known_planners)[planner]
     maze = _maze(results, task)
     if maze is None:
-        return _time_series(plans, colour, _labels(results.params["tasks"][task]["environment"]["id"]))
+        settings = results.params["tasks"][task]
+        return _time_series(plans, colour, _labels(settings["environment"]["id"]), settings["stride"])
     chosen = _snapshots(plans, before_goal=True)
     figure, axes = panels(len(chosen), columns=SNAPSHOTS, width=2.4, height=2.5)
     for axis, index in zip(axes, chosen, strict=True):
@@ -116,7 +117,9 @@ def _snapshots(plans: Plans, before_goal: bool) -> list[int]:
     return candidates[even].tolist()
 
 
-def _time_series(plans: Plans, colour: tuple[float, float, float], labels: tuple[str, str]) -> Figure:
+def _time_series(
+    plans: Plans, colour: tuple[float, float, float], labels: tuple[str, str], stride: int
+) -> Figure:
     """Planned against executed over the horizon; rows: observation dimensions 0 and 1, columns: snapshots."""
     chosen = _snapshots(plans, before_goal=False)
     horizon = plans["plan"].shape[1]
@@ -125,9 +128,9 @@ def _time_series(plans: Plans, colour: tuple[float, float, float], labels: tuple
         row, column = divmod(place, len(chosen))
         index = chosen[column]
         step = int(plans["steps"][index])
-        time = np.arange(step, step + horizon)
-        executed = plans["executed"][step : step + horizon, row]
-        axis.plot(time[: len(executed)], executed, color=INK, linewidth=2.5, alpha=0.35)
+        time = step + stride * np.arange(horizon)
+        executed = plans["executed"][step : time[-1] + 1, row]
+        axis.plot(step + np.arange(len(executed)), executed, color=INK, linewidth=2.5, alpha=0.35)
         axis.plot(time, plans["draft"][index, :, row], ":", color=INK, linewidth=1.8)
         axis.plot(time, plans["plan"][index, :, row], color=colour, linewidth=1.5)
         axis.locator_params(nbins=4)

@@ -3,13 +3,11 @@
 import itertools
 
 import numpy as np
-import seaborn
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from trajectory_diffuser.reporting.artefacts import Results, run_planners
-from trajectory_diffuser.reporting.style import INK, panels
+from trajectory_diffuser.reporting.heat_map import heat_map, scale_of
+from trajectory_diffuser.reporting.style import panels
 from trajectory_diffuser.reporting.tables import NOTHING, Table
 
 COLUMNS_KEY = "target_return"  # from left to right; the other keys from top to bottom
@@ -23,37 +21,24 @@ def tuned_planners(results: Results, task: str) -> list[str]:
 
 def tuning_grids(results: Results, task: str) -> Figure | None:
     """One panel per planner: the mean score of all seeds at each point, their choices framed, if any had."""
-    tuned = tuned_planners(results, task)
-    if not tuned:
+    of_all_seeds = {name: _records(results, task, name) for name in tuned_planners(results, task)}
+    if not of_all_seeds:
         return None
-    of_all_seeds = {name: _records(results, task, name) for name in tuned}
     means = {name: _mean_scores(records) for name, records in of_all_seeds.items()}
-    every = np.concatenate(list(means.values()))
-    scale = Normalize(every.min(), max(every.max(), every.min() + 1))
-    colours = seaborn.color_palette("viridis", as_cmap=True)
-    rows = max(len(means[name]) // len(_columns(records[0])) for name, records in of_all_seeds.items())
-    figure, axes = panels(len(tuned), columns=4, width=2.5, height=0.9 + 0.22 * rows)
+    scale, rows = scale_of(means.values(), 1), max(map(len, means.values()))
+    figure, axes = panels(len(means), columns=4, width=2.5, height=0.9 + 0.22 * rows)
     for axis, (name, records) in zip(axes, of_all_seeds.items(), strict=True):
         grid = records[0]["grid"]
-        columns, others = _columns(records[0]), [key for key in grid if key != COLUMNS_KEY]
+        columns, others = grid.get(COLUMNS_KEY, [None]), [key for key in grid if key != COLUMNS_KEY]
         lines = list(itertools.product(*(grid[key] for key in others)))
-        for point, mean in zip(records[0]["scores"], means[name], strict=True):
-            line = lines.index(tuple(point["values"][key] for key in others))
-            column = columns.index(point["values"].get(COLUMNS_KEY))
-            axis.add_patch(Rectangle((column, line), 1, 1, facecolor=colours(scale(mean)), edgecolor="none"))
-            ink = "#000000" if scale(mean) > 0.5 else "#ffffff"
-            axis.text(column + 0.5, line + 0.5, f"{mean:.0f}", color=ink, size=7, ha="center", va="center")
-            if any(_is_choice(record, point["values"]) for record in records):
-                frame = {"facecolor": "none", "edgecolor": INK, "linewidth": 2.5, "clip_on": False}
-                axis.add_patch(Rectangle((column, line), 1, 1, zorder=3, **frame))
-        axis.set(xlim=(0, len(columns)), ylim=(len(lines), 0), title=name)
-        axis.set_xticks([index + 0.5 for index in range(len(columns))], [_text(value) for value in columns])
+        chosen = [record["values"] for record in records]
+        framed = {
+            (lines.index(tuple(each[key] for key in others)), _column(each, columns)) for each in chosen
+        }
         labels = [", ".join(map(_text, line)) for line in lines]
-        axis.set_yticks([index + 0.5 for index in range(len(lines))], labels)
-        axis.set(xlabel="target return / best return", ylabel=", ".join(NAMES[key] for key in others))
-        axis.tick_params(length=0, labelsize=7)
-        axis.grid(visible=False)
-        axis.spines[:].set_visible(False)
+        heat_map(axis, means[name], labels, [_text(value) for value in columns], scale, ".0f", framed)
+        axis.set(title=name, xlabel="target return / best return")
+        axis.set_ylabel(", ".join(NAMES[key] for key in others))
     return figure
 
 
@@ -102,15 +87,20 @@ def _records(results: Results, task: str, name: str) -> list[dict]:
 
 
 def _mean_scores(records: list[dict]) -> np.ndarray:
-    return np.mean([[point["score"] for point in record["scores"]] for record in records], axis=0)  # [points]
+    """Over seeds [lines, columns]; what is not the target return varies from line to line."""
+    grid = records[0]["grid"]
+    columns, others = grid.get(COLUMNS_KEY, [None]), [key for key in grid if key != COLUMNS_KEY]
+    lines = list(itertools.product(*(grid[key] for key in others)))
+    scores = np.zeros((len(records), len(lines), len(columns)))
+    for record, own in zip(records, scores, strict=True):
+        for point in record["scores"]:
+            line = lines.index(tuple(point["values"][key] for key in others))
+            own[line, _column(point["values"], columns)] = point["score"]
+    return scores.mean(axis=0)
 
 
-def _is_choice(record: dict, point: dict[str, float]) -> bool:
-    return all(record["values"][key] == value for key, value in point.items())
-
-
-def _columns(record: dict) -> list[float | None]:
-    return record["grid"].get(COLUMNS_KEY, [None])
+def _column(values: dict[str, float], columns: list[float | None]) -> int:
+    return 0 if columns == [None] else columns.index(values[COLUMNS_KEY])
 
 
 def _choices(records: list[dict], key: str) -> str:

@@ -48,6 +48,21 @@ def made_up_params() -> dict:
     )
     shipped["run"]["policies"] = list(POLICIES)
     shipped["evaluate_training"].update(planners=["draft", "trajectory_diffuser", "ddim"], episodes=4)
+    shipped["run"]["experiments"] = ["refinement", "warmth"]
+    shipped["experiments"] = {
+        "refinement": {
+            "question": "How much <refinement>?",
+            "planners": ["trajectory_diffuser", "ddim"],
+            "vary": {"refine_steps": [0, 1, 5], "guidance": [1.0, 2.0]},
+            "episodes": 2,
+        },
+        "warmth": {
+            "question": "How warm?",
+            "planners": ["ddim"],
+            "vary": {"temperature": [0.0, 0.5]},
+            "episodes": 2,
+        },
+    }
     return shipped
 
 
@@ -75,6 +90,9 @@ def write_run(params: dict, root: Path) -> None:
                 folder = runs / f"seed{seed}" / "evaluation" / planner
                 write_evaluation(params, folder, task, seed, planner, generator)
                 write_tuning(params, runs / f"seed{seed}" / "tuning" / planner, seed, planner)
+            for experiment in params["run"]["experiments"]:
+                folder = runs / f"seed{seed}" / "experiments" / experiment
+                write_experiment(params["experiments"][experiment], folder, seed)
             for planner in params["evaluate_training"]["planners"]:
                 folder = runs / f"seed{seed}" / "training_scores" / planner
                 write_training_scores(params, folder, task, seed, planner)
@@ -238,6 +256,25 @@ def write_tuning(params: dict, folder: Path, seed: int, planner: str) -> None:
         "seconds": 90.0 if grid else 0.0,
     }
     write_json(folder / "choice.json", record)
+
+
+def write_experiment(experiment: dict, folder: Path, seed: int) -> None:
+    """Scores rise with the first value that is varied, by 10, and with the seed, by 1; distances alike."""
+    folder.mkdir(parents=True)
+    first = next(iter(experiment["vary"]))
+    rows = [
+        {"planner": planner} | dict(zip(experiment["vary"], values, strict=True))
+        for planner in experiment["planners"]
+        for values in itertools.product(*experiment["vary"].values())
+    ]
+    rows = [row for row in rows if row["planner"] != "ddim" or row.get("refine_steps") != 0]
+    points = pd.DataFrame(rows).assign(action_deviation=0.1)
+    points["plan_distance"] = 0.2 * points[first] + 0.01 * seed
+    points.to_csv(folder / "points.csv", index=False)
+    scores = pd.DataFrame([row for row in rows for _ in range(experiment["episodes"])])
+    scores["environment_seed"] = 10000
+    scores["normalised_score"] = 10 * scores[first] + seed
+    scores.to_csv(folder / "episodes.csv", index=False)
 
 
 def write_evaluation(

@@ -76,6 +76,7 @@ def test_page_is_self_contained_and_complete(full_report):
         "Signs of overfitting hopper-medium-expert, value, seed 1: validation loss rose by 30 %",
         "maze-umaze, diffusion, seed 0: validation loss still fell",
         "How much training each planner needs",
+        "How much <refinement>? hopper-medium-expert: trajectory_diffuser is best, 50.5, at refine steps 5",
         "commit 0123456789ab",
         "a processor",
         "score of a perfect imitation",
@@ -83,7 +84,7 @@ def test_page_is_self_contained_and_complete(full_report):
     ):
         assert expected in text
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", page, flags=re.DOTALL)
-    assert len(captions) == 15
+    assert len(captions) == 19
     for sentence in (
         "Up and to the left is better",
         "with untrained networks",

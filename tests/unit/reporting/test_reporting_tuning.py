@@ -39,12 +39,14 @@ def test_every_point_of_every_grid_is_drawn_and_each_seeds_choice_framed(params,
         assert written == sorted(round(mean) for mean in means)
         framed = [patch for patch in axis.patches if patch.get_linewidth() > 2]
         assert all(isinstance(patch, Rectangle) for patch in framed)
-        best = {max(range(len(means)), key=lambda point: scores[point]["score"]) for scores in of_seeds}  # noqa: B023
+        best = {max(range(len(means)), key=lambda point: scores[point]["score"]) for scores in of_seeds}
         there = [
             text for text in axis.texts for patch in framed
             if text.get_position() == (patch.get_x() + 0.5, patch.get_y() + 0.5)
         ]  # fmt: skip
-        assert sorted(float(text.get_text()) for text in there) == sorted(round(means[point]) for point in best)
+        assert sorted(float(text.get_text()) for text in there) == sorted(
+            round(means[point]) for point in best
+        )
     labels = [label.get_text() for label in panels["ddim"].get_yticklabels()]
     assert labels == ["1, 0", "1, 0.5", "2, 0", "2, 0.5"]
 

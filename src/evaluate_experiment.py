@@ -1,0 +1,30 @@
+"""Evaluate an experiment's planners with some of their keys varied, with the models of one seed."""
+
+from typing import Any
+
+from trajectory_diffuser.common.stage import run_stage
+from trajectory_diffuser.computing.device import computing_device
+from trajectory_diffuser.computing.files import atomic_directory, write_json
+from trajectory_diffuser.evaluation.cell import run_directory
+from trajectory_diffuser.evaluation.episodes import computed_on
+from trajectory_diffuser.evaluation.experiment import evaluate_points
+from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.planning.runtime import Runtime
+
+
+def main(params: dict[str, Any], task: str, seed: int, experiment: str) -> None:
+    """Write results/runs/{task}/seed{seed}/experiments/{experiment}/."""
+    with computing_device(params["run"]["device"], params["evaluate"]["threads"]) as device:
+        models = PlanningModels.load(run_directory(task, seed), device)
+        runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
+        points, episodes = evaluate_points(params, task, seed, experiment, models, runtime)
+        record = {"task": task, "seed": seed, "experiment": params["experiments"][experiment]}
+        record |= computed_on(runtime)
+    with atomic_directory(run_directory(task, seed) / "experiments" / experiment) as directory:
+        points.to_csv(directory / "points.csv", index=False)
+        episodes.to_csv(directory / "episodes.csv", index=False)
+        write_json(directory / "experiment.json", record)
+
+
+if __name__ == "__main__":
+    run_stage(main, "task", "seed", "experiment")

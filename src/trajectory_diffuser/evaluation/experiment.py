@@ -1,0 +1,113 @@
+"""An experiment: planners with some of their keys varied, in closed loop, and how much their plans differ."""
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from trajectory_diffuser.computing.seeding import derive_seed
+from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.evaluation.cell import planner_of, tuned_row
+from trajectory_diffuser.evaluation.rollout import run_episodes
+from trajectory_diffuser.evaluation.scores import normalised_score
+from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.planning.planner import Planner
+from trajectory_diffuser.planning.runtime import Runtime
+
+SITUATIONS, PLANS_EACH = 8, 16  # how many plans are compared, in how many situations of the data
+
+
+def points(row: Mapping[str, Any], vary: Mapping[str, list]) -> list[dict[str, Any]]:
+    """What is varied of a settled row: every combination that makes a planner, in the order of the lists.
+
+    Left out are no refinement of what is not a draft, and, from noise, some of the calls that ancestral
+    sampling needs all of.
+    """
+    combinations = [dict(zip(vary, values, strict=True)) for values in itertools.product(*vary.values())]
+    return [point for point in combinations if _is_planner(row | point)]
+
+
+def evaluate_points(
+    params: dict[str, Any],
+    task: str,
+    seed: int,
+    experiment: str,
+    models: PlanningModels,
+    runtime: Runtime,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Evaluate every point of an experiment, in the first of the evaluation's environments.
+
+    What an experiment does not vary is as tuned. All points of a planner draw the same noise.
+
+    Returns:
+        A row per point: planner, what is varied, plan_distance and action_deviation (see `spread`); and one
+        per episode: planner, what is varied, environment_seed, return, normalised_score, success.
+
+    Raises:
+        UserError: a planner has not been tuned.
+    """
+    settings, environment = params["experiments"][experiment], params["tasks"][task]["environment"]
+    dataset = PreparedDataset.load(f"data/processed/{task}")
+    reference = dataset.provenance["reference_scores"]
+    first = params["evaluate"]["first_environment_seed"]
+    seeds = [first + episode for episode in range(settings["episodes"])]
+    spreads, episodes = [], []
+    for name in settings["planners"]:
+        row = tuned_row(params, task, seed, name)
+        noise_seed = derive_seed("experiment", task, seed, name)
+        for point in points(row, settings["vary"]):
+            title = f"{experiment} {name} {', '.join(f'{key} {value}' for key, value in point.items())}"
+            where = {"planner": name} | point
+            spreads.append(where | spread(planner_of([row | point], models, runtime, noise_seed), dataset))
+            agent = planner_of([row | point], models, runtime, noise_seed)
+            rollout = run_episodes(agent, environment, seeds, None, title)
+            scores = normalised_score(rollout.returns, reference["minimum"], reference["maximum"])
+            table = pd.DataFrame({"environment_seed": seeds, "return": rollout.returns})
+            table["normalised_score"], table["success"] = scores, rollout.successes
+            episodes.append(pd.DataFrame([where] * len(seeds)).join(table))
+    return pd.DataFrame(spreads), pd.concat(episodes, ignore_index=True)
+
+
+def spread(planner: Planner, dataset: PreparedDataset) -> dict[str, float]:
+    """How much a fresh planner's plans differ from one another in the same situation.
+
+    Each situation is the middle of an episode of the data; the return asked for stays at the target.
+
+    Returns:
+        plan_distance: root mean square distance between two plans, over pairs, states and dimensions, in
+        standard deviations of the data. action_deviation: standard deviation of the first action, over its
+        dimensions, in the environment's units.
+    """
+    first, last = dataset.observation_bounds(np.arange(len(dataset.terminations)))
+    chosen = np.linspace(0, len(first) - 1, min(SITUATIONS, len(first))).astype(int)
+    present = np.repeat((first[chosen] + last[chosen]) // 2, PLANS_EACH)  # [situations x plans each]
+    earliest = np.repeat(first[chosen], PLANS_EACH)
+    for ago in range(planner.memory.steps - 1, 0, -1):
+        planner.observe(dataset.observations[np.maximum(present - ago, earliest)])
+    planner.plan(dataset.observations[present])
+    plan = planner.memory.last_plan
+    assert plan is not None
+    return {
+        "plan_distance": _pairwise_distance(plan.states[:, 1:].flatten(1)),
+        "action_deviation": float(_by_situation(plan.action).std(dim=1).square().mean().sqrt()),
+    }
+
+
+def _pairwise_distance(plans: Tensor) -> float:
+    """The root mean square difference of two plans [situations x plans each, numbers] in one situation."""
+    # Over pairs of different plans it is twice the unbiased variance.
+    return float((2 * _by_situation(plans).var(dim=1)).mean().sqrt())
+
+
+def _by_situation(values: Tensor) -> Tensor:
+    return values.to(torch.float64).unflatten(0, (-1, PLANS_EACH))  # [situations, plans each, numbers]
+
+
+def _is_planner(row: Mapping[str, Any]) -> bool:
+    if row["start"] != "draft" and row["refine_steps"] == 0:
+        return False
+    return not (row["start"] == "noise" and row["sampler"] == "ddpm" and row["refine_steps"] != "all")

@@ -1,0 +1,105 @@
+"""What came of the experiments: for each task a picture, and a sentence computed from its numbers."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from trajectory_diffuser.reporting.artefacts import Results
+from trajectory_diffuser.reporting.heat_map import heat_map, scale_of
+from trajectory_diffuser.reporting.style import panels, planner_colours, planner_markers
+
+MEASURES = {  # column, what the axis says, format
+    "normalised_score": ("normalised score", ".0f"),
+    "plan_distance": ("distance between plans", ".2f"),
+}
+
+
+def experiment_figure(results: Results, task: str, experiment: str) -> Figure:
+    """Scores above, distances between plans below, means over all seeds.
+
+    Where two keys are varied there is a panel per planner, a grid; where one is, one panel with a line per
+    planner and bars from the lowest to the highest seed.
+    """
+    settings, table = results.params["experiments"][experiment], experiment_table(results, task, experiment)
+    planners, keys = settings["planners"], list(settings["vary"])
+    columns = len(planners) if len(keys) == 2 else 1
+    rows = len(settings["vary"][keys[0]]) if len(keys) == 2 else 8
+    figure, axes = panels(len(MEASURES) * columns, columns, width=3.4, height=0.9 + 0.24 * rows)
+    for row, (measure, (name, number)) in enumerate(MEASURES.items()):
+        own = axes[row * columns : (row + 1) * columns]
+        if len(keys) == 1:
+            _lines(results, own[0], table, keys[0], planners, measure)
+            own[0].set(xlabel=_words(keys[0]), ylabel=name)
+            continue
+        grids = [_grid(table[table["planner"] == planner], settings["vary"], measure) for planner in planners]
+        scale = scale_of(grids, 1e-9)
+        for axis, planner, grid in zip(own, planners, grids, strict=True):
+            labels = [[f"{value:g}" for value in values] for values in settings["vary"].values()]
+            heat_map(axis, grid, *labels, scale, number)
+            axis.set(title=f"{planner}: {name}", xlabel=_words(keys[1]), ylabel=_words(keys[0]))
+    return figure
+
+
+def experiment_table(results: Results, task: str, experiment: str) -> pd.DataFrame:
+    """A row per seed, planner and point: seed, planner, what is varied, and the columns of MEASURES."""
+    point = ["planner", *results.params["experiments"][experiment]["vary"]]
+    tables = []
+    for seed in results.seeds:
+        points, episodes = results.experiments[task, seed, experiment]
+        scores = episodes.groupby(point, sort=False)["normalised_score"].mean().reset_index()
+        tables.append(points.merge(scores, on=point).assign(seed=seed))
+    return pd.concat(tables, ignore_index=True)[["seed", *point, *MEASURES]]
+
+
+def experiment_answer(results: Results, task: str, experiment: str) -> str:
+    """For each planner the best point, and which others score as well, by the equivalence margin."""
+    settings, margin = (
+        results.params["experiments"][experiment],
+        results.params["make_report"]["equivalence_margin"],
+    )
+    keys = list(settings["vary"])
+    table = experiment_table(results, task, experiment)
+    means = table.groupby(["planner", *keys], sort=False)["normalised_score"].mean().reset_index()
+    sentences = []
+    for planner in settings["planners"]:
+        own = means[means["planner"] == planner]
+        best = own.loc[own["normalised_score"].idxmax()]
+        close = own[own["normalised_score"] >= best["normalised_score"] - margin]
+        ranges = "; ".join(f"{_words(key)} {_range(close[key])}" for key in keys)
+        where = ", ".join(f"{_words(key)} {best[key]:g}" for key in keys)
+        sentences.append(
+            f"{planner} is best, {best['normalised_score']:.1f}, at {where}; {len(close)} of {len(own)} "
+            f"points are within {margin:g} of that, with {ranges}."
+        )
+    return " ".join(sentences)
+
+
+def _lines(
+    results: Results, axis: Axes, table: pd.DataFrame, key: str, planners: list[str], measure: str
+) -> None:
+    colours, markers = planner_colours(results.known_planners), planner_markers(results.known_planners)
+    for planner in planners:
+        rows = (
+            table[table["planner"] == planner].groupby(key, sort=False)[measure].agg(["mean", "min", "max"])
+        )
+        bars = [rows["mean"] - rows["min"], rows["max"] - rows["mean"]]
+        style = {"color": colours[planner], "marker": markers[planner], "markersize": 5, "linewidth": 1.2}
+        axis.errorbar(rows.index, rows["mean"], yerr=bars, elinewidth=0.8, capsize=2, label=planner, **style)
+    axis.legend(fontsize="small")
+
+
+def _grid(table: pd.DataFrame, vary: dict[str, list], measure: str) -> np.ndarray:
+    """Means over seeds [values of the first key, of the second]; NaN where there is no such planner."""
+    means = table.pivot_table(measure, *vary, aggfunc="mean")
+    rows, columns = vary.values()
+    return means.reindex(index=rows, columns=columns).to_numpy(float)
+
+
+def _range(values: pd.Series) -> str:
+    lowest, highest = values.min(), values.max()
+    return f"{lowest:g}" if lowest == highest else f"{lowest:g} to {highest:g}"
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")

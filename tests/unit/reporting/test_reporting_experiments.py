@@ -1,0 +1,64 @@
+"""The report shows what came of the experiments."""
+
+import pandas as pd
+import pytest
+
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.reporting.artefacts import read_results
+from trajectory_diffuser.reporting.experiment_figure import (
+    experiment_answer,
+    experiment_figure,
+    experiment_table,
+)
+from trajectory_diffuser.reporting.style import theme
+
+TASK = "maze-umaze"
+
+
+@pytest.fixture
+def results(params, root):
+    return read_results(params, root)
+
+
+def test_a_point_has_the_mean_of_its_episodes(results, root):
+    table = experiment_table(results, TASK, "refinement")
+    assert len(table) == 2 * (3 * 2 + 2 * 2)  # nothing refined of noise is no planner
+    row = table.query("seed == 1 and planner == 'ddim' and refine_steps == 5 and guidance == 2").iloc[0]
+    episodes = pd.read_csv(root / f"results/runs/{TASK}/seed1/experiments/refinement/episodes.csv")
+    own = episodes.query("planner == 'ddim' and refine_steps == 5 and guidance == 2")["normalised_score"]
+    assert row["normalised_score"] == own.mean() == 51
+    assert row["plan_distance"] == pytest.approx(1.01)
+
+
+def test_two_varied_keys_make_a_grid_per_planner_and_measure(results):
+    with theme():
+        axes = experiment_figure(results, TASK, "refinement").axes
+    assert [axis.get_title().partition(":")[0] for axis in axes] == ["trajectory_diffuser", "ddim"] * 2
+    written = [[text.get_text() for text in axis.texts] for axis in axes]
+    assert written[0] == ["0", "0", "10", "10", "50", "50"]  # means of 0 and 1, even ones kept in rounding
+    assert written[1] == ["10", "10", "50", "50"]
+    assert written[2] == ["0.01", "0.01", "0.21", "0.21", "1.00", "1.00"]
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["0", "1", "5"]
+    assert axes[0].get_xlabel() == "guidance" and axes[0].get_ylabel() == "refine steps"
+
+
+def test_one_varied_key_makes_a_line_per_planner(results):
+    with theme():
+        scores, distances = experiment_figure(results, TASK, "warmth").axes
+    assert scores.lines[0].get_ydata().tolist() == [0.5, 5.5]
+    assert distances.lines[0].get_ydata().tolist() == pytest.approx([0.005, 0.105])
+
+
+def test_the_answer_names_the_best_point_and_those_as_good(results):
+    answer = experiment_answer(results, TASK, "refinement")
+    assert answer.startswith(
+        "trajectory_diffuser is best, 50.5, at refine steps 5, guidance 1; 2 of 6 points are within 5 of "
+        "that, with refine steps 5; guidance 1 to 2. ddim is best"
+    )
+
+
+def test_an_experiment_that_is_missing_names_its_stage(params, root):
+    (root / f"results/runs/{TASK}/seed1/experiments/warmth/points.csv").unlink()
+    command = r"evaluate_experiment\.py --task maze-umaze --seed 1 --experiment warmth"
+    with pytest.raises(UserError, match=r"points\.csv: missing.*" + command):
+        read_results(params, root)

@@ -1,0 +1,107 @@
+"""Experiments, against what single planners do and against brute force."""
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from small_models import make_models, make_project, save_models
+
+import evaluate_experiment
+from trajectory_diffuser.computing.files import write_json
+from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.evaluation.cell import planner_of, run_directory
+from trajectory_diffuser.evaluation.experiment import PLANS_EACH, points, spread
+from trajectory_diffuser.evaluation.rollout import run_episodes
+from trajectory_diffuser.planning.runtime import Runtime
+
+RUNTIME = Runtime("torch", "float32", torch.device("cpu"))
+CHOSEN = {"guidance": 1.5, "temperature": 0.4, "target_return": 1.1}
+
+
+@pytest.fixture
+def params(tmp_path, monkeypatch):
+    """A project with tuned planners and an experiment."""
+    monkeypatch.chdir(tmp_path)
+    threads = torch.get_num_threads()
+    params = make_project()
+    params["run"]["device"], params["planning"]["runtime"] = "cpu", "torch"
+    params["evaluate"]["first_environment_seed"] = 90
+    params["experiments"] = {
+        "mine": {
+            "planners": ["trajectory_diffuser", "ddim"],
+            "vary": {"refine_steps": [0, 3], "temperature": [0.0, 0.5]},
+            "episodes": 2,
+        }
+    }
+    save_models(run_directory("task", 4), make_models())
+    for name in ("trajectory_diffuser", "ddim"):
+        folder = run_directory("task", 4) / "tuning" / name
+        folder.mkdir(parents=True)
+        write_json(folder / "choice.json", {"values": CHOSEN})
+    yield params
+    torch.set_num_threads(threads)
+
+
+def row(params, name, **changes):
+    return params["planners"][name] | CHOSEN | changes
+
+
+def test_combinations_that_are_no_planner_are_left_out():
+    vary = {"refine_steps": [0, 2], "guidance": [1.0, 2.0]}
+    draft = {"start": "draft", "sampler": "ddpm"}
+    assert [tuple(point.values()) for point in points(draft, vary)] == [
+        (0, 1.0),
+        (0, 2.0),
+        (2, 1.0),
+        (2, 2.0),
+    ]
+    assert [point["refine_steps"] for point in points({"start": "noise", "sampler": "ddim"}, vary)] == [2, 2]
+    assert points({"start": "noise", "sampler": "ddpm"}, vary) == []
+    assert len(points({"start": "noise", "sampler": "ddpm", "refine_steps": "all"}, {"guidance": [1.0]})) == 1
+
+
+def test_each_point_is_the_tuned_planner_with_what_is_varied(params):
+    evaluate_experiment.main(params, "task", 4, "mine")
+    folder = Path("results/runs/task/seed4/experiments/mine")
+    episodes = pd.read_csv(folder / "episodes.csv")
+    assert len(episodes) == 2 * (4 + 2) and set(episodes["environment_seed"]) == {90, 91}
+    # At temperature 0 nothing is random: a planner made by hand does the same.
+    models = make_models()
+    for name, calls in (("trajectory_diffuser", 0), ("trajectory_diffuser", 3), ("ddim", 3)):
+        agent = planner_of([row(params, name, refine_steps=calls, temperature=0.0)], models, RUNTIME, 0)
+        truth = run_episodes(agent, params["tasks"]["task"]["environment"], [90, 91], None, "truth")
+        own = episodes.query(f"planner == '{name}' and refine_steps == {calls} and temperature == 0")
+        np.testing.assert_allclose(own["return"], truth.returns, rtol=1e-6)
+    spreads = pd.read_csv(folder / "points.csv").set_index(["planner", "refine_steps", "temperature"])
+    assert spreads.loc[("trajectory_diffuser", 0, 0.5), "plan_distance"] == 0  # a draft is no sample
+    assert spreads.loc[("ddim", 3, 0.0), "plan_distance"] == pytest.approx(0, abs=1e-6)
+    assert spreads.loc[("ddim", 3, 0.5), "plan_distance"] > 0.01
+    assert spreads.loc[("ddim", 3, 0.5), "action_deviation"] > 0
+
+
+def test_the_same_experiment_gives_the_same_bytes(params):
+    files = []
+    for _ in range(2):
+        evaluate_experiment.main(params, "task", 4, "mine")
+        folder = Path("results/runs/task/seed4/experiments/mine")
+        files.append([(folder / name).read_bytes() for name in ("points.csv", "episodes.csv")])
+    assert files[0] == files[1]
+
+
+def test_the_spread_is_that_of_all_pairs_of_plans(params):
+    dataset, models = PreparedDataset.load("data/processed/task"), make_models()
+    planner = planner_of([row(params, "ddim", refine_steps=3, temperature=0.5)], models, RUNTIME, 7)
+    found = spread(planner, dataset)
+    plan = planner.memory.last_plan
+    states = plan.states.double().unflatten(0, (-1, PLANS_EACH)).numpy()  # [situations, plans, H, state]
+    squares = [
+        np.square(situation[one, 1:] - situation[other, 1:]).mean()
+        for situation in states
+        for one, other in combinations(range(PLANS_EACH), 2)
+    ]
+    assert found["plan_distance"] == pytest.approx(np.sqrt(np.mean(squares)))
+    actions = plan.action.double().unflatten(0, (-1, PLANS_EACH)).numpy()
+    assert found["action_deviation"] == pytest.approx(np.sqrt(actions.var(axis=1, ddof=1).mean()))
