@@ -79,6 +79,6 @@ FAULTS = {
     "infinite reward": "step 2: the reward holds -inf",
     "raises": "step 2: RuntimeError: the physics exploded",
     "raises at reset": "step 0: ValueError: no such start",
-    "hangs": "step 2: TimeoutError: no answer within 0.05 seconds",
+    "hangs": "step 2: TimeoutError: no answer within 0.5 seconds",
 }
 """What the one line says of each, after the environment's id and seed."""
