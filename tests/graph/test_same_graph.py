@@ -36,6 +36,9 @@ def test_the_engines_expand_to_the_same_jobs(project: Project, matrix: str) -> N
     brought = project.folder / "data" / "external" / params["tasks"][0] / "deeper" / "file.bin"
     brought.parent.mkdir(parents=True, exist_ok=True)
     brought.touch()
+    circle = brought.with_name("up")
+    circle.unlink(missing_ok=True)
+    circle.symlink_to("..")
     names = ("tasks", "seeds", "planners", "policies", "experiments")
     tasks, seeds, planners, policies, experiments = (len(params[name]) for name in names)
 

@@ -37,3 +37,48 @@ COUNTING: dict[str, Any] = {
     "max_episode_steps": 9,
     "observation_keys": None,
 }
+
+
+class Broken(Counting):
+    """Counting, but for one fault in step 2 of the episodes with reset seed 5, or in their reset."""
+
+    def __init__(self, fault: str = "none") -> None:
+        self.fault = fault
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        answer = super().reset(seed=seed)
+        if self.fault == "raises at reset" and self.seed == 5:
+            raise ValueError("no such\nstart")
+        return answer
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        observation, reward, *others = super().step(action)
+        if (self.seed, self.steps) == (5, 2):
+            if self.fault == "raises":
+                raise RuntimeError("the physics\nexploded")
+            if self.fault == "hangs":
+                while True:
+                    pass
+            observation[1] = np.nan if self.fault == "NaN in the observation" else observation[1]
+            reward = -np.inf if self.fault == "infinite reward" else reward
+        return observation, reward, *others
+
+
+gymnasium.register("Broken-v0", "small_environments:Broken")  # Minari writes it down as text
+
+
+def broken(fault: str) -> dict[str, Any]:
+    """A task's `environment` entry."""
+    return COUNTING | {"id": "Broken-v0", "arguments": {"fault": fault}}
+
+
+FAULTS = {
+    "NaN in the observation": "step 2: the observation holds nan",
+    "infinite reward": "step 2: the reward holds -inf",
+    "raises": "step 2: RuntimeError: the physics exploded",
+    "raises at reset": "step 0: ValueError: no such start",
+    "hangs": "step 2: TimeoutError: no answer within 0.5 seconds",
+}
+"""What the one line says of each, after the environment's id and seed."""

@@ -1,4 +1,5 @@
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ BEHAVIOUR = {
     "ladder": "hopper",
     "mixture": [{"actors": ["expert"], "noise": 1.0, "steps": 100}],
 }
+MINARI = {"kind": "minari", "dataset": "D4RL/pen/human-v2", "clip_actions": True, "licence": "x"}
+D4RL = {"kind": "d4rl", "file": "a.hdf5", "sha256": None, "clip_actions": True, "licence": "x"}
 ROW = {"refine_steps": 3}
 PLANNER = "planners.x"
 NAMED = {"guidance": 1.0, "temperature": 0.5, "target_return": 1.0}
@@ -275,7 +278,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "task name with a strange character": (
         {"tasks.my_task": BASE["tasks"][TASK]},
         "tasks",
-        ["'my_task' is not a valid name", "use one that matches"],
+        ["'my_task' is not valid", "use a letter, then letters, digits and hyphens"],
     ),
     "unknown key of a source": (
         {"tasks.TASK.source": BEHAVIOUR | {"stairs": 1}},
@@ -293,16 +296,54 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         ["key 'steps' is missing"],
     ),
     "Minari dataset without a version": (
-        {
-            "tasks.TASK.source": {
-                "kind": "minari",
-                "dataset": "D4RL/pen/human",
-                "clip_actions": True,
-                "licence": "x",
-            }
-        },
+        {"tasks.TASK.source": MINARI | {"dataset": "D4RL/pen/human"}},
         "tasks.TASK.source.dataset",
         ["'D4RL/pen/human'", "with its version"],
+    ),
+    "Minari dataset that leaves its folder": (
+        {"tasks.TASK.source": MINARI | {"dataset": "../pen/human-v2"}},
+        "tasks.TASK.source.dataset",
+        ["'../pen/human-v2'", "with its version"],
+    ),
+    "Minari dataset with dots inside": (
+        {"tasks.TASK.source": MINARI | {"dataset": "D4RL/../human-v2"}},
+        "tasks.TASK.source.dataset",
+        ["'D4RL/../human-v2'"],
+    ),
+    "Minari dataset with a line break": (
+        {"tasks.TASK.source": MINARI | {"dataset": "human-v2\n"}},
+        "tasks.TASK.source.dataset",
+        ["'human-v2\\n'"],
+    ),
+    "ladder that leaves its folder": (
+        {"tasks.TASK.source": BEHAVIOUR | {"ladder": "../hopper"}},
+        "tasks.TASK.source.ladder",
+        ["'../hopper'", "use a letter, then letters"],
+    ),
+    "actor that leaves its folder": (
+        {"tasks.TASK.source": BEHAVIOUR | {"mixture": [BEHAVIOUR["mixture"][0] | {"actors": ["../expert"]}]}},
+        "tasks.TASK.source.mixture.0.actors.0",
+        ["'../expert'", "letters, digits, dots"],
+    ),
+    "file with a line break": (
+        {"tasks.TASK.source": D4RL | {"file": "a.hdf5\n"}},
+        "tasks.TASK.source.file",
+        ["'a.hdf5\\n'", "the name of a file in data/external/"],
+    ),
+    "checksum with a line break": (
+        {"tasks.TASK.source": D4RL | {"sha256": "0" * 64 + "\n"}},
+        "tasks.TASK.source.sha256",
+        ["0\\n' is not valid; use 64 hexadecimal digits"],
+    ),
+    "plain http without a checksum": (
+        {"tasks.TASK.source": D4RL | {"file": "http://a.org/a.hdf5"}},
+        "tasks.TASK.source.file",
+        ["'http://a.org/a.hdf5'", "use https, or give the file's sha256"],
+    ),
+    "address of a machine's own file": (
+        {"tasks.TASK.source": D4RL | {"file": "file:///etc/a.hdf5"}},
+        "tasks.TASK.source.file",
+        ["'file:///etc/a.hdf5' is not an https address", "or the name of a file"],
     ),
     "reference scores the wrong way round": (
         {"tasks.TASK.reference_scores": {"minimum": 2.0, "maximum": 1.0, "origin": "me"}},
@@ -406,6 +447,36 @@ def test_a_key_given_twice_is_refused_with_its_line(tmp_path):
 
 def test_a_key_that_is_not_text_is_refused(tmp_path):
     assert "key 1 is not text; put it in quotes" in message(tmp_path, "planners: {1: {}}")
+
+
+@pytest.mark.parametrize("file", ["/a", "../a", "a/../../a", "..", "https://a.org/../a", "https://a.org/.."])
+def test_a_file_that_leaves_the_folder_of_its_task_is_refused(tmp_path, file):
+    line = message(tmp_path, yaml.safe_dump(changed({"tasks.TASK.source": D4RL | {"file": file}})))
+    assert line.startswith(f"tasks.{TASK}.source.file: {file!r} leaves data/external/{TASK}/; ")
+
+
+@pytest.mark.parametrize("file", [".", "a/", "https://a.org/", "a" * 201])
+def test_a_file_without_a_name_of_its_own_is_refused(tmp_path, file):
+    line = message(tmp_path, yaml.safe_dump(changed({"tasks.TASK.source": D4RL | {"file": file}})))
+    assert line.startswith(f"tasks.{TASK}.source.file: {file!r} must end in the name of a file")
+
+
+@pytest.mark.parametrize(
+    "file", ["a..b.hdf5", "folder/a b.hdf5", "https://a.org/a.hdf5", "http://a.org/a.hdf5"]
+)
+def test_files_in_the_folder_and_safe_addresses_are_accepted(tmp_path, file):
+    sha256 = "0" * 64 if file.startswith("http:") else None
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(changed({"tasks.TASK.source": D4RL | {"file": file, "sha256": sha256}})))
+    assert load_params(path)["tasks"][TASK]["source"]["file"] == file
+
+
+@pytest.mark.parametrize("number", ["010", "-01", "1:30"])
+def test_a_whole_number_that_dvc_reads_as_another_is_refused(tmp_path, number):
+    text = (ROOT / PARAMS_FILE).read_text().replace("seeds: [0, 1]", f"seeds: [0, {number}]")
+    assert re.search(
+        rf"line \d+: {number} is not the same number .*; write it without", message(tmp_path, text)
+    )
 
 
 @pytest.mark.parametrize(("text", "says"), [("run: [", "not valid YAML"), ("", "None"), ("- 1", "'object'")])

@@ -8,12 +8,14 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
+from small_environments import broken
 from small_models import make_models, make_project, save_models
 
 import evaluate
 import evaluate_policy
 import evaluate_training
 import train_policy
+from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import read_json, write_json
 from trajectory_diffuser.evaluation.cell import make_policy
 from trajectory_diffuser.models.building import weights_file
@@ -137,3 +139,11 @@ def test_the_record_names_the_networks_whose_training_counts(params, planner, ne
     record = read_json(RUN / "training_scores" / planner / "training_scores.json")
     assert record["networks"] == networks
     assert record["planner_row"] == params["planners"][planner]
+
+
+def test_an_environment_that_breaks_down_leaves_no_evaluation(params):
+    params["tasks"]["task"]["environment"] = broken("NaN in the observation")
+    params["evaluate"]["first_environment_seed"] = 3
+    with pytest.raises(UserError, match="environment seed 5, step 2: the observation holds nan"):
+        evaluate.main(params, "task", 0, PLANNER)
+    assert not (RUN / "evaluation").exists()

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from small_environments import COUNTING
+from small_environments import COUNTING, broken
 from small_models import ACTION, make_models, make_policy, make_project, save_models
 
 import evaluate
@@ -131,6 +131,14 @@ def test_named_values_are_not_tuned(params):
     assert choice("ddim")["values"] == {"guidance": 4.0, "temperature": 0.2, "target_return": 0.7}
     assert choice("ddim")["episodes"] == len(trials("ddim")) == 0
     assert choice("ddim")["target_return"] == pytest.approx(0.7 * BEST)
+
+
+def test_an_environment_that_breaks_down_leaves_no_choice(params):
+    params["tasks"]["task"]["environment"] = broken("infinite reward")
+    params["tune"]["first_environment_seed"] = 4
+    with pytest.raises(UserError, match="environment seed 5, step 2: the reward holds -inf"):
+        tune.main(params, "task", 4, "trajectory_diffuser")
+    assert not TUNING.exists()
 
 
 def test_the_trials_are_the_same_again(params):

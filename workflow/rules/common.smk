@@ -1,5 +1,4 @@
 # Functions that the rules share.
-import os
 import re
 import shutil
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
+from trajectory_diffuser.collecting.walking import walk
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params, read_params
 
@@ -36,8 +36,7 @@ def code(stage, *folders):
 
 def files(folder):
     """Every file below a folder, links to folders included; none if there is no such folder."""
-    found = (Path(root) / name for root, _, names in os.walk(folder, followlinks=True) for name in names)
-    return sorted(map(str, found))
+    return sorted(str(path / name) for path, _, names in walk(folder) for name in names)
 
 
 def settings(*keys):

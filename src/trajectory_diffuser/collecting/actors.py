@@ -158,7 +158,7 @@ def _rungs(rungs: list[dict[str, Any]], name: str, folder: Path) -> list[Path]:
     if name == "replay":
         roles = [rung["role"] for rung in ordered]
         chosen = ordered[: roles.index("medium") + 1] if "medium" in roles else ordered
-    return [folder / rung["file"] for rung in chosen]
+    return [folder / Path(rung["file"]).name for rung in chosen]  # never outside the folder
 
 
 def _layer(weights: np.ndarray, biases: np.ndarray) -> Layer:

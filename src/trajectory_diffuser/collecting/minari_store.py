@@ -24,6 +24,7 @@ from trajectory_diffuser.computing.files import atomic_directory, read_json, wri
 from trajectory_diffuser.environments.environment import JoinObservations, join_observations
 from trajectory_diffuser.environments.meta_world import is_meta_world
 from trajectory_diffuser.environments.ogbench import SeedMovesBeforeReset
+from trajectory_diffuser.environments.watching import Watched
 
 COLLECTION_FILE = "collection.json"
 DISK_RESERVE = 2**25  # bytes; more than HDF5 holds back
@@ -44,8 +45,9 @@ def write_dataset(
     """
     scores, keys = collection["reference_scores"], collection["environment"]["observation_keys"]
     joined = f" Observations join {' and '.join(keys)} into one vector." if keys else ""
-    ours = (JoinObservations, SeedMovesBeforeReset)
-    plain = environment.env if isinstance(environment, ours) else environment
+    plain = environment
+    while isinstance(plain, (Watched, JoinObservations, SeedMovesBeforeReset)):
+        plain = plain.env
     # Gymnasium cannot write down how Meta-World's environments are made: theirs is in `collection` only.
     spec = None if is_meta_world(environment) else plain.spec
     with atomic_directory(directory) as work, minari_root(work), warnings.catch_warnings():

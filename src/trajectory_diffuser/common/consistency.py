@@ -7,6 +7,7 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.schema_errors import suggestion
 
 RIVALS = ("decision_transformer", "iql", "td3_plus_bc")  # the keys that rivals may have
+LONGEST_FILE_NAME = 200
 REFERENCES = {  # what a claim may be about; rivals are not timed
     "better": "planners or policies or rivals",
     "faster": "planners or policies",
@@ -33,6 +34,8 @@ def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) 
             "planning.runtime: openvino computes on a CPU here, run.device is cuda; use auto or torch"
         )
     for name, task in params["tasks"].items():
+        if "file" in task["source"]:
+            _check_file(name, **{key: task["source"][key] for key in ("file", "sha256")})
         scores = task["reference_scores"]
         if scores != "measured" and scores["maximum"] <= scores["minimum"]:
             raise UserError(f"tasks.{name}.reference_scores: maximum must be above minimum")
@@ -66,6 +69,25 @@ def _check_names(params: dict[str, Any]) -> None:
         for name in RIVALS:
             if name in params[kind]:
                 raise UserError(f"{kind}.{name}: the name of a rival, see rivals; choose another")
+
+
+def _check_file(task: str, file: str, sha256: str | None) -> None:
+    key, address = f"tasks.{task}.source.file", "://" in file
+    if address and not file.startswith(("https://", "http://")):
+        raise UserError(f"{key}: {file!r} is not an https address; use one, or the name of a file")
+    if file.startswith("http://") and sha256 is None:
+        raise UserError(
+            f"{key}: what comes from {file!r} could be anybody's; use https, or give the file's sha256"
+        )
+    if file.startswith("/") or ".." in file.split("/"):
+        raise UserError(
+            f"{key}: {file!r} leaves data/external/{task}/; put or link the file there, and write its name"
+        )
+    name = file.rsplit("/", 1)[-1]
+    if name in ("", ".") or len(name) > LONGEST_FILE_NAME:
+        raise UserError(
+            f"{key}: {file!r} must end in the name of a file, of at most {LONGEST_FILE_NAME} characters"
+        )
 
 
 def _check_sweep(params: dict[str, Any]) -> None:

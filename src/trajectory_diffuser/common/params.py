@@ -1,6 +1,8 @@
 """params.yaml: read, checked against its schema and for what a schema cannot say, its rows completed."""
 
 import math
+import re
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -40,13 +42,26 @@ def read_params(path: Path | str = PARAMS_FILE) -> dict[str, Any]:
         params = yaml.load(text, Loader=_UniqueKeyLoader)
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    schema = yaml.safe_load(resources.files(__package__).joinpath("params.schema.yaml").read_text())
+    try:
+        check_schema(params)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    return params
+
+
+def check_schema(params: Any) -> None:
+    """Raise `UserError` (one line: key, remedy) on the first thing that is not what the schema describes."""
     errors = sorted(
-        _Validator(schema).iter_errors(params), key=lambda error: [str(part) for part in error.absolute_path]
+        _Validator(_schema()).iter_errors(params),
+        key=lambda error: [str(part) for part in error.absolute_path],
     )
     if errors:
-        raise UserError(f"{path}: {describe(errors[0])}")
-    return params
+        raise UserError(describe(errors[0]))
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    return yaml.safe_load(resources.files(__package__).joinpath("params.schema.yaml").read_text())
 
 
 def with_bases(written: dict[str, Any]) -> dict[str, Any]:
@@ -58,7 +73,11 @@ def with_bases(written: dict[str, Any]) -> dict[str, Any]:
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML in which a key given twice is an error instead of a silent override."""
+    """YAML in which a key given twice is an error instead of a silent override.
+
+    So is a whole number that YAML 1.1, which this reader and Snakemake's follow, takes for octal (010) or
+    sexagesimal (1:30): DVC's reader follows YAML 1.2 and takes it for something else.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -70,6 +89,17 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                     f"line {node.start_mark.line + 1}: key {key!r} is not text; put it in quotes"
                 )
         return super().construct_mapping(node, deep)
+
+    def construct_whole_number(self, node: yaml.ScalarNode) -> int:
+        if re.match(r"[-+]?0[0-7_]|.*:", node.value):
+            raise yaml.YAMLError(
+                f"line {node.start_mark.line + 1}: {node.value} is not the same number to both "
+                "engines; write it without leading zeros and colons"
+            )
+        return self.construct_yaml_int(node)
+
+
+_UniqueKeyLoader.add_constructor("tag:yaml.org,2002:int", _UniqueKeyLoader.construct_whole_number)
 
 
 def _is_integer(_: Any, value: Any) -> bool:

@@ -2,7 +2,6 @@
 
 import difflib
 import json
-import re
 
 import jsonschema
 import yaml
@@ -13,22 +12,17 @@ def describe(error: jsonschema.ValidationError) -> str:
     error = _meant(error)
     key = ".".join(str(part) for part in error.absolute_path) or "the file"
     allowed = list(error.schema.get("properties", {}))
+    description = error.schema.get("description", "")
+    if error.validator == "pattern":
+        return f"{key}: {error.instance!r} is not valid; use {description}"
     if error.validator == "additionalProperties":
-        names = list(error.schema.get("patternProperties", {}))
-        unknown = min(
-            name
-            for name in error.instance
-            if name not in allowed and not any(re.search(n, name) for n in names)
-        )
-        if names:
-            return f"{key}: {unknown!r} is not a valid name; use one that matches {names[0]}"
+        unknown = min(name for name in error.instance if name not in allowed)
         return f"{key}: unknown key {unknown!r}; {suggestion(unknown, allowed)}"
     if error.validator == "required":
         missing = next(name for name in error.validator_value if name not in error.instance)
         return f"{key}: key {missing!r} is missing; add it (see params.schema.yaml)"
     if error.validator == "uniqueItems":
         return f"{key}: {json.dumps(error.instance)} repeats a value; list each once"
-    description = error.schema.get("description", "")
     hint = f" ({description})" if description else ""
     if (
         isinstance(error.instance, str)

@@ -2,18 +2,23 @@
 
 import os
 import platform
+import re
 import shlex
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+import platformdirs
 import torch
 from filelock import FileLock, Timeout
 
-from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.errors import UserError, reason
+
+SCHEDULED = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")  # in the environment of a scheduler's job: its number
 
 
 def device_type(requested: str) -> str:
@@ -56,14 +61,15 @@ def computing_device(requested: str, threads: int) -> Iterator[torch.device]:
     """Set torch's threads (never more than the cores) and yield the device to compute on.
 
     On a machine with GPUs the job holds one for itself: jobs take the first free one, so that several jobs,
-    from whichever engine, spread over the GPUs and wait when none is left.
+    from whichever engine, spread over the GPUs and wait when none is left. Whose job gets which GPUs of a
+    cluster is its scheduler's affair.
 
     Args:
         requested: run.device.
         threads: of this process.
 
     Raises:
-        UserError: a GPU is asked for, but there is none.
+        UserError: a GPU is asked for, but there is none; the user has no folder for locks.
     """
     torch.set_num_threads(min(threads, available_cores()))
     if device_type(requested) == "cpu":
@@ -73,15 +79,37 @@ def computing_device(requested: str, threads: int) -> Iterator[torch.device]:
         yield torch.device("cuda", _lease_gpu(stack, torch.cuda.device_count()))
 
 
-def _lease_gpu(stack: ExitStack, count: int, folder: Path | None = None, poll_seconds: float = 1.0) -> int:
-    """The number of a GPU, of `count`, that nobody else holds until the stack is left; waits for it."""
-    folder = folder or Path(tempfile.gettempdir())
+def _lease_gpu(stack: ExitStack, count: int, poll_seconds: float = 1.0) -> int:
+    """The number of a GPU, of `count`, that no other job of this user holds until the stack is left.
+
+    Waits for one, and says so. One GPU in a scheduler's job is the job's own, nothing is to be waited for; of
+    several the jobs inside it take theirs as they do elsewhere, whatever other jobs of the scheduler do.
+    """
+    scheduled = [os.environ[name] for name in SCHEDULED if name in os.environ]
+    if scheduled and count == 1:
+        return 0
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.replace(" ", "").split(",") if visible else [str(index) for index in range(count)]
+    scope = "-".join([platform.node(), *scheduled])  # the folder may be shared between machines
+    files = [re.sub(r"[^\w.-]", "-", f"gpu{name}-{scope}.lock") for name in names[:count]]
+    folder, waiting = _lock_folder(), False
     while True:
-        for index, name in enumerate(names[:count]):
-            lock = FileLock(folder / f"trajectory-diffuser-gpu{name}.lock", timeout=0, mode=0o666)
+        for index, file in enumerate(files):
             with suppress(Timeout):
-                stack.enter_context(lock)
+                stack.enter_context(FileLock(folder / file, timeout=0, mode=0o600))
                 return index
+        if not waiting:
+            print(f"waiting for a GPU: other jobs hold {', '.join(files)} in {folder}", file=sys.stderr)
+            waiting = True
         time.sleep(poll_seconds)
+
+
+def _lock_folder() -> Path:
+    """A folder of the user's own: in one that all write to, anybody could hold a lock for ever."""
+    folder = platformdirs.user_cache_path("trajectory-diffuser")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(f"{folder}: not to be written to ({reason(error)}); set XDG_CACHE_HOME") from None
+    return folder

@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from trajectory_diffuser.common.errors import UserError, one_line
 from trajectory_diffuser.environments import meta_world, ogbench
+from trajectory_diffuser.environments.watching import Watched
 
 with redirect_stderr(io.StringIO()):  # a notice about Adroit rewards, which is not about this project
     import gymnasium_robotics
@@ -42,7 +43,7 @@ def make_environment(environment: dict[str, Any]) -> gymnasium.Env:
     """One environment of a task's `environment` entry (id, arguments, max_episode_steps, observation_keys).
 
     Raises `UserError` for an unknown id, for arguments that it does not take and for observation keys that do
-    not fit it.
+    not fit it. Its resets and steps are watched, see `Watched`.
     """
     identifier, keys = environment["id"], environment["observation_keys"]
     meta_world.register(identifier)
@@ -75,7 +76,7 @@ def make_environment(environment: dict[str, Any]) -> gymnasium.Env:
                 f"params.yaml: environment.id: {identifier} has {name} {space}; "
                 "it must be a vector of numbers"
             )
-    return env
+    return Watched(env)
 
 
 def make_vector_environment(environment: dict[str, Any], count: int) -> SyncVectorEnv:

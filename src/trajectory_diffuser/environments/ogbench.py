@@ -14,6 +14,7 @@ import gymnasium
 import numpy as np
 
 from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.environments.watching import Watched
 
 SINGLE_TASK = re.compile(r"^((cube|puzzle|scene)(?:-\w+)?)-singletask(?:-task\d)?(-v\d)$")
 
@@ -50,15 +51,14 @@ def is_ogbench(environment: gymnasium.Env) -> bool:
 def make_data_collection_environment(task: gymnasium.Env, max_episode_steps: int) -> gymnasium.Env:
     """The environment in which OGBench collects data for a task: a random scene and random targets."""
     identifier = SINGLE_TASK.sub(r"\1\3", task.spec.id)
-    return SeedMovesBeforeReset(
-        gymnasium.make(
-            identifier,
-            max_episode_steps=max_episode_steps,
-            disable_env_checker=True,
-            mode="data_collection",
-            terminate_at_goal=False,
-        )
+    scene = gymnasium.make(
+        identifier,
+        max_episode_steps=max_episode_steps,
+        disable_env_checker=True,
+        mode="data_collection",
+        terminate_at_goal=False,
     )
+    return Watched(SeedMovesBeforeReset(scene))
 
 
 class SeedMovesBeforeReset(gymnasium.Wrapper):

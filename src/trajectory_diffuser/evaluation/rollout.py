@@ -49,7 +49,7 @@ def run_episodes(
         title: what the progress bar calls it.
 
     Raises:
-        UserError: the environment cannot be made.
+        UserError: the environment cannot be made, or breaks down (see `Watched`).
     """
     count, steps = len(seeds), environment["max_episode_steps"]
     returns, lengths, successes = np.zeros(count), np.zeros(count, int), np.full(count, np.nan)

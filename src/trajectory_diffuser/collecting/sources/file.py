@@ -1,6 +1,5 @@
 """The user's own data in `data/external/{task}/`: a Minari dataset, or a folder of .npz episodes."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from minari.dataset.minari_storage import METADATA_FILE_NAME
 from trajectory_diffuser.collecting.collection import Episode
 from trajectory_diffuser.collecting.sources.interface import Recording, Request
 from trajectory_diffuser.collecting.sources.minari_files import open_minari
+from trajectory_diffuser.collecting.walking import walk
 from trajectory_diffuser.common.errors import UserError, reason
 
 ARRAYS = ("observations", "actions", "rewards", "terminated")
@@ -43,9 +43,9 @@ def open_source(request: Request) -> Recording:
 def _minari_data(folder: Path) -> list[Path]:
     """The folders `data` of the Minari datasets below a folder, behind links too."""
     found = []
-    for path, folders, files in os.walk(folder, followlinks=True):
+    for path, folders, files in walk(folder):
         if METADATA_FILE_NAME in files:
-            found.append(Path(path))
+            found.append(path)
             folders.clear()  # in the Arrow format each episode has a folder and metadata of its own
     return found
 

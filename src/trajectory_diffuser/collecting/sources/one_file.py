@@ -1,6 +1,7 @@
 """A source's one file, brought by the user or downloaded, and its hash."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pooch
@@ -30,7 +31,7 @@ def _find(request: Request) -> Path:
     name = request.source["file"]
     if "://" not in name:
         path = request.external / name
-        if not path.is_file():
+        if not os.path.isfile(path):  # where Path.is_file raises, for names too long
             raise request.error("file", f"{path} does not exist; put or link the file there, or give a URL")
         return path
     file_name = name.rsplit("/", 1)[-1]
