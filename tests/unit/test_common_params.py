@@ -403,15 +403,15 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "trials that cannot be shared out": (
         {"tune.episodes": 30, "tune.grid.guidance": [1.0, 2.0, 3.0, 4.0]},
         "tune.episodes",
-        ["30 cannot", "the 24 combinations (4 guidance x", "that planners.draft leaves", "a multiple of 24"],
+        ["30 cannot", "24 combinations (4 guidance x", "that planners.draft leaves", "a multiple of 48"],
     ),
     "fewer trials than points": (
-        {"tune.episodes": 1, "planners": ALL_NAMED},
+        {"tune.episodes": 2, "planners": ALL_NAMED},
         "tune.episodes",
         [
-            "1 cannot",
-            "the 3 combinations (3 target_return) that policies.behaviour_cloning leaves",
-            "a multiple of 3",
+            "2 cannot",
+            "3 combinations (3 target_return) that policies.behaviour_cloning leaves",
+            "a multiple of 6",
         ],
     ),
     "tuning in environments of the evaluation": (
@@ -518,9 +518,9 @@ def test_where_all_values_are_named_no_trials_have_to_be_shared_out(tmp_path):
     file = tmp_path / "params.yaml"
     policies = {name: row | {"target_return": 1.0} for name, row in BASE["policies"].items()}
     file.write_text(
-        yaml.safe_dump(changed({"tune.episodes": 1, "planners": ALL_NAMED, "policies": policies}))
+        yaml.safe_dump(changed({"tune.episodes": 2, "planners": ALL_NAMED, "policies": policies}))
     )
-    assert load_params(file)["tune"]["episodes"] == 1
+    assert load_params(file)["tune"]["episodes"] == 2
 
 
 @pytest.mark.parametrize("row", [{}, {"refine_steps": "all"}, {"guidance": 1.2, "temperature": 0.3}])

@@ -32,7 +32,7 @@ def params(tmp_path, monkeypatch):
     params = make_project()
     params["run"] |= {"device": "cpu", "seeds": [0, 4]}
     params["planning"]["runtime"] = "torch"
-    params["tune"] |= {"episodes": 36, "first_environment_seed": 7, "grid": GRID}
+    params["tune"] |= {"episodes": 36, "finalists": 3, "first_environment_seed": 7, "grid": GRID}
     params["evaluate"] |= {"episodes": 3, "first_environment_seed": 90}
     save_models(RUN, make_models(best_return=BEST))
     yield params
@@ -75,12 +75,14 @@ def test_a_planted_optimum_is_found(params, monkeypatch, planted):
     assert found["values"] == planted
     assert found["target_return"] == planted["target_return"] * BEST
     # The optimum's scores, from the environment's own rule: reward seed + sum of all actions so far.
-    returns = [sum(seed + 2 * step for step in range(1, 4 + seed % 3)) for seed in (7, 8)]
+    returns = [sum(seed + 2 * step for step in range(1, 4 + seed % 3)) for seed in range(7, 14)]
     assert found["score"] == pytest.approx(np.mean([10 * (value - 2) for value in returns]))
     table = trials("trajectory_diffuser")
     there = np.logical_and.reduce([table[key] == value for key, value in planted.items()])
     np.testing.assert_allclose(table.loc[there, "return"], returns)
-    assert found["seed"] == 4 and found["episodes"] == 36 and found["episodes_per_point"] == 2
+    assert found["seed"] == 4 and found["episodes"] == 36
+    # One for each of 18 points, then six for each of three finalists.
+    assert sorted(point["episodes"] for point in found["scores"]) == [1] * 15 + [7] * 3
 
 
 def test_a_planted_target_is_found_for_a_policy_by_what_it_is_asked_for(params, monkeypatch):
@@ -93,7 +95,7 @@ def test_a_planted_target_is_found_for_a_policy_by_what_it_is_asked_for(params, 
     params["tasks"]["task"]["environment"] = COUNTING | {"max_episode_steps": 1}
     tune_policy.main(params, "task", 4, "return_conditioned_cloning")
     assert choice("return_conditioned_cloning")["values"] == {"target_return": 1.3}
-    assert choice("return_conditioned_cloning")["episodes_per_point"] == 12
+    assert [point["episodes"] for point in choice("return_conditioned_cloning")["scores"]] == [12] * 3
 
 
 def test_of_equal_points_the_first_is_chosen(params, monkeypatch):
@@ -112,10 +114,35 @@ def test_every_row_has_the_same_number_of_trials_in_the_same_environments_at_eve
         assert len(table) == record["episodes"] == 36
         assert set(record["grid"]) <= {key for key in KEYS if row[key] == "tuned"}
         points = table.groupby(list(record["grid"]))["environment_seed"]
-        each = 36 // len(record["scores"])
-        assert points.ngroups == len(record["scores"])
-        assert all(seeds.tolist() == list(range(7, 7 + each)) for _, seeds in points)
+        first, finalists = 18 // len(record["scores"]), min(3, len(record["scores"]))
+        counts = [first] * (len(record["scores"]) - finalists) + [first + 18 // finalists] * finalists
+        assert sorted(len(seeds) for _, seeds in points) == counts
+        assert all(seeds.tolist() == list(range(7, 7 + len(seeds))) for _, seeds in points)
         assert record["first_environment_seed"] == 7
+
+
+def test_luck_in_the_first_round_does_not_win_the_second(params, monkeypatch):
+    """A point that is good in the first environment only is a finalist, and loses to one that always is."""
+    lucky, steady = {"guidance": 3.0, "temperature": 0.5}, {"guidance": 2.0, "temperature": 0.1}
+
+    class Lucky(Obliging):
+        def __init__(self, rows, planted, models, runtime):
+            super().__init__(rows, planted, models, runtime)
+            first = len(rows) == 6  # the points of one guidance, in one environment
+            self.quality = [
+                2.0 * first if lucky.items() <= row.items() else float(steady.items() <= row.items())
+                for row in rows
+            ]
+
+    make = lambda rows, models, runtime, _: Lucky(rows, {key: 0.0 for key in KEYS}, models, runtime)  # noqa: E731
+    monkeypatch.setattr(tune, "planner_of", make)
+    params["tune"] |= {"finalists": 6}
+    tune.main(params, "task", 4, "trajectory_diffuser")
+    assert steady.items() <= choice("trajectory_diffuser")["values"].items()
+    once = {
+        tuple(point["values"].values()): point["score"] for point in choice("trajectory_diffuser")["scores"]
+    }
+    assert max(once, key=once.get)[0] == 2.0
 
 
 def test_named_values_are_not_tuned(params):

@@ -216,11 +216,13 @@ def _check_tuning(params: dict[str, Any]) -> None:
         for name, row in params[kind].items():
             lengths = {key: len(values) for key, values in tune["grid"].items() if row.get(key) == "tuned"}
             points = math.prod(lengths.values())
-            if tune["episodes"] % points:
+            finalists = min(tune["finalists"], points)
+            if tune["episodes"] % (whole := 2 * math.lcm(points, finalists)):
                 sizes = " x ".join(f"{length} {key}" for key, length in lengths.items())
                 raise UserError(
-                    f"tune.episodes: {tune['episodes']} cannot be shared out equally among the {points} "
-                    f"combinations ({sizes}) that {kind}.{name} leaves to tuning; use a multiple of {points}"
+                    f"tune.episodes: {tune['episodes']} cannot be shared out equally, half among the "
+                    f"{points} combinations ({sizes}) that {kind}.{name} leaves to tuning, half among "
+                    f"{finalists} finalists; use a multiple of {whole}"
                 )
     trials, held_out = (
         range(stage["first_environment_seed"], stage["first_environment_seed"] + stage["episodes"])

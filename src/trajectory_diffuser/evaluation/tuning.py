@@ -18,7 +18,7 @@ from trajectory_diffuser.planning.agent import Agent
 from trajectory_diffuser.planning.choice import TUNABLE, asked_return, middle, settled, tried
 from trajectory_diffuser.planning.runtime import Runtime
 
-RULE = "the highest mean score over a point's episodes; of equal ones the first in the grid's order"
+RULE = "the finalist with the highest mean score over all its episodes; of equal ones the first in the grid"
 TRIAL_COLUMNS = ("environment_seed", "return", "normalised_score")
 
 
@@ -33,8 +33,10 @@ def tune(
 ) -> None:
     """Write results/runs/{task}/seed{seed}/tuning/{name}/: `trials.csv`, a row per episode, `choice.json`.
 
-    Every point of the grid has the same environments. Where nothing is to be tuned, or nothing that makes a
-    difference, there are no trials.
+    Successive halving in two rounds (Jamieson and Talwalkar 2016, arXiv 1502.07943): one half of the episodes
+    goes to all points of the grid alike, the other to the best of them, the finalists. In a round all points
+    have the same environments. Where nothing is to be tuned, or nothing that makes a difference, there are no
+    trials.
 
     Args:
         params: all parameters; `tune` is the protocol.
@@ -42,38 +44,39 @@ def tune(
         seed: training seed of the models.
         name: of the planner or policy.
         row: its complete row.
-        make_agent: a fresh agent for settled rows, one per environment, that differ as `_side_by_side` says;
+        make_agent: a fresh agent for settled rows, one per environment, that differ as `_batches` says;
             and the number of their batch.
         runtime: what the agents' networks run on.
     """
-    settings = params["tune"]
+    settings, environment = params["tune"], params["tasks"][task]["environment"]
     dataset = PreparedDataset.load(f"data/processed/{task}")
+    reference = dataset.provenance["reference_scores"]
     grid = tried(row, settings["grid"])
     usual = settled(row, middle(settings["grid"]))
     points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    each = settings["episodes"] // len(points)
-    seeds = [settings["first_environment_seed"] + episode for episode in range(each)]
-    batches: dict[Any, list[dict[str, float]]] = {}
-    for point in points if grid else []:
-        batches.setdefault(_side_by_side(usual | point), []).append(point)
-    trials, started = [], time.perf_counter()
-    for number, batch in enumerate(batches.values()):
-        title = f"{name} {task} seed {seed}, tuning batch {number + 1} of {len(batches)}"
-        rows = [usual | point for point in batch for _ in seeds]
-        environment = params["tasks"][task]["environment"]
-        rollout = run_episodes(make_agent(rows, number), environment, seeds * len(batch), None, title)
-        table = pd.DataFrame([point for point in batch for _ in seeds])
-        table["environment_seed"], table["return"] = seeds * len(batch), rollout.returns
-        trials.append(table)
+    left, next_seed = points if grid else [], settings["first_environment_seed"]
+    tables, started = [], time.perf_counter()
+    for which in ("all points", "finalists") if grid else ():
+        each = settings["episodes"] // 2 // len(left)
+        seeds, next_seed = list(range(next_seed, next_seed + each)), next_seed + each
+        for batch in _batches(usual, left):
+            title = f"{name} {task} seed {seed}, tuning, {len(batch)} of {which}"
+            agent = make_agent([usual | point for point in batch for _ in seeds], len(tables))
+            rollout = run_episodes(agent, environment, seeds * len(batch), None, title)
+            table = pd.DataFrame([point for point in batch for _ in seeds])
+            table["environment_seed"], table["return"] = seeds * len(batch), rollout.returns
+            tables.append(table)
+        trials = pd.concat(tables, ignore_index=True)
+        trials["normalised_score"] = normalised_score(
+            trials["return"], reference["minimum"], reference["maximum"]
+        )
+        # Stable: of equal ones the first in the grid's order.
+        left = sorted(left, key=lambda point: -_scores(trials, point).mean())[: settings["finalists"]]
+    if not grid:
+        trials = pd.DataFrame(columns=TRIAL_COLUMNS)
     seconds = time.perf_counter() - started
-    columns = [*grid, *TRIAL_COLUMNS]
-    table = pd.concat(trials) if trials else pd.DataFrame(columns=columns)
-    reference = dataset.provenance["reference_scores"]
-    table["normalised_score"] = normalised_score(table["return"], reference["minimum"], reference["maximum"])
-    scores = [{"values": point, "score": _mean_score(table, point)} for point in points] if grid else []
-    # The first of equal ones: that is what max returns.
-    best = max(scores, key=lambda scored: scored["score"], default={"values": {}, "score": None})
-    chosen = usual | best["values"]
+    best = left[0] if left else {}
+    chosen = usual | best
     choice = {
         "task": task,
         "planner": name,
@@ -82,28 +85,37 @@ def tune(
         "best_return_in_data": dataset.best_return,
         "row": row,
         "grid": grid,
-        "scores": scores,
-        "score": best["score"],
+        "scores": [_summary(trials, point) for point in points] if grid else [],
+        "score": _summary(trials, best)["score"] if best else None,
         "rule": RULE,
-        "episodes": len(table),
-        "episodes_per_point": each if grid else 0,
+        "episodes": len(trials),
         "first_environment_seed": settings["first_environment_seed"],
         "seed": seed,
         "seconds": round(seconds, 1),
     } | computed_on(runtime)
     with atomic_directory(tuning_directory(task, seed, name)) as directory:
-        table[columns].to_csv(directory / "trials.csv", index=False)
+        trials.to_csv(directory / "trials.csv", index=False)
         write_json(directory / "choice.json", choice)
 
 
-def _side_by_side(row: dict[str, Any]) -> tuple[Any, ...]:
-    """What environments share that are planned for in one batch.
+def _batches(usual: dict[str, Any], points: list[dict[str, float]]) -> list[list[dict[str, float]]]:
+    """The points in batches whose environments can be planned for side by side.
 
-    All but target return and temperature, but of several candidates one is left at temperature 0.
+    These share all but target return and temperature, but of several candidates one is left at temperature 0.
     """
-    return row.get("guidance"), row.get("candidates", 1) > 1 and row["temperature"] == 0
+    batches: dict[Any, list[dict[str, float]]] = {}
+    for row, point in ((usual | point, point) for point in points):
+        alone = row.get("candidates", 1) > 1 and row["temperature"] == 0
+        batches.setdefault((row.get("guidance"), alone), []).append(point)
+    return list(batches.values())
 
 
-def _mean_score(trials: pd.DataFrame, point: dict[str, float]) -> float:
+def _summary(trials: pd.DataFrame, point: dict[str, float]) -> dict[str, Any]:
+    scores = _scores(trials, point)
+    return {"values": point, "score": float(scores.mean()), "episodes": len(scores)}
+
+
+def _scores(trials: pd.DataFrame, point: dict[str, float]) -> pd.Series:
+    """Of a point's episodes so far."""
     there = np.logical_and.reduce([trials[key] == value for key, value in point.items()])
-    return float(trials.loc[there, "normalised_score"].mean())
+    return trials.loc[there, "normalised_score"]

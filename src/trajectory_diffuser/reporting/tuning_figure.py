@@ -59,7 +59,7 @@ def tuning_table(results: Results, task: str) -> Table:
                 returns if choices[COLUMNS_KEY] != NOTHING else NOTHING,
                 ", ".join(f"{record['score']:.1f}" for record in records) if tuned else NOTHING,
                 str(len(records[0]["scores"])) if tuned else NOTHING,
-                str(records[0]["episodes_per_point"]) if tuned else NOTHING,
+                _range([point["episodes"] for point in records[0]["scores"]]) if tuned else NOTHING,
                 str(sum(record["episodes"] for record in records)),
                 f"{sum(record['seconds'] for record in records) / 60:.1f} min" if tuned else NOTHING,
             ]
@@ -109,6 +109,11 @@ def _choices(records: list[dict], key: str) -> str:
         return ", ".join(f"{record['values'][key]:g}" for record in records)
     named = records[0]["row"].get(key, "tuned")
     return NOTHING if named == "tuned" else f"{named:g} (named)"
+
+
+def _range(counts: list[int]) -> str:
+    lowest, highest = min(counts), max(counts)
+    return str(lowest) if lowest == highest else f"{lowest} to {highest}"
 
 
 def _text(value: float | None) -> str:

@@ -239,7 +239,10 @@ def write_tuning(params: dict, folder: Path, seed: int, planner: str) -> None:
     row = (params["planners"] | params["policies"]).get(planner, params["planners"]["draft"])
     grid = tried(row, params["tune"]["grid"])
     points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    scores = [{"values": point, "score": generator.uniform(20, 110)} for point in points] if grid else []
+    scores = [
+        {"values": point, "score": generator.uniform(20, 110), "episodes": 4 if index < 4 else 1}
+        for index, point in enumerate(points if grid else [])
+    ]
     best = max(scores, key=lambda scored: scored["score"], default={"values": {}, "score": None})
     record = {
         "values": {"guidance": 1.2, "temperature": 0.5, "target_return": 1.0} | best["values"],
@@ -249,7 +252,6 @@ def write_tuning(params: dict, folder: Path, seed: int, planner: str) -> None:
         "scores": scores,
         "score": best["score"],
         "episodes": 24 if grid else 0,
-        "episodes_per_point": 24 // len(points) if grid else 0,
         "first_environment_seed": 20000,
         "seed": seed,
         "commit": "0123456789ab",

@@ -62,7 +62,7 @@ def test_choices_named_values_and_cost_are_in_the_table(params, root):
     rows = {row[0]: row[1:] for row in tuning_table(results, TASK).rows}
     assert list(rows) == results.planners
     assert rows["ddim"][:4] == ["2, 2", "0.5, 0.5", "1.2, 0.7", "228, 133"]
-    assert rows["ddim"][5:] == ["12", "2", "48", "3.0 min"]
+    assert rows["ddim"][5:] == ["12", "1 to 4", "48", "3.0 min"]
     assert rows["draft"][:3] == ["-", "-", "0.7 (named)"]
     assert rows["draft"][-2:] == ["0", "-"]
     assert rows["behaviour_cloning"][:4] == ["-"] * 4
