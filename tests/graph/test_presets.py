@@ -31,7 +31,7 @@ def cells(name: str) -> dict[str, Any]:
     """By output, the inputs and parameters of all that dvc.yaml computes with a preset but the report."""
     params = yaml.safe_load(presets["preset"](name))
     names = {"task": params["tasks"], "seed": params["run"]["seeds"], "planner": params["planners"]}
-    names["policy"] = params["policies"]
+    names |= {"policy": params["policies"], "experiment": params["experiments"]}
     found = {}
     for stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values():
         if "matrix" not in stage:

@@ -102,7 +102,8 @@ def test_one_changed_planner_is_evaluated_anew(by_snakemake: Project) -> None:
     after = written(by_snakemake)
     changed = {path for path in after if after[path] != before[path]}
     assert changed == {
-        f"{TASK}/tuning/ddim/choice.json",
+        f"{TASK}/seed0/tuning/ddim/choice.json",
+        f"{TASK}/seed0/experiments/refinement/episodes.csv",
         f"{TASK}/seed0/evaluation/ddim/episodes.csv",
         f"{TASK}/latency/latency.json",
     }

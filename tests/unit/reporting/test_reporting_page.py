@@ -100,7 +100,7 @@ def test_page_is_self_contained_and_complete(full_report):
 
 
 def test_same_results_give_the_same_bytes(params, root, tmp_path):
-    params["run"].update(tasks=["maze-umaze"], planners=["draft", "trajectory_diffuser"])
+    params["run"].update(tasks=["maze-umaze"], planners=["draft", "trajectory_diffuser"], experiments=[])
     params["evaluate_training"].update(planners=["draft"])
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:
@@ -137,6 +137,7 @@ def test_only_the_cells_of_the_run_are_read(report):
         seeds=[1],
         planners=["trajectory_diffuser", "draft"],
         policies=["behaviour_cloning"],
+        experiments=[],
     )
     scores = pd.read_csv(folder / "scores.csv")
     assert set(scores["task"]) == {"maze-umaze"} and set(scores["seed"]) == {1}
