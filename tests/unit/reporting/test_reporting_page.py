@@ -238,6 +238,6 @@ def test_without_planners_to_follow_there_is_no_picture_of_their_training(params
 
 
 def test_smallest_run_has_a_report(report):
-    folder = report(tasks=["hopper-medium-expert"], seeds=[0], planners=["draft"])
+    folder = report(tasks=["hopper-medium-expert"], seeds=[0], planners=["draft"], experiments=[])
     assert "trajectory_diffuser is not in the run" in (folder / "verdict.txt").read_text()
     assert not (folder / "figures" / "plan_refinement.png").exists()
