@@ -29,6 +29,7 @@ rule evaluate_experiment:
             "planning",
             "experiments.{experiment}",
             "evaluate.first_environment_seed",
+            "evaluate.batch_size",
             "evaluate.threads",
             "run.device",
         ),

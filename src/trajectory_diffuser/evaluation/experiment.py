@@ -1,7 +1,7 @@
 """An experiment: planners with some of their keys varied, in closed loop, and how much their plans differ."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,7 @@ from torch import Tensor
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation.cell import planner_of, tuned_row
-from trajectory_diffuser.evaluation.rollout import run_episodes
-from trajectory_diffuser.evaluation.scores import normalised_score
+from trajectory_diffuser.evaluation.episodes import evaluate_episodes
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.runtime import Runtime
@@ -45,31 +44,32 @@ def evaluate_points(
 
     Returns:
         A row per point: planner, what is varied, plan_distance and action_deviation (see `spread`); and one
-        per episode: planner, what is varied, environment_seed, return, normalised_score, success.
+        per episode: what `evaluate_episodes` says of it, planner, and what is varied.
 
     Raises:
         UserError: a planner has not been tuned.
     """
-    settings, environment = params["experiments"][experiment], params["tasks"][task]["environment"]
+    settings = params["experiments"][experiment]
     dataset = PreparedDataset.load(f"data/processed/{task}")
-    reference = dataset.provenance["reference_scores"]
-    first = params["evaluate"]["first_environment_seed"]
-    seeds = [first + episode for episode in range(settings["episodes"])]
-    spreads, episodes = [], []
+    spreads, tables = [], []
     for name in settings["planners"]:
         row = tuned_row(params, task, seed, name)
         noise_seed = derive_seed("experiment", task, seed, name)
         for point in points(row, settings["vary"]):
-            title = f"{experiment} {name} {', '.join(f'{key} {value}' for key, value in point.items())}"
+            make_planner = _maker(row | point, models, runtime, noise_seed)
             where = {"planner": name} | point
-            spreads.append(where | spread(planner_of([row | point], models, runtime, noise_seed), dataset))
-            agent = planner_of([row | point], models, runtime, noise_seed)
-            rollout = run_episodes(agent, environment, seeds, None, title)
-            scores = normalised_score(rollout.returns, reference["minimum"], reference["maximum"])
-            table = pd.DataFrame({"environment_seed": seeds, "return": rollout.returns})
-            table["normalised_score"], table["success"] = scores, rollout.successes
-            episodes.append(pd.DataFrame([where] * len(seeds)).join(table))
-    return pd.DataFrame(spreads), pd.concat(episodes, ignore_index=True)
+            spreads.append(where | spread(make_planner(0), dataset))
+            title = ", ".join([f"{experiment}: {name}", *(f"{key} {value}" for key, value in point.items())])
+            table, _ = evaluate_episodes(params, task, seed, title, make_planner, settings["episodes"])
+            tables.append(table.assign(**where))
+    return pd.DataFrame(spreads), pd.concat(tables, ignore_index=True)
+
+
+def _maker(
+    row: dict[str, Any], models: PlanningModels, runtime: Runtime, noise_seed: int
+) -> Callable[[int], Planner]:
+    """Makes a fresh planner for a group of the episodes."""
+    return lambda group: planner_of([row], models, runtime, noise_seed + group)
 
 
 def spread(planner: Planner, dataset: PreparedDataset) -> dict[str, float]:
