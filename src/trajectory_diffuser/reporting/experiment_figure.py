@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.heat_map import heat_map, scale_of
-from trajectory_diffuser.reporting.style import panels, planner_colours, planner_markers
+from trajectory_diffuser.reporting.style import panels, planner_line
+from trajectory_diffuser.reporting.tables import span
 
 MEASURES = {  # column, what the axis says, format
     "normalised_score": ("normalised score", ".0f"),
@@ -54,10 +55,8 @@ def experiment_table(results: Results, task: str, experiment: str) -> pd.DataFra
 
 def experiment_answer(results: Results, task: str, experiment: str) -> str:
     """For each planner the best point, and which others score as well, by the equivalence margin."""
-    settings, margin = (
-        results.params["experiments"][experiment],
-        results.params["make_report"]["equivalence_margin"],
-    )
+    settings = results.params["experiments"][experiment]
+    margin = results.params["make_report"]["equivalence_margin"]
     keys = list(settings["vary"])
     table = experiment_table(results, task, experiment)
     means = table.groupby(["planner", *keys], sort=False)["normalised_score"].mean().reset_index()
@@ -66,7 +65,7 @@ def experiment_answer(results: Results, task: str, experiment: str) -> str:
         own = means[means["planner"] == planner]
         best = own.loc[own["normalised_score"].idxmax()]
         close = own[own["normalised_score"] >= best["normalised_score"] - margin]
-        ranges = "; ".join(f"{_words(key)} {_range(close[key])}" for key in keys)
+        ranges = "; ".join(f"{_words(key)} {span(close[key])}" for key in keys)
         where = ", ".join(f"{_words(key)} {best[key]:g}" for key in keys)
         sentences.append(
             f"{planner} is best, {best['normalised_score']:.1f}, at {where}; {len(close)} of {len(own)} "
@@ -78,14 +77,9 @@ def experiment_answer(results: Results, task: str, experiment: str) -> str:
 def _lines(
     results: Results, axis: Axes, table: pd.DataFrame, key: str, planners: list[str], measure: str
 ) -> None:
-    colours, markers = planner_colours(results.known_planners), planner_markers(results.known_planners)
     for planner in planners:
-        rows = (
-            table[table["planner"] == planner].groupby(key, sort=False)[measure].agg(["mean", "min", "max"])
-        )
-        bars = [rows["mean"] - rows["min"], rows["max"] - rows["mean"]]
-        style = {"color": colours[planner], "marker": markers[planner], "markersize": 5, "linewidth": 1.2}
-        axis.errorbar(rows.index, rows["mean"], yerr=bars, elinewidth=0.8, capsize=2, label=planner, **style)
+        of_seeds = table[table["planner"] == planner].groupby(key, sort=False)[measure]
+        planner_line(axis, results.known_planners, planner, of_seeds.first().index, of_seeds)
     axis.legend(fontsize="small")
 
 
@@ -94,11 +88,6 @@ def _grid(table: pd.DataFrame, vary: dict[str, list], measure: str) -> np.ndarra
     means = table.pivot_table(measure, *vary, aggfunc="mean")
     rows, columns = vary.values()
     return means.reindex(index=rows, columns=columns).to_numpy(float)
-
-
-def _range(values: pd.Series) -> str:
-    lowest, highest = values.min(), values.max()
-    return f"{lowest:g}" if lowest == highest else f"{lowest:g} to {highest:g}"
 
 
 def _words(key: str) -> str:

@@ -9,6 +9,7 @@ import matplotlib
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from pandas.core.groupby import SeriesGroupBy
 
 matplotlib.use("Agg")
 
@@ -58,6 +59,28 @@ def planner_colours(planners: Sequence[str]) -> dict[str, tuple[float, float, fl
 def planner_markers(planners: Sequence[str]) -> dict[str, str]:
     """A marker for every planner, so that nothing depends on colour alone."""
     return {planner: MARKERS[index % len(MARKERS)] for index, planner in enumerate(planners)}
+
+
+def planner_line(
+    axis: Axes, known: Sequence[str], planner: str, x: Sequence[float], of_seeds: SeriesGroupBy
+) -> None:
+    """The means of groups of seeds at x, in order, and bars from the lowest to the highest seed.
+
+    `known` are all planners, which share out colours and markers.
+    """
+    values = of_seeds.agg(["mean", "min", "max"])
+    axis.errorbar(
+        x,
+        values["mean"],
+        yerr=[values["mean"] - values["min"], values["max"] - values["mean"]],
+        color=planner_colours(known)[planner],
+        marker=planner_markers(known)[planner],
+        markersize=5,
+        linewidth=1.2,
+        elinewidth=0.8,
+        capsize=2,
+        label=planner,
+    )
 
 
 def panels(count: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:

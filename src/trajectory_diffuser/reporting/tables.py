@@ -1,6 +1,7 @@
 """The page's tables, as text."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from trajectory_diffuser.reporting.artefacts import Results
@@ -151,6 +152,12 @@ def _number(value: float, digits: int) -> str:
 
 def _range(low: float, high: float) -> str:
     return NOTHING if math.isnan(low) else f"{low:.1f} to {high:.1f}"
+
+
+def span(values: Collection[float]) -> str:
+    """From the lowest to the highest, or the only one."""
+    lowest, highest = min(values), max(values)
+    return f"{lowest:g}" if lowest == highest else f"{lowest:g} to {highest:g}"
 
 
 def _significant(value: float | None, digits: int = 3) -> str:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from trajectory_diffuser.reporting.artefacts import TRAINING_SCORE_COLUMNS, Results
-from trajectory_diffuser.reporting.style import panels, planner_colours, planner_markers
+from trajectory_diffuser.reporting.style import panels, planner_line
 
 CELL = ["task", "planner", "seed"]
 POINT = [*CELL, "fraction"]
@@ -33,25 +33,11 @@ def points(results: Results) -> pd.DataFrame:
 def score_against_training(results: Results) -> Figure:
     """One panel per task: minutes of training (log scale) against score, a line per planner."""
     table = points(results)
-    colours = planner_colours(results.known_planners)
-    markers = planner_markers(results.known_planners)
     figure, axes = panels(len(results.tasks), columns=2, width=4.2, height=3.2)
     for axis, task in zip(axes, results.tasks, strict=True):
         for planner in results.params["evaluate_training"]["planners"]:
             rows = table[(table["task"] == task) & (table["planner"] == planner)].groupby("fraction")
-            score, minutes = rows["score"].agg(["mean", "min", "max"]), rows["minutes"].mean()
-            axis.errorbar(
-                minutes,
-                score["mean"],
-                yerr=[score["mean"] - score["min"], score["max"] - score["mean"]],
-                color=colours[planner],
-                marker=markers[planner],
-                markersize=5,
-                linewidth=1.2,
-                elinewidth=0.8,
-                capsize=2,
-                label=planner,
-            )
+            planner_line(axis, results.known_planners, planner, rows["minutes"].mean(), rows["score"])
         axis.set(title=task, xscale="log", xlabel="minutes of training", ylabel="normalised score")
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     handles, labels = axes[0].get_legend_handles_labels()

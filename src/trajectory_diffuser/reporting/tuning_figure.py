@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from trajectory_diffuser.reporting.artefacts import Results, run_planners
 from trajectory_diffuser.reporting.heat_map import heat_map, scale_of
 from trajectory_diffuser.reporting.style import panels
-from trajectory_diffuser.reporting.tables import NOTHING, Table
+from trajectory_diffuser.reporting.tables import NOTHING, Table, span
 
 COLUMNS_KEY = "target_return"  # from left to right; the other keys from top to bottom
 NAMES = {"guidance": "guidance", "temperature": "temperature", "target_return": "target return"}
@@ -28,9 +28,7 @@ def tuning_grids(results: Results, task: str) -> Figure | None:
     scale, rows = scale_of(means.values(), 1), max(map(len, means.values()))
     figure, axes = panels(len(means), columns=4, width=2.5, height=0.9 + 0.22 * rows)
     for axis, (name, records) in zip(axes, of_all_seeds.items(), strict=True):
-        grid = records[0]["grid"]
-        columns, others = grid.get(COLUMNS_KEY, [None]), [key for key in grid if key != COLUMNS_KEY]
-        lines = list(itertools.product(*(grid[key] for key in others)))
+        columns, others, lines = _layout(records[0]["grid"])
         chosen = [record["values"] for record in records]
         framed = {
             (lines.index(tuple(each[key] for key in others)), _column(each, columns)) for each in chosen
@@ -59,7 +57,7 @@ def tuning_table(results: Results, task: str) -> Table:
                 returns if choices[COLUMNS_KEY] != NOTHING else NOTHING,
                 ", ".join(f"{record['score']:.1f}" for record in records) if tuned else NOTHING,
                 str(len(records[0]["scores"])) if tuned else NOTHING,
-                _range([point["episodes"] for point in records[0]["scores"]]) if tuned else NOTHING,
+                span([point["episodes"] for point in records[0]["scores"]]) if tuned else NOTHING,
                 str(sum(record["episodes"] for record in records)),
                 f"{sum(record['seconds'] for record in records) / 60:.1f} min" if tuned else NOTHING,
             ]
@@ -88,15 +86,19 @@ def _records(results: Results, task: str, name: str) -> list[dict]:
 
 def _mean_scores(records: list[dict]) -> np.ndarray:
     """Over seeds [lines, columns]; what is not the target return varies from line to line."""
-    grid = records[0]["grid"]
-    columns, others = grid.get(COLUMNS_KEY, [None]), [key for key in grid if key != COLUMNS_KEY]
-    lines = list(itertools.product(*(grid[key] for key in others)))
+    columns, others, lines = _layout(records[0]["grid"])
     scores = np.zeros((len(records), len(lines), len(columns)))
     for record, own in zip(records, scores, strict=True):
         for point in record["scores"]:
             line = lines.index(tuple(point["values"][key] for key in others))
             own[line, _column(point["values"], columns)] = point["score"]
     return scores.mean(axis=0)
+
+
+def _layout(grid: dict[str, list[float]]) -> tuple[list[float | None], list[str], list[tuple[float, ...]]]:
+    """Columns, the keys that vary from line to line, and the lines."""
+    others = [key for key in grid if key != COLUMNS_KEY]
+    return grid.get(COLUMNS_KEY, [None]), others, list(itertools.product(*(grid[key] for key in others)))
 
 
 def _column(values: dict[str, float], columns: list[float | None]) -> int:
@@ -109,11 +111,6 @@ def _choices(records: list[dict], key: str) -> str:
         return ", ".join(f"{record['values'][key]:g}" for record in records)
     named = records[0]["row"].get(key, "tuned")
     return NOTHING if named == "tuned" else f"{named:g} (named)"
-
-
-def _range(counts: list[int]) -> str:
-    lowest, highest = min(counts), max(counts)
-    return str(lowest) if lowest == highest else f"{lowest} to {highest}"
 
 
 def _text(value: float | None) -> str:
