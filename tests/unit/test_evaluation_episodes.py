@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from small_environments import broken
-from small_models import make_models, make_project, save_models
+from small_models import make_models, save_models
 
 import evaluate
 import evaluate_policy
@@ -28,12 +28,9 @@ RUN = Path("results/runs/task/seed0")
 
 
 @pytest.fixture
-def params(tmp_path, monkeypatch):
+def params(project_params):
     """Parameters of a project: data, networks with kept weights, a policy, three groups of episodes."""
-    monkeypatch.chdir(tmp_path)
-    threads = torch.get_num_threads()
-    params = make_project()
-    params["run"]["device"], params["planning"]["runtime"] = "cpu", "torch"
+    params = project_params
     params["base_training"]["keep_at"] = list(EARLIER)
     params["train_policy"] |= {"steps": 2, "width": 8}
     params["evaluate"] |= {"episodes": 5, "batch_size": 2, "first_environment_seed": 7}
@@ -49,8 +46,7 @@ def params(tmp_path, monkeypatch):
         values = {"guidance": 1.5, "temperature": 0.5, "target_return": 1.5}
         Path(f"results/runs/task/seed0/tuning/{name}").mkdir(parents=True)
         write_json(f"results/runs/task/seed0/tuning/{name}/choice.json", {"values": values})
-    yield params
-    torch.set_num_threads(threads)
+    return params
 
 
 def use(seed):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from small_models import make_models, make_project, save_models
+from small_models import make_models, save_models
 
 import evaluate_experiment
 from trajectory_diffuser.computing.files import write_json
@@ -22,12 +22,9 @@ CHOSEN = {"guidance": 1.5, "temperature": 0.4, "target_return": 1.1}
 
 
 @pytest.fixture
-def params(tmp_path, monkeypatch):
+def params(project_params):
     """A project with tuned planners and an experiment."""
-    monkeypatch.chdir(tmp_path)
-    threads = torch.get_num_threads()
-    params = make_project()
-    params["run"]["device"], params["planning"]["runtime"] = "cpu", "torch"
+    params = project_params
     params["evaluate"]["first_environment_seed"] = 90
     params["experiments"] = {
         "mine": {
@@ -41,8 +38,7 @@ def params(tmp_path, monkeypatch):
         folder = run_directory("task", 4) / "tuning" / name
         folder.mkdir(parents=True)
         write_json(folder / "choice.json", {"values": CHOSEN})
-    yield params
-    torch.set_num_threads(threads)
+    return params
 
 
 def row(params, name, **changes):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from small_environments import COUNTING, broken
-from small_models import ACTION, make_models, make_policy, make_project, save_models
+from small_models import ACTION, make_models, make_policy, save_models
 
 import evaluate
 import tune
@@ -25,18 +25,14 @@ BEST = 30.0  # of the returns in the data of `make_project`
 
 
 @pytest.fixture
-def params(tmp_path, monkeypatch):
+def params(project_params):
     """Parameters of a project with data and the models of training seed 4."""
-    monkeypatch.chdir(tmp_path)
-    threads = torch.get_num_threads()
-    params = make_project()
-    params["run"] |= {"device": "cpu", "seeds": [0, 4]}
-    params["planning"]["runtime"] = "torch"
+    params = project_params
+    params["run"]["seeds"] = [0, 4]
     params["tune"] |= {"episodes": 36, "finalists": 3, "first_environment_seed": 7, "grid": GRID}
     params["evaluate"] |= {"episodes": 3, "first_environment_seed": 90}
     save_models(RUN, make_models(best_return=BEST))
-    yield params
-    torch.set_num_threads(threads)
+    return params
 
 
 def choice(name):
