@@ -33,9 +33,8 @@ class Watched(gymnasium.Wrapper):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """As any environment's."""
         if _in_main_thread():
-            signal.signal(
-                signal.SIGALRM, _stop
-            )  # not at every step: it takes longer than a short step's check
+            # Not at every step: it takes longer than a short step's check.
+            signal.signal(signal.SIGALRM, _stop)
         if seed is not None:
             self.seed, self.steps = seed, 0
         observation, info = self._answer(self.env.reset, seed=seed, options=options)
