@@ -1,252 +1,29 @@
-import json
+"""The training loop: its steps, averages, curves, warnings."""
+
 import math
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save
+from small_training import (
+    IDENTITY,
+    SEED,
+    SETTINGS,
+    Killed,
+    kept,
+    killed_at,
+    make_model,
+    noisy_loss,
+    run,
+    weights,
+)
 from torch import nn
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.training import loop
 from trajectory_diffuser.training.checkpoint import Checkpoint
 from trajectory_diffuser.training.flat_weights import flatten_weights
-from trajectory_diffuser.training.loop import batch_seed, learning_rate_factor, train
+from trajectory_diffuser.training.loop import batch_seed, learning_rate_factor
 from trajectory_diffuser.training.result import TrainingResult
-
-SETTINGS = {
-    "steps": 23,
-    "learning_rate": 0.05,
-    "weight_decay": 0.01,
-    "gradient_clip": 1.0,
-    "ema_decay": 0.9,
-    "warmup_steps": 3,
-    "validate_every": 5,
-    "checkpoint_every": 7,
-    "keep_at": [0.125, 0.25, 0.5],
-}
-SEED = 11
-IDENTITY = {"code": "1a", "learning_rate": 0.05, "channels": [2, 4], "torch": None}
-
-
-class Killed(BaseException):
-    pass
-
-
-def noisy_loss(model, split):
-    """Everything that training may draw: a batch, dropout (in the model) and noise."""
-    x = torch.randn(8, 4) + (1.0 if split == "validation" else 0.0)
-    return (model(x) - x.sum(dim=1, keepdim=True) + 0.1 * torch.randn(8, 1)).square().mean()
-
-
-def make_model():
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 1))
-
-
-def run(directory, *, loss=noisy_loss, identity=IDENTITY, seed=SEED, validate=True, log=None, **changed):
-    saved = Checkpoint(directory, identity)
-    log = (lambda row: None) if log is None else log
-    return train(make_model(), loss, SETTINGS | changed, seed, saved, log, validate, "test")
-
-
-def killed_at(step):
-    """A loss that dies at a step, known by its seed."""
-
-    def loss(model, split):
-        if split == "train" and torch.initial_seed() == batch_seed(SEED, step):
-            raise Killed
-        return noisy_loss(model, split)
-
-    return loss
-
-
-def weights(result):
-    return save(result.model.state_dict())
-
-
-def kept(result):
-    return [(each.fraction, each.step, save(each.model.state_dict())) for each in result.kept]
-
-
-@pytest.mark.parametrize("step", [3, 7, 12, 14, 22])
-def test_a_killed_and_resumed_run_ends_bit_for_bit_where_the_other_does(tmp_path, step):
-    expected = run(tmp_path / "whole")
-    with pytest.raises(Killed):
-        run(tmp_path / "killed", loss=killed_at(step))
-    rows, calls = [], []
-
-    def counting(model, split):
-        calls.append(split)
-        return noisy_loss(model, split)
-
-    resumed = run(tmp_path / "killed", loss=counting, log=rows.append)
-    assert calls.count("train") == SETTINGS["steps"] - step // 7 * 7
-    assert weights(resumed) == weights(expected)
-    assert kept(resumed) == kept(expected)
-    assert resumed.curves == expected.curves
-    assert rows == expected.curves  # those from before the resumption are logged again
-
-
-def test_a_run_killed_twice_ends_there_too(tmp_path):
-    expected = run(tmp_path / "whole")
-    for step in (9, 16):
-        with pytest.raises(Killed):
-            run(tmp_path / "killed", loss=killed_at(step))
-    assert weights(run(tmp_path / "killed")) == weights(expected)
-
-
-def in_a_process_of_its_own(call):
-    """Signals of the process that tests run in may meet the threads of whatever other tests have loaded."""
-    paths = [Path(__file__).parent, Path(__file__).parents[2] / "src"]
-    code = f"import sys; sys.path[:0] = {[str(path) for path in paths]}; import test_training_loop as t"
-    code += f"; t.{call}"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("step", [1, 22])
-def test_a_signal_saves_a_checkpoint_first_and_then_ends_the_process(tmp_path, number, step):
-    in_a_process_of_its_own(f"check_signal({str(tmp_path)!r}, {int(number)}, {step})")
-
-
-def check_signal(folder, number, step):
-    tmp_path = Path(folder)
-
-    def told(number, _):
-        sys.exit(number)  # as `run_stage` does on SIGTERM
-
-    def loss(model, split):
-        if split == "train" and torch.initial_seed() == batch_seed(SEED, step):
-            signal.raise_signal(number)
-        return noisy_loss(model, split)
-
-    slow = {"steps": 123, "checkpoint_every": 1000}  # a row of the curves every second step
-    expected = run(tmp_path / "whole", **slow)
-    before = signal.signal(number, told)
-    try:
-        with pytest.raises(SystemExit) as ended:
-            run(tmp_path / "killed", loss=loss, **slow)
-        assert signal.getsignal(number) is told
-    finally:
-        signal.signal(number, before)
-    assert ended.value.code == number
-    calls = []
-
-    def counting(model, split):
-        calls.append(split)
-        return noisy_loss(model, split)
-
-    resumed = run(tmp_path / "killed", loss=counting, **slow)
-    assert calls.count("train") == 123 - (step + 1)
-    assert (weights(resumed), kept(resumed)) == (weights(expected), kept(expected))
-    assert resumed.curves == expected.curves
-
-
-def test_a_signal_in_the_last_step_loses_nothing(tmp_path):
-    in_a_process_of_its_own(f"check_signal_in_the_last_step({str(tmp_path)!r})")
-
-
-def check_signal_in_the_last_step(folder):
-    tmp_path = Path(folder)
-
-    def loss(model, split):
-        if split == "train" and torch.initial_seed() == batch_seed(SEED, SETTINGS["steps"] - 1):
-            signal.raise_signal(signal.SIGINT)
-        return noisy_loss(model, split)
-
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "killed", loss=loss)
-    resumed = run(tmp_path / "killed", loss=lambda *_: pytest.fail("it was done"))
-    assert resumed.curves == run(tmp_path / "whole").curves
-
-
-def test_a_signal_that_is_ignored_stays_ignored(tmp_path):
-    in_a_process_of_its_own(f"check_ignored_signal({str(tmp_path)!r})")
-
-
-def check_ignored_signal(folder):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    result = run(Path(folder), log=lambda row: signal.raise_signal(signal.SIGINT))
-    assert result.curves[-1]["step"] == SETTINGS["steps"]
-
-
-def set_aside(directory, capsys):
-    """What the one line of warning says of the checkpoint that is set aside."""
-    capsys.readouterr()
-    resumed = run(directory)
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if "checkpoint" in line]
-    assert [row["step"] for row in resumed.curves] == list(range(1, 24))
-    assert weights(resumed) == weights(run(directory.with_name("whole")))
-    assert (directory / "checkpoint.safetensors.unusable").exists()
-    file = directory / "checkpoint.safetensors"
-    start, end = f"warning: {file}: ", "; set aside as checkpoint.safetensors.unusable, training begins anew"
-    assert line.startswith(start)
-    assert line.endswith(end)
-    return line.removeprefix(start).removesuffix(end)
-
-
-@pytest.mark.parametrize(
-    ("changed", "named"),
-    [
-        ({"code": "2b"}, "code"),
-        ({"channels": [2, 8], "learning_rate": 0.1}, "channels, learning_rate"),
-        ({"torch": "2.13.0"}, "torch"),
-        ({"width": 3}, "width"),
-    ],
-)
-def test_a_checkpoint_of_another_run_is_set_aside_and_what_differs_named(tmp_path, capsys, changed, named):
-    with pytest.raises(Killed):
-        run(tmp_path / "run", loss=killed_at(20), weight_decay=0.5, identity=IDENTITY | changed)
-    assert set_aside(tmp_path / "run", capsys) == f"belongs to a run with other {named}"
-
-
-def flipped(content, place):
-    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
-
-
-def without_record(content):
-    header = content[8 : 8 + int.from_bytes(content[:8], "little")]
-    entries = json.loads(header)
-    del entries["__metadata__"]
-    shorter = json.dumps(entries).encode()
-    return len(shorter).to_bytes(8, "little") + shorter + content[8 + len(header) :]
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda content: content[:-100],
-        lambda content: flipped(content, len(content) - 200),
-        lambda content: flipped(content, content.index(b"train_loss") + 20),
-        lambda content: flipped(content, 3),
-        lambda content: b"",
-        lambda content: b"no tensors" * 1000,
-        without_record,
-    ],
-    ids=[
-        "truncated",
-        "a flipped bit in a tensor",
-        "and in the curves",
-        "header",
-        "empty",
-        "garbage",
-        "no record",
-    ],
-)
-def test_a_damaged_checkpoint_is_set_aside(tmp_path, capsys, damage):
-    with pytest.raises(Killed):
-        run(tmp_path / "run", loss=killed_at(20))
-    file = tmp_path / "run" / "checkpoint.safetensors"
-    file.with_name(f"{file.name}.unusable").write_text("an earlier one")
-    damaged = damage(file.read_bytes())
-    file.write_bytes(damaged)
-    assert set_aside(tmp_path / "run", capsys).startswith("is damaged (")
-    assert file.with_name(f"{file.name}.unusable").read_bytes() == damaged
 
 
 @pytest.mark.parametrize("step", [3, 6, 12])
@@ -289,12 +66,6 @@ def test_the_outcome_depends_on_the_seed_and_on_nothing_before(tmp_path):
     torch.rand(100)
     assert weights(run(tmp_path / "b")) == weights(first)
     assert weights(run(tmp_path / "c", seed=SEED + 1)) != weights(first)
-
-
-def test_a_removed_checkpoint_is_gone(tmp_path):
-    run(tmp_path / "run")
-    Checkpoint(tmp_path / "run", IDENTITY).remove()
-    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from reporting.conftest import results_of, write_json
+from reporting.made_up_run import results_of
 
+from trajectory_diffuser.computing.files import write_json
 from trajectory_diffuser.reporting.artefacts import read_results
 from trajectory_diffuser.reporting.captions import planner_settings
 from trajectory_diffuser.reporting.page import write_report
