@@ -14,7 +14,7 @@ MISTAKES = {
     ),
     "unknown task": ("tasks: [hopper-medium-expert", "tasks: [hoper", "run.tasks: 'hoper' has no entry"),
     "unknown planner": ("planners: [draft", "planners: [drafts", "run.planners: 'drafts' has no entry"),
-    "repeated seed": ("seeds: [0, 1]", "seeds: [1, 1]", "run.seeds: [1, 1] repeats a value"),
+    "repeated seed": ("seeds: [0, 1, 2]", "seeds: [1, 1]", "run.seeds: [1, 1] repeats a value"),
 }
 
 
@@ -56,7 +56,7 @@ def test_a_hostile_name_runs_nothing(project: Project, command: str, name: str) 
 
 def test_a_missing_key_ends_snakemake_with_one_line(project: Project) -> None:
     project.reset()
-    project.replace("  seeds: [0, 1]\n", "")
+    project.replace("  seeds: [0, 1, 2]\n", "")
     check(project, ["snakemake", "--cores", "1"], "run: key 'seeds' is missing")
     # DVC needs the seeds to read dvc.yaml at all, and says so itself.
     done = project.run("dvc", "repro")

@@ -108,7 +108,7 @@ class TestUsePreset:
 
     def test_own_edits_are_kept_until_they_are_committed(self, project: Project) -> None:
         project.reset()
-        project.replace("seeds: [0, 1]", "seeds: [7]")
+        project.replace("seeds: [0, 1, 2]", "seeds: [7]")
         own = self.params(project)
         code, said = self.use(project, "smoke")
         assert code == 1 and "commit them, or undo them with `git checkout params.yaml`" in said

@@ -71,4 +71,4 @@ def test_rivals_are_a_target_of_their_own(project: Project) -> None:
     done = project.run("snakemake", "--dry-run", "rivals")
     assert done.returncode == 0, done.stderr
     counts = dict(re.findall(r"(\w+ rival)\s+(\d+)", done.stdout + done.stderr))
-    assert counts == {"train rival": "12", "evaluate rival": "12"}  # 2 tasks, 2 seeds, 3 rivals
+    assert counts == {"train rival": "9", "evaluate rival": "9"}  # 3 seeds, 3 rivals

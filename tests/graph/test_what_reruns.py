@@ -21,10 +21,11 @@ HOPPER, REPLAY = "hopper-medium-expert", "hopper-medium-replay"
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project whose results Snakemake has made and DVC has adopted: two planners, two policies, a seed."""
+    """A project whose results Snakemake has made and DVC has adopted: two of everything, but one seed."""
     project = Project(tmp_path_factory.mktemp("finished") / "copy")
     file = project.folder / "params.yaml"
-    text = file.read_text().replace("seeds: [0, 1]", "seeds: [0]")
+    text = file.read_text().replace("seeds: [0, 1, 2]", "seeds: [0]")
+    text = text.replace(f"\n  tasks: [{HOPPER}]", f"\n  tasks: [{HOPPER}, {REPLAY}]")
     text = re.sub(r"\n  planners: .*", "\n  planners: [trajectory_diffuser, ddim]", text, count=1)
     text = re.sub(r"\n  policies: .*", "\n  policies: [behaviour_cloning, best_tenth_cloning]", text, count=1)
     text = text.replace("\n  experiments: []", "\n  experiments: [refinement]")
@@ -156,7 +157,7 @@ EDITS = {
         by_planners(f"{HOPPER}-*"),
     ),
     "trials": (
-        params("episodes: 24", "episodes: 48"),
+        params("episodes: 16", "episodes: 32"),
         ["tune*@*"],
         ["evaluate*@*", "measure_latency@*", "make_report"],
     ),
@@ -166,7 +167,7 @@ EDITS = {
         ["evaluate*@*", "measure_latency@*", "make_report"],
     ),
     "grid of tuning": (
-        params("target_return: [0.7, 1.0, 1.2]", "target_return: [0.7, 1.0, 1.1]"),
+        params("target_return: [1.0, 1.2]", "target_return: [1.0, 1.1]"),
         ["tune*@*", "measure_latency@*"],
         ["evaluate*@*", "make_report"],
     ),

@@ -473,7 +473,7 @@ def test_files_in_the_folder_and_safe_addresses_are_accepted(tmp_path, file):
 
 @pytest.mark.parametrize("number", ["010", "-01", "1:30"])
 def test_a_whole_number_that_dvc_reads_as_another_is_refused(tmp_path, number):
-    text = (ROOT / PARAMS_FILE).read_text().replace("seeds: [0, 1]", f"seeds: [0, {number}]")
+    text = (ROOT / PARAMS_FILE).read_text().replace("seeds: [0, 1, 2]", f"seeds: [0, {number}]")
     assert re.search(
         rf"line \d+: {number} is not the same number .*; write it without", message(tmp_path, text)
     )
