@@ -82,5 +82,5 @@ class EpisodeMemory:
         """Tokens, `stride` steps apart, [N, history, state + 1] and padding of these [], on the device."""
         assert self.tokens is not None
         tokens = torch.from_numpy(self.tokens[:, :: self.units.stride])
-        padding = -(-self.padding // self.units.stride)  # rounded up
-        return tokens.to(device), torch.tensor(padding, device=device)
+        padding = np.asarray(-(-self.padding // self.units.stride))  # rounded up
+        return tokens.to(device), torch.from_numpy(padding).to(device)

@@ -61,6 +61,10 @@ class TrajectoryPlanner:
         )
         self.inverse_dynamics = runtime.compile(models.inverse_dynamics)
         self.value = runtime.compile(models.value)
+        self.first_t, self.later_t = (
+            torch.tensor([*steps, 0], device=runtime.device)
+            for steps in (settings.first_timesteps, settings.timesteps)
+        )
 
     @torch.inference_mode()
     def plan(
@@ -110,9 +114,10 @@ class TrajectoryPlanner:
         draft = tokens[:, before:]  # [B, H, state + 1], the present first
         return draft[..., :-1], draft, age
 
-    def _refine(self, start: Tensor | None, history: Tensor, noise: Tensor, timesteps: list[int]) -> Tensor:
-        """Denoise from where the chain is entered to clean plans [B C, H, state], candidates side by side."""
-        if not timesteps:
+    def _refine(self, start: Tensor | None, history: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """Denoise through all t [S + 1] to clean plans [B C, H, state], candidates side by side."""
+        steps = len(t) - 1
+        if steps == 0:
             return start
         return_to_go, candidates = history[:, -1, -1], self.settings.candidates  # [B]
         known = history[:, -1:, :-1] if start is None else start  # [B, 1, state] or [B, H, state]
@@ -123,10 +128,9 @@ class TrajectoryPlanner:
             x_t = torch.cat([known, noise[:, 0, 1:]], dim=1)
         else:
             epsilon = noise[:, 0] if self.settings.forward_noise else None
-            x_t = self.models.diffusion.add_noise(known, timesteps[0], epsilon)
-        t = torch.tensor([*timesteps, 0], device=history.device)
-        for first in range(0, len(timesteps), LONGEST_CHAIN):
-            last = min(first + LONGEST_CHAIN, len(timesteps))
+            x_t = self.models.diffusion.add_noise(known, t[0], epsilon)
+        for first in range(0, steps, LONGEST_CHAIN):
+            last = min(first + LONGEST_CHAIN, steps)
             x_t = self.denoise(x_t, t[first : last + 1], return_to_go, noise[:, first + 1 : last + 1])
         return x_t
 
@@ -140,11 +144,11 @@ class TrajectoryPlanner:
         best = first + values.argmax(dim=1)
         return plans[best], actions[best]
 
-    def timesteps(self, previous: Plan | None) -> list[int]:
-        """The values of t at which the next plan is denoised."""
-        return self.settings.first_timesteps if previous is None else self.settings.timesteps
+    def timesteps(self, previous: Plan | None) -> Tensor:
+        """The values of t at which the next plan is denoised, and 0 [S + 1]."""
+        return self.first_t if previous is None else self.later_t
 
     def noise_shape(self, batch: int, previous: Plan | None) -> tuple[int, int, int, int]:
         """Of a plan's noise: to enter the chain with, and for each of its steps [B C, S + 1, H, state]."""
-        models, steps = self.models, len(self.timesteps(previous))
-        return batch * self.settings.candidates, steps + 1, models.horizon, len(models.normaliser.mean)
+        models, length = self.models, len(self.timesteps(previous))
+        return batch * self.settings.candidates, length, models.horizon, len(models.normaliser.mean)
