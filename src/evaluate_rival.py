@@ -6,6 +6,7 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.files import read_json
+from trajectory_diffuser.computing.manifest import require_intact
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation.cell import run_directory
 from trajectory_diffuser.evaluation.episodes import evaluate
@@ -19,11 +20,10 @@ def main(params: dict[str, Any], task: str, seed: int, rival: str) -> None:
     from trajectory_diffuser.rivals.algorithms import load
 
     folder, row = run_directory(task, seed) / "rivals" / rival, params["rivals"][rival]
+    again = f".venv-rivals/bin/python src/train_rival.py --task {task} --seed {seed} --rival {rival}"
     if not folder.exists():
-        raise UserError(
-            f"{folder}: not found; run: .venv-rivals/bin/python src/train_rival.py "
-            f"--task {task} --seed {seed} --rival {rival}"
-        )
+        raise UserError(f"{folder}: not found; run: {again}")
+    require_intact(folder, again)
     dataset, config = PreparedDataset.load(f"data/processed/{task}"), read_json(folder / "config.json")
     # Only a Decision Transformer is asked for a return.
     target_return = asked_return(row.get("target_return", 1.0), dataset.best_return)

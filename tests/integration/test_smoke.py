@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import time
 from pathlib import Path
 
@@ -114,6 +115,24 @@ def test_dvc_adopts_what_snakemake_made(by_snakemake: Project) -> None:
     before = written(by_snakemake)
     assert "Data and pipelines are up to date" in run(by_snakemake, "dvc repro")
     assert written(by_snakemake) == before
+
+
+def test_a_flipped_bit_in_any_file_of_any_output_is_named_and_nothing_recorded(
+    by_snakemake: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(by_snakemake.folder)
+    agree = runpy.run_path("workflow/scripts/agree.py")
+    agree["check_contents"]()
+    paths = [path for folder in agree["OUTPUTS"] for path in Path(folder).rglob("*") if path.is_file()]
+    files = [path for path in paths if path.name != ".snakemake_timestamp"]  # not a stage's
+    assert len(files) > 150
+    for file in files:
+        content = file.read_bytes()
+        file.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+        with pytest.raises(SystemExit, match=rf"^error: {file}: damaged"):
+            agree["check_contents"]()
+        file.write_bytes(content)
+    agree["check_contents"]()
 
 
 def test_an_experiment_changes_only_the_report(by_snakemake: Project) -> None:

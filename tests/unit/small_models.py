@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
+from seals import seal
 from small_environments import COUNTING
 from torch import Tensor
 
@@ -207,6 +208,7 @@ def save_models(directory: Path, models: PlanningModels) -> None:
                 "best_return": models.best_return,
             },
         )
+        seal(directory / name / "config.json")
 
 
 def shipped_rows() -> dict[str, dict[str, Any]]:
@@ -224,6 +226,7 @@ def make_project() -> dict[str, Any]:
     save_dataset(DATA)
     reference = {"reference_scores": {"minimum": 2.0, "maximum": 12.0}}
     write_json(DATA / "provenance.json", read_json(DATA / "provenance.json") | reference)
+    seal(DATA / "provenance.json")
     params = load_params(SHIPPED)
     params["tasks"]["task"] = next(iter(params["tasks"].values())) | {"environment": COUNTING}
     return params
@@ -258,6 +261,7 @@ def save_dataset(directory: Path, lengths: tuple[int, ...] = (20, 30, 25, 20)) -
             "action_bounds": [[-9.0] * ACTION, [9.0] * ACTION],
         },
     )
+    seal(directory / "provenance.json")
 
 
 def stub_planner(

@@ -6,6 +6,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from seals import seal
 from test_collecting_bad_data import D4RL, good
 from test_collecting_fetching import HOPPER, MAZE, MAZE_ENTRY, SCORES, SETTINGS
 
@@ -41,6 +42,7 @@ class TestPreparation:
     def test_values_that_are_not_finite(self, folder: Path) -> None:
         with h5py.File(next(folder.rglob("main_data.hdf5")), "a") as file:
             file["episode_2"]["actions"][3, 0] = np.inf
+        seal(folder / "raw" / "collection.json")
         with pytest.raises(UserError, match="episode 2 has non-finite actions"):
             self.prepare(folder)
         assert [path.name for path in folder.iterdir()] == ["raw"]

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from seals import seal
 from small_models import CPU, ROW, STATE, make_models
 
 from trajectory_diffuser.common.errors import UserError
@@ -38,6 +39,7 @@ def test_noise_depends_on_the_cell_and_the_group_alone(tmp_path, monkeypatch):
     def plan(task, seed, *group):
         Path(f"results/runs/{task}/seed{seed}/tuning/a").mkdir(parents=True, exist_ok=True)
         write_json(f"results/runs/{task}/seed{seed}/tuning/a/choice.json", {"values": {}})
+        seal(f"results/runs/{task}/seed{seed}/tuning/a/choice.json")
         made = make_planner({"planners": {"a": ROW}}, task, seed, "a", make_models(), RUNTIME, *group)
         return made.plan(np.ones((2, STATE)))
 
@@ -53,7 +55,9 @@ def test_a_row_is_settled_by_what_was_chosen_for_the_task(tmp_path, monkeypatch)
     with pytest.raises(UserError, match=r"src/tune\.py --planner a --task t --seed 3$"):
         tuned_row(params, "t", 3, "a")
     Path("results/runs/t/seed3/tuning/a").mkdir(parents=True)
-    write_json("results/runs/t/seed3/tuning/a/choice.json", {"values": {"guidance": 3.0, "temperature": 9.0}})
+    file = "results/runs/t/seed3/tuning/a/choice.json"
+    write_json(file, {"values": {"guidance": 3.0, "temperature": 9.0}})
+    seal(file)
     assert tuned_row(params, "t", 3, "a") == ROW | {"guidance": 3.0}
 
 

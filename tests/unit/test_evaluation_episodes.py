@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
+from seals import seal
 from small_environments import broken
 from small_models import make_models, save_models
 
@@ -41,11 +42,13 @@ def params(project_params):
         for name in MODELS:
             network = models.diffusion.network if name == "diffusion" else getattr(models, name)
             save_file(network.state_dict(), RUN / name / weights_file(share))
+            seal(RUN / name / weights_file(share))
     train_policy.main(params, "task", 0, POLICY)
     for name in (PLANNER, "draft", POLICY):
         values = {"guidance": 1.5, "temperature": 0.5, "target_return": 1.5}
         Path(f"results/runs/task/seed0/tuning/{name}").mkdir(parents=True)
         write_json(f"results/runs/task/seed0/tuning/{name}/choice.json", {"values": values})
+        seal(f"results/runs/task/seed0/tuning/{name}/choice.json")
     return params
 
 

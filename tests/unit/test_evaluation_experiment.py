@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from seals import seal
 from small_models import make_models, save_models
 
 import evaluate_experiment
@@ -38,6 +39,7 @@ def params(project_params):
         folder = run_directory("task", 4) / "tuning" / name
         folder.mkdir(parents=True)
         write_json(folder / "choice.json", {"values": CHOSEN})
+        seal(folder / "choice.json")
     return params
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from seals import seal
 from small_environments import COUNTING, broken
 from small_models import ACTION, make_models, make_policy, save_models
 
@@ -179,6 +180,7 @@ def test_evaluation_and_loaded_planners_use_the_choice(params):
     tune.main(params, "task", 4, "ddim")
     chosen = {"guidance": 2.5, "temperature": 0.4, "target_return": 1.1}
     write_json(TUNING / "ddim/choice.json", choice("ddim") | {"values": chosen})
+    seal(TUNING / "ddim/choice.json")
     evaluate.main(params, "task", 4, "ddim")
     record = read_json(RUN / "evaluation/ddim/evaluation.json")
     assert record["values"] == chosen

@@ -1,7 +1,10 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from seals import seal
 from small_models import STATE, history, make_models, make_planner, plan_from, save_models
 
 from trajectory_diffuser.common.errors import UserError
@@ -39,6 +42,7 @@ def test_all_networks_are_taken_at_the_same_share_of_their_training(run):
     for name in MODELS:
         network = early.diffusion.network if name == "diffusion" else getattr(early, name)
         save_file(network.state_dict(), run / name / "model_after_0.25.safetensors")
+        seal(run / name / "model_after_0.25.safetensors")
     loaded = PlanningModels.load(run, torch.device("cpu"), 0.25)
     assert torch.equal(*(plan_from(make_planner(each), *history()).states for each in (loaded, early)))
     assert not torch.equal(
@@ -60,22 +64,29 @@ def test_loaded_models_are_for_use_and_not_for_training(run):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_missing_model_says_which_stage_to_run(run, name):
-    (run / name / "config.json").unlink()
+    shutil.rmtree(run / name)
     with pytest.raises(UserError, match=rf"{name}: no trained model there; run src/train_{name}\.py first"):
         load(run)
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("damage", ["missing", "truncated", "of another network"])
-def test_weights_that_cannot_be_loaded_are_named(run, name, damage):
+@pytest.mark.parametrize("damage", ["missing", "damaged"])
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
+def test_a_file_that_is_not_as_it_was_written_is_named(run, name, file, damage):
+    path = run / name / file
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.unlink() if damage == "missing" else path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"{name}/{file}: {damage}.*; run: python src/train_{name}\.py$"):
+        load(run)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_weights_of_another_network_are_named(run, name):
     file = run / name / "model.safetensors"
-    if damage == "missing":
-        file.unlink()
-    elif damage == "truncated":
-        file.write_bytes(file.read_bytes()[:-10])
-    else:
-        other = "value" if name == "inverse_dynamics" else "inverse_dynamics"
-        file.write_bytes((run / other / "model.safetensors").read_bytes())
+    other = "value" if name == "inverse_dynamics" else "inverse_dynamics"
+    file.write_bytes((run / other / "model.safetensors").read_bytes())
+    seal(file)
     with pytest.raises(
         UserError, match=rf"{name}/model\.safetensors: cannot be loaded .*train it again"
     ) as caught:
@@ -146,6 +157,7 @@ def edit(run, name, change):
     config = read_json(run / name / "config.json")
     change(config)
     write_json(run / name / "config.json", config)
+    seal(run / name / "config.json")
 
 
 def test_built_networks_are_those_that_training_begins_with():

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from seals import seal
 from small_models import (
     ACTION,
     HORIZON,
@@ -201,6 +202,7 @@ def run(tmp_path):
     record["values"] = {"guidance": 1.5, "temperature": 0.3, "target_return": 2.0}
     (tmp_path / "evaluation" / "mine").mkdir(parents=True)
     write_json(tmp_path / "evaluation" / "mine" / "evaluation.json", record)
+    seal(tmp_path / "evaluation" / "mine" / "evaluation.json")
     return tmp_path
 
 
@@ -226,6 +228,7 @@ def test_the_precision_is_the_evaluations_and_the_runtime_the_callers(run):
 def edit_record(run, **changes):
     file = run / "evaluation" / "mine" / "evaluation.json"
     write_json(file, read_json(file) | changes)
+    seal(file)
 
 
 @pytest.mark.parametrize(("asked", "expected"), [({}, TARGET), ({"target_return": 20.0}, 20.0)])
@@ -264,6 +267,7 @@ def test_a_row_that_was_not_evaluated_is_taken_from_the_parameters(run, tmp_path
     tuning = run / "tuning" / "ddim"
     tuning.mkdir(parents=True)
     write_json(tuning / "choice.json", {"values": chosen})
+    seal(tuning / "choice.json")
     planner = Planner.load(run, "ddim")
     assert planner.target_return == 1.5 * TARGET / 2
     assert planner.trajectory_planner.settings == PlannerSettings.from_row(settled(row, chosen), 10)
@@ -330,6 +334,7 @@ def test_the_rows_of_parameters_without_the_task_are_not_known(run, monkeypatch)
     for model in ("transformer", "diffusion", "inverse_dynamics", "value"):
         file = run / model / "config.json"
         write_json(file, read_json(file) | {"task": "another"})
+        seal(file)
     monkeypatch.chdir(PARAMS.parent)
     with pytest.raises(UserError, match=r"planner 'ddim' of another: .*there are: mine$"):
         Planner.load(run, "ddim")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from seals import seal
 from small_models import ACTION, ENVIRONMENT, STATE, identity_normaliser, make_policy, save_dataset
 
 import train_policy
@@ -40,6 +41,7 @@ def episodes(actions, returns, count=40, length=50):
     # All reward comes with the last step: the return-to-go is the return until then.
     still = np.stack([np.append(np.full(length, returns(index)), 0) for index in range(count)])
     np.save(folder / "returns_to_go.npy", still.ravel().astype(np.float32))
+    seal(folder / "returns_to_go.npy")
 
 
 def cloned(policy, **asked):
@@ -53,6 +55,7 @@ def cloned(policy, **asked):
     record |= {"precision": "float32"}
     (RUN / "evaluation" / policy).mkdir(parents=True, exist_ok=True)
     write_json(RUN / "evaluation" / policy / "evaluation.json", record)
+    seal(RUN / "evaluation" / policy / "evaluation.json")
     return Policy.load(RUN, policy, runtime="torch", **asked)
 
 

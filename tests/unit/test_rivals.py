@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from seals import seal
 from small_models import DATA, make_project
 
 import evaluate_rival
@@ -32,6 +33,7 @@ def params(tmp_path, monkeypatch):
     observations, offsets = np.load(DATA / "observations.npy"), np.load(DATA / "episode_offsets.npy")
     rows = np.delete(np.arange(len(observations)), offsets[1:] + np.arange(len(offsets) - 1))
     np.save(DATA / "actions.npy", np.clip(4 * observations[rows, :2], -9, 9))
+    seal(DATA / "actions.npy")
     params["run"]["device"] = "cpu"
     params["rivals"] = {rival: row | {"steps": 3} for rival, row in params["rivals"].items()}
     params["evaluate"] |= {"episodes": 5, "batch_size": 3, "first_environment_seed": 7}

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from seals import seal
 from small_models import ACTION, HISTORY, HORIZON, STATE, history, make_planner, plan_from, save_dataset
 
 from trajectory_diffuser.common.errors import UserError
@@ -87,7 +88,7 @@ def test_the_four_stages_leave_models_that_plan_together(project):
     assert models.best_return == 30  # of the longest episode
     for directory, stage in zip(directories, STAGES, strict=True):
         assert {file.name for file in directory.iterdir()} == {
-            "model.safetensors", "config.json", "training.json", "curves.csv", "dvclive",
+            "model.safetensors", "config.json", "training.json", "curves.csv", "dvclive", "manifest.json",
             *(weights_file(fraction) for fraction in (0.125, 0.25, 0.5)),
         }  # fmt: skip
         curves = pd.read_csv(directory / "curves.csv")
@@ -110,7 +111,7 @@ def test_a_killed_stage_leaves_nothing_half_written_and_ends_as_if_it_had_not_be
 ):
     expected = train(stage)
     files = {path.name: path.read_bytes() for path in expected.iterdir() if path.is_file()}
-    del files["training.json"]
+    del files["training.json"], files["manifest.json"]  # with seconds in them
     assert {"model.safetensors", "model_after_0.125.safetensors", "config.json"} <= files.keys()
     summary = without_seconds(expected)
     expected.rename("whole")
@@ -160,6 +161,7 @@ def other_code(project, monkeypatch):
 def other_rewards(project, monkeypatch):
     file = project / "data/processed/task/returns_to_go.npy"
     np.save(file, np.load(file) + 1)
+    seal(file)
 
 
 def other_torch(project, monkeypatch):
@@ -170,6 +172,7 @@ def other_normaliser(project, monkeypatch):
     file = project / "data/processed/task/normaliser.json"
     record = read_json(file)
     write_json(file, record | {"std": [2 * value for value in record["std"]]})
+    seal(file)
 
 
 def other_parameters(project, monkeypatch):
@@ -239,6 +242,7 @@ def test_a_loss_that_is_no_number_is_blamed_on_bad_data_first(project, bad):
     observations = np.load(file)
     observations[7:, 1] = bad
     np.save(file, observations)
+    seal(file)
     with pytest.raises(UserError) as caught:
         train("train_value")
     assert str(caught.value) == (
@@ -251,6 +255,7 @@ def test_a_bad_normaliser_is_blamed_too(project):
     file = project / "data/processed/task/normaliser.json"
     record = read_json(file)
     write_json(file, record | {"std": [record["std"][0], np.nan, *record["std"][2:]]})
+    seal(file)
     with pytest.raises(UserError, match=r"normaliser\.json: std: row 1 holds nan; run: "):
         train("train_value")
 
@@ -272,6 +277,7 @@ def test_without_held_out_episodes_the_validation_loss_is_left_empty(project):
     Path("data/processed/task").rename("data/processed/other")
     Path("data/processed/short").rename("data/processed/task")
     np.save("data/processed/task/validation.npy", np.array([False]))
+    seal("data/processed/task/validation.npy")
     directory = train("train_inverse_dynamics")
     assert read_json(directory / "training.json")["validation_loss"] is None
     assert pd.read_csv(directory / "curves.csv")["validation_loss"].isna().all()
@@ -307,6 +313,7 @@ def test_data_that_older_code_prepared_is_refused_before_training(project):
     provenance = read_json(file)
     del provenance["action_bounds"]
     write_json(file, provenance)
+    seal(file)
     with pytest.raises(UserError, match=r"prepared by older code.*run: python src/prepare_dataset.py"):
         trained_with("train_value")
 

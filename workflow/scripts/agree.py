@@ -4,14 +4,22 @@ python workflow/scripts/agree.py --from snakemake    afterwards `dvc repro` has 
 python workflow/scripts/agree.py --from dvc          afterwards `snakemake` has nothing to do
 
 Nothing is recorded unless the engine that computed the results finds them up to date: otherwise, after an
-edit of params.yaml without a run, the other engine would take old results for new ones.
+edit of params.yaml without a run, the other engine would take old results for new ones. Nor is it when a file
+is not what a stage wrote: Snakemake sees times, not contents.
 """
 
 import argparse
 import json
 import subprocess
 import sys
+from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
+
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.computing.manifest import MANIFEST, require_intact
+
+OUTPUTS = ("data/raw", "data/processed", "results/runs", "results/report")
 # Without the profile: its logger words things differently.
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--workflow-profile", "none", "--cores", "1"]
 DVC = [sys.executable, "-m", "dvc"]
@@ -22,7 +30,9 @@ def main() -> None:
     style = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=style)
     parser.add_argument("--from", dest="engine", choices=["snakemake", "dvc"], required=True)
-    if parser.parse_args().engine == "snakemake":
+    engine = parser.parse_args().engine
+    check_contents()
+    if engine == "snakemake":
         if "Nothing to be done" not in run(*SNAKEMAKE, "--dry-run"):
             sys.exit("error: results are not up to date for Snakemake; run snakemake --cores 8 first")
         run(sys.executable, "src/check_parameters.py")  # the one stage that only DVC has
@@ -31,6 +41,17 @@ def main() -> None:
         if json.loads(run(*DVC, "status", "--json")):
             sys.exit("error: results are not up to date for DVC; run dvc repro first")
         run(*SNAKEMAKE, "--touch", "--forceall", "--quiet")
+
+
+def check_contents() -> None:
+    """End the program when a file is not what was written."""
+    for outputs in OUTPUTS:
+        for manifest in sorted(Path(outputs).rglob(MANIFEST)):
+            folder = manifest.parent
+            try:
+                require_intact(folder, f"rm -r {folder}, and the engine that made it")
+            except UserError as error:
+                sys.exit(f"error: {error}")
 
 
 def run(*command: str) -> str:

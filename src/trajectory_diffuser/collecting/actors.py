@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 
 from trajectory_diffuser.common.errors import UserError, reason
 from trajectory_diffuser.computing.files import read_json
+from trajectory_diffuser.computing.manifest import MANIFEST, require_intact
 
 LADDER_FILE = "ladder.json"
 LOG_STD_RANGE = (-20.0, 2.0)
@@ -131,13 +132,15 @@ def find_actors(folder: Path, name: str) -> list[tuple[str, Actor]]:
 
     A file's name without suffix means that file. With a `ladder.json`, `medium` and `expert` mean the rung
     with that role, `replay` every rung up to the medium one, in the order in which the learner went through
-    them. Raises `UserError` when there is no such folder or actor.
+    them. Raises `UserError` when there is no such folder or actor, or a file is not what its manifest says.
     """
     if not folder.is_dir():
         raise UserError(
             f"{folder}: no actors there (tasks.*.source.ladder in params.yaml); put or link them there, "
             "name an existing folder, or train one: python src/train_behaviour.py"
         )
+    if (folder / MANIFEST).exists():  # one's own actors have none
+        require_intact(folder, f"git checkout {folder}, or train_behaviour.py for a new one")
     ladder = folder / LADDER_FILE
     paths = _rungs(read_json(ladder)["rungs"], name, folder) if ladder.exists() else []
     paths = paths or sorted(

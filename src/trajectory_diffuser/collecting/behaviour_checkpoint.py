@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from trajectory_diffuser.computing.files import atomic_directory, read_json, write_json
+from trajectory_diffuser.computing.manifest import require_intact
 from trajectory_diffuser.computing.seeding import derive_seed
 
 BUFFER = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
@@ -45,11 +46,15 @@ def save(model: Any, directory: Path, settings: dict[str, Any]) -> None:
 
 
 def load(model: Any, directory: Path, settings: dict[str, Any]) -> None:
-    """Restore the learner in place, if there is a checkpoint of a training with these settings."""
+    """Restore the learner in place, if there is a checkpoint of a training with these settings.
+
+    Raises `UserError` when a file of it is damaged.
+    """
     from flax.serialization import from_bytes
 
     if not directory.exists():
         return
+    require_intact(directory, f"rm -r {directory}, and the training again, from its beginning")
     about = read_json(directory / "checkpoint.json")
     if about["settings"] != settings:
         return

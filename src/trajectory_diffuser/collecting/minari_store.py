@@ -21,6 +21,7 @@ from minari.data_collector import EpisodeBuffer
 from trajectory_diffuser.collecting.collection import Episode
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import atomic_directory, read_json, write_json
+from trajectory_diffuser.computing.manifest import require_intact
 from trajectory_diffuser.environments.environment import JoinObservations, join_observations
 from trajectory_diffuser.environments.meta_world import is_meta_world
 from trajectory_diffuser.environments.ogbench import SeedMovesBeforeReset
@@ -78,12 +79,12 @@ class RawDataset:
     """
 
     def __init__(self, directory: Path | str, task: str) -> None:
-        """Raises `UserError` when it is not there."""
+        """Raises `UserError` when it is not there, or not as it was written."""
+        again = f"python src/fetch_dataset.py --task {task}"
+        require_intact(Path(directory), again)
         data, record = Path(directory, f"{task}-v0", "data"), Path(directory, COLLECTION_FILE)
         if not (data.exists() and record.exists()):
-            raise UserError(
-                f"{directory}: no dataset {task}-v0; make it with: python src/fetch_dataset.py --task {task}"
-            )
+            raise UserError(f"{directory}: no dataset {task}-v0; make it with: {again}")
         self.name = str(directory)
         self.collection: dict[str, Any] = read_json(record)
         self._dataset = minari.MinariDataset(data)

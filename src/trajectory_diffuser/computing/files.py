@@ -13,18 +13,24 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from trajectory_diffuser.computing.manifest import write_manifest
+
 ASIDE = ".old"
 
 
 @contextmanager
 def atomic_directory(path: Path | str) -> Iterator[Path]:
-    """Yield an empty directory that replaces `path` if the block succeeds and is deleted if it fails."""
+    """Yield an empty directory that replaces `path` if the block succeeds and is deleted if it fails.
+
+    It gets a manifest of its files.
+    """
     path = Path(path)
     work = _place_of_work(path)
     aside = work.with_name(work.name + ASIDE)
     try:
         work.mkdir()
         yield work
+        write_manifest(work)
         if path.exists():  # aside, not away: a kill before the next line loses neither
             os.replace(path, aside)
         os.replace(work, path)

@@ -13,6 +13,7 @@ import torch
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import read_json
+from trajectory_diffuser.computing.manifest import require_intact
 from trajectory_diffuser.datasets.normaliser import Normaliser
 
 SPLITS = ("train", "validation")
@@ -47,8 +48,10 @@ class PreparedDataset:
 
     @classmethod
     def load(cls, directory: Path | str) -> "PreparedDataset":
-        """Map the arrays into memory. Raises `UserError` when the directory is missing or incomplete."""
+        """Map the arrays into memory. Raises `UserError` when a file is missing or damaged."""
         directory = Path(directory)
+        again = f"python src/prepare_dataset.py --task {directory.name}"
+        require_intact(directory, again)
         try:
             return cls(
                 **{name: np.load(directory / f"{name}.npy", mmap_mode="r") for name in ARRAYS},
@@ -56,9 +59,7 @@ class PreparedDataset:
                 provenance=read_json(directory / "provenance.json"),
             )
         except FileNotFoundError as error:
-            raise UserError(
-                f"{error.filename}: not found; run: python src/prepare_dataset.py --task {directory.name}"
-            ) from None
+            raise UserError(f"{error.filename}: not found; run: {again}") from None
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import read_json
+from trajectory_diffuser.computing.manifest import require_intact
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.planning.choice import asked_return, settled
 from trajectory_diffuser.planning.models import PlanningModels
@@ -33,12 +34,14 @@ def tuned_row(params: dict[str, Any], task: str, seed: int, name: str) -> dict[s
     """A planner's or policy's row with what was chosen for the task's models of this seed.
 
     Raises:
-        UserError: nothing has been chosen yet.
+        UserError: nothing has been chosen yet, or what was is damaged.
     """
     file, plans = tuning_directory(task, seed, name) / "choice.json", name in params["planners"]
+    stage = "tune.py --planner" if plans else "tune_policy.py --policy"
+    again = f"python src/{stage} {name} --task {task} --seed {seed}"
+    require_intact(file.parent, again)
     if not file.exists():
-        stage = "tune.py --planner" if plans else "tune_policy.py --policy"
-        raise UserError(f"{file}: missing; run: python src/{stage} {name} --task {task} --seed {seed}")
+        raise UserError(f"{file}: missing; run: {again}")
     return settled(params["planners" if plans else "policies"][name], read_json(file)["values"])
 
 

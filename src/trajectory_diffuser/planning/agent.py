@@ -10,6 +10,7 @@ from torch import Tensor
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import PARAMS_FILE, load_params
 from trajectory_diffuser.computing.files import read_json
+from trajectory_diffuser.computing.manifest import require_intact
 from trajectory_diffuser.planning.choice import middle, settled
 from trajectory_diffuser.planning.memory import EpisodeMemory
 from trajectory_diffuser.planning.models import Units
@@ -119,10 +120,13 @@ def find_row(run_directory: Path, task: str, kind: str, name: str) -> tuple[dict
         name: of the row.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: there is none of that name, or its record is damaged.
     """
     evaluation, key = run_directory / "evaluation", f"{kind}_row"
-    records = {path.parent.name: read_json(path) for path in evaluation.glob("*/evaluation.json")}
+    records = {}
+    for path in evaluation.glob("*/evaluation.json"):
+        require_intact(path.parent, "snakemake --cores 8, once that folder is deleted")
+        records[path.parent.name] = read_json(path)
     known = {each for each, record in records.items() if key in record}
     if name in known:
         return settled(records[name][key], records[name]["values"]), records[name]["precision"]
@@ -132,6 +136,7 @@ def find_row(run_directory: Path, task: str, kind: str, name: str) -> tuple[dict
         known |= set(rows)
         if name in rows:
             choice = run_directory / "tuning" / name / "choice.json"
+            require_intact(choice.parent, "snakemake --cores 8, once that folder is deleted")
             values = read_json(choice)["values"] if choice.exists() else middle(params["tune"]["grid"])
             return settled(rows[name], values), params["planning"]["precision"]
     raise UserError(

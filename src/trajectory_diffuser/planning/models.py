@@ -14,6 +14,7 @@ from torch import nn
 
 from trajectory_diffuser.common.errors import UserError, one_line
 from trajectory_diffuser.computing.files import read_json
+from trajectory_diffuser.computing.manifest import require_intact
 from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
 from trajectory_diffuser.models.building import NETWORKS, arguments_of, build_network, weights_file
@@ -125,7 +126,8 @@ class PlanningModels(Units):
 
 
 def read_config(directory: Path, stage: str) -> dict[str, Any]:
-    """What a training stage wrote beside the weights. Raises `UserError` when it is missing or older."""
+    """What a stage wrote beside its network. Raises `UserError` where a file is missing or damaged."""
+    require_intact(directory, f"python src/{stage}.py")
     try:
         config = read_json(directory / "config.json")
     except FileNotFoundError:

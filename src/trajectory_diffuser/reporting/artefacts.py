@@ -9,6 +9,7 @@ import pandas as pd
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import read_json
+from trajectory_diffuser.computing.manifest import require_intact
 from trajectory_diffuser.reporting.rivals import read_rivals
 
 MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")
@@ -116,7 +117,7 @@ def run_planners(params: dict[str, Any]) -> list[str]:
 def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
     """Read the cells that `run` names from `root` (the repository's root).
 
-    Raises `UserError` naming the first missing or incomplete file and the stage that makes it.
+    Raises `UserError` naming the first missing or damaged file and the stage that makes it.
     """
     run, planners = params["run"], run_planners(params)
     trained = {model: (model, f"train_{model}", "") for model in MODELS}
@@ -128,30 +129,33 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
     training_scores, training_evaluations, experiments = [], {}, {}
     for task in run["tasks"]:
         prepare = f"prepare_dataset --task {task}"
-        data = root / "data" / "processed" / task
+        data = _intact(root / "data" / "processed" / task, prepare)
         provenance[task] = read_json(_require(data / "provenance.json", prepare))
         task_data[task] = _read_data(data, prepare)
         measure = f"measure_latency --task {task}"
-        latency.append(_read_latency(runs / task / "latency" / "latency.csv", measure, planners))
-        grown = _read_table(runs / task / "latency" / "scaling.csv", measure, SCALING_COLUMNS)
+        folder = _intact(runs / task / "latency", measure)
+        latency.append(_read_latency(folder / "latency.csv", measure, planners))
+        grown = _read_table(folder / "scaling.csv", measure, SCALING_COLUMNS)
         scaling.append(grown.assign(task=task))
-        machines[task] = read_json(_require(runs / task / "latency" / "latency.json", measure))
+        machines[task] = read_json(_require(folder / "latency.json", measure))
         for seed in run["seeds"]:
             cell = runs / task / f"seed{seed}"
-            for model, (folder, trains, which) in trained.items():
+            for model, (name, trains, which) in trained.items():
                 stage = f"{trains} --task {task} --seed {seed}{which}"
-                curve = _read_table(cell / folder / "curves.csv", stage, CURVE_COLUMNS)
+                folder = _intact(cell / name, stage)
+                curve = _read_table(folder / "curves.csv", stage, CURVE_COLUMNS)
                 curves.append(curve.assign(task=task, seed=seed, model=model))
-                record = read_json(_require(cell / folder / "training.json", stage))
+                record = read_json(_require(folder / "training.json", stage))
                 training.append({"task": task, "seed": seed, "model": model, **record})
             for planner in planners:
                 plans_ahead = planner in run["planners"]
                 of_policy, kind = ("", "planner") if plans_ahead else ("_policy", "policy")
                 cell_arguments = f"{of_policy} --task {task} --seed {seed} --{kind} {planner}"
-                choice = _require(cell / "tuning" / planner / "choice.json", f"tune{cell_arguments}")
-                tuning[task, seed, planner] = read_json(choice)
+                stage = f"tune{cell_arguments}"
+                folder = _intact(cell / "tuning" / planner, stage)
+                tuning[task, seed, planner] = read_json(_require(folder / "choice.json", stage))
                 stage = f"evaluate{cell_arguments}"
-                folder = cell / "evaluation" / planner
+                folder = _intact(cell / "evaluation" / planner, stage)
                 scores.append(_read_scores(folder / "episodes.csv", stage))
                 key = (task, seed, planner)
                 evaluations[key] = read_json(_require(folder / "evaluation.json", stage))
@@ -160,13 +164,14 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
                         plans[key] = dict(arrays)
             for planner in params["evaluate_training"]["planners"]:
                 stage = f"evaluate_training --task {task} --seed {seed} --planner {planner}"
-                folder = cell / "training_scores" / planner
+                folder = _intact(cell / "training_scores" / planner, stage)
                 training_scores.append(_read_scores(folder / "scores.csv", stage, TRAINING_SCORE_COLUMNS))
                 record = read_json(_require(folder / "training_scores.json", stage))
                 training_evaluations[task, seed, planner] = record
             for experiment in run["experiments"]:
                 stage = f"evaluate_experiment --task {task} --seed {seed} --experiment {experiment}"
-                folder, point = cell / "experiments" / experiment, _point(params, experiment)
+                folder = _intact(cell / "experiments" / experiment, stage)
+                point = _point(params, experiment)
                 experiments[task, seed, experiment] = (
                     _read_table(folder / "points.csv", stage, (*point, *SPREAD_COLUMNS)),
                     _read_scores(folder / "episodes.csv", stage, (*point, "normalised_score")),
@@ -198,6 +203,11 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
 
 def _point(params: dict[str, Any], experiment: str) -> tuple[str, ...]:
     return "planner", *params["experiments"][experiment]["vary"]
+
+
+def _intact(folder: Path, stage: str) -> Path:
+    require_intact(folder, _command(stage))
+    return folder
 
 
 def _require(path: Path, stage: str) -> Path:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from trajectory_diffuser.computing.files import read_json
+from trajectory_diffuser.computing.manifest import require_intact
 
 Evaluations = dict[tuple[str, int, str], tuple[pd.DataFrame, dict[str, Any]]]
 
@@ -26,6 +27,7 @@ def read_rivals(
             for seed in params["run"]["seeds"]:
                 folder = root / "results" / "runs" / task / f"seed{seed}" / "evaluation" / rival
                 reason = "not evaluated"
+                require_intact(folder, "make rivals")
                 if (folder / "evaluation.json").is_file():
                     table = pd.read_csv(folder / "episodes.csv")
                     record = read_json(folder / "evaluation.json")

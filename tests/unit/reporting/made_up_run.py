@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
+from seals import seal_all
 
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.computing.files import write_json
@@ -30,6 +31,8 @@ def made_up_params() -> dict:
     )
     shipped["run"]["policies"] = list(POLICIES)
     shipped["evaluate_training"].update(planners=["draft", "trajectory_diffuser", "ddim"], episodes=4)
+    targets = [0.7, 1.0, 1.2]
+    shipped["tune"]["grid"] = {"guidance": [1.0, 2.0], "temperature": [0.0, 0.5], "target_return": targets}
     shipped["run"]["experiments"] = ["refinement", "warmth"]
     shipped["experiments"] = {
         "refinement": {
@@ -71,6 +74,7 @@ def write_run(params: dict, root: Path) -> None:
             for planner in params["evaluate_training"]["planners"]:
                 folder = runs / f"seed{seed}" / "training_scores" / planner
                 write_training_scores(params, folder, task, seed, planner)
+    seal_all(root)
 
 
 def results_of(

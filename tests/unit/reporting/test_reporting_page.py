@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from seals import seal
 
 import make_report
 from trajectory_diffuser.common.errors import UserError
@@ -185,7 +186,7 @@ def test_missing_cell_names_path_and_stage_and_keeps_the_old_report(report, root
     (root / "results" / "report" / "old").touch()
     with pytest.raises(UserError) as error:
         report()
-    assert path in str(error.value) and f"`{command}`" in str(error.value)
+    assert path in str(error.value) and str(error.value).endswith(f"run: {command}")
     assert "\n" not in str(error.value)
     assert [file.name for file in (root / "results" / "report").iterdir()] == ["old"]
     assert sorted(file.name for file in (root / "results").iterdir()) == ["report", "runs"]
@@ -195,6 +196,7 @@ def test_planner_that_was_not_timed_is_an_error(params, root):
     path = root / "results/runs/maze-umaze/latency/latency.csv"
     table = pd.read_csv(path)
     table[table["planner"] != "ddim"].to_csv(path, index=False)
+    seal(path)
     with pytest.raises(UserError, match="'ddim' was not timed"):
         read_results(params, root)
 
@@ -203,6 +205,7 @@ def test_scores_that_are_no_numbers_are_an_error(params, root):
     path = root / "results/runs/maze-umaze/seed0/evaluation/ddim/episodes.csv"
     table = pd.read_csv(path)
     table.assign(normalised_score=np.inf).to_csv(path, index=False)
+    seal(path)
     with pytest.raises(UserError, match=r"ddim/episodes.csv: normalised_score: not a finite number"):
         read_results(params, root)
 

@@ -1,12 +1,14 @@
 """Rivals that were trained outside the graph: in the report where they are complete and of this run."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from reporting.made_up_run import results_of
+from seals import seal
 
 from trajectory_diffuser.computing.files import write_json
 from trajectory_diffuser.reporting.artefacts import read_results
@@ -36,6 +38,7 @@ def root_with_iql(params, root):
             record |= {"planner": "iql", "rival_row": {"steps": 3000}}
             record |= {"training": training | {"versions": {"d3rlpy": "2.8.1"}}}
             write_json(evaluation / "iql" / "evaluation.json", record)
+            seal(evaluation / "iql" / "evaluation.json")
     return root
 
 
@@ -73,6 +76,7 @@ def test_a_rival_of_other_data_or_settings_is_left_out(params, root_with_iql, ch
     record = json.loads(path.read_text())
     change(record)
     write_json(path, record)
+    seal(path)
     results = read_results(params, root_with_iql)
     assert "iql" not in [*results.planners, *results.scores["planner"]]
     assert results.left_out["iql"] == f"maze-umaze, seed 1: {reason}"
@@ -82,7 +86,7 @@ def test_a_rival_is_left_out_where_a_cell_or_a_start_is_missing(params, root_wit
     params["evaluate"]["first_environment_seed"] += 1
     assert read_results(params, root_with_iql).left_out["iql"].endswith("evaluated on other starts")
     params["evaluate"]["first_environment_seed"] -= 1
-    (root_with_iql / "results/runs/hopper-medium-expert/seed1/evaluation/iql/evaluation.json").unlink()
+    shutil.rmtree(root_with_iql / "results/runs/hopper-medium-expert/seed1/evaluation/iql")
     left_out = read_results(params, root_with_iql).left_out
     assert left_out["iql"] == "hopper-medium-expert, seed 1: not evaluated"
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from seals import seal
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.reporting.artefacts import read_results
@@ -87,6 +88,7 @@ def test_no_imitation_score_where_evaluation_rewards_otherwise_than_the_data(par
     path = root / "data" / "processed" / "maze-umaze" / "provenance.json"
     origin = {"arguments": {"continuing_task": False, "reset_target": False}}
     path.write_text(json.dumps(json.loads(path.read_text()) | {"origin": origin}))
+    seal(path)
     rows = dict(data_card(read_results(params, root), "maze-umaze").rows)
     assert rows["score of a perfect imitation"].startswith("unknown: evaluation sets continuing_task to true")
 
@@ -97,5 +99,6 @@ def test_data_collected_here_is_told_from_data_from_elsewhere(params, root):
         "source": {"kind": "minari", "dataset": "D4RL/pointmaze/umaze-v2"}
     }
     path.write_text(json.dumps(record))
+    seal(path)
     results = read_results(params, root)
     assert [collected_here(results, task) for task in results.tasks] == [True, False]

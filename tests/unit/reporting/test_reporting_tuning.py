@@ -4,6 +4,7 @@ import json
 
 import pytest
 from matplotlib.patches import Rectangle
+from seals import seal
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.reporting.artefacts import read_results
@@ -23,6 +24,7 @@ def edit(root, planner, seed=None, **changes):
     for each in (0, 1) if seed is None else (seed,):
         file = root / "results" / "runs" / TASK / f"seed{each}" / "tuning" / planner / "choice.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+        seal(file)
 
 
 def test_every_point_of_every_grid_is_drawn_and_each_seeds_choice_framed(params, root):

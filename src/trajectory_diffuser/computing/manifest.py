@@ -1,0 +1,51 @@
+"""What was written is recognised: a directory lists its files and their digests, and its readers compare."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from trajectory_diffuser.common.errors import UserError
+
+MANIFEST = "manifest.json"
+
+
+def write_manifest(directory: Path) -> None:
+    """List the files of a directory, and of those in it, with their SHA-256 in its `manifest.json`."""
+    manifest = directory / MANIFEST
+    files = [path for path in sorted(directory.rglob("*")) if path.is_file() and path != manifest]
+    digests = {path.relative_to(directory).as_posix(): _digest(path) for path in files}
+    manifest.write_text(json.dumps(digests, indent=2) + "\n")
+
+
+def require_intact(directory: Path, remedy: str) -> None:
+    """Compare a directory with its manifest; one that is not there at all is left to its reader.
+
+    Args:
+        directory: that a stage has written.
+        remedy: the command that writes it again.
+
+    Raises:
+        UserError: naming the first file that is missing or differs from what was written.
+    """
+    if not directory.is_dir():
+        return
+    manifest = directory / MANIFEST
+    try:
+        digests = json.loads(manifest.read_bytes())
+        files = {directory / name: digest for name, digest in digests.items()}
+    except FileNotFoundError:
+        raise UserError(
+            f"{manifest}: missing, so {directory} is incomplete or of an older version; run: {remedy}"
+        ) from None
+    except (ValueError, AttributeError, TypeError):
+        raise UserError(f"{manifest}: damaged; run: {remedy}") from None
+    for path, digest in files.items():
+        if not path.is_file():
+            raise UserError(f"{path}: missing, though it was written; run: {remedy}")
+        if _digest(path) != digest:
+            raise UserError(f"{path}: damaged, it is not what was written; run: {remedy}")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
