@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
+from project import ROOT
 
-from trajectory_diffuser.collecting.actors import Actor
+from trajectory_diffuser.collecting.actors import Actor, find_actors
 
 
 def actor_weights(seed: int) -> dict[str, np.ndarray]:
@@ -72,3 +74,17 @@ def test_npz_actor_is_what_its_format_says(tmp_path: Path) -> None:
     noise = 0.5 * np.exp(-1.0) * np.random.default_rng(2).standard_normal(3)
     noisy = actor(observation, np.random.default_rng(2), noise=0.5)
     np.testing.assert_allclose(noisy, np.clip(mean + noise, -1, 1), atol=1e-6)
+
+
+LADDERS = sorted(path.parent for path in (ROOT / "data" / "behaviour").glob("*/ladder.json"))
+
+
+@pytest.mark.parametrize("folder", LADDERS, ids=lambda folder: folder.name)
+def test_shipped_ladders_are_small_and_their_medium_is_a_third_to_a_half_of_their_expert(folder: Path):
+    rungs = json.loads((folder / "ladder.json").read_text())["rungs"]
+    (expert,), (medium,) = ([each for each in rungs if each["role"] == role] for role in ("expert", "medium"))
+    at_least = {"hopper": 3000, "halfcheetah": 8000, "walker2d": 3500}
+    assert expert["return_mean"] >= at_least[folder.name]
+    assert 1 / 3 <= medium["return_mean"] / expert["return_mean"] <= 1 / 2
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 500_000
+    assert len(find_actors(folder, "replay")) == 11
