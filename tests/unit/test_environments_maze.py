@@ -141,3 +141,45 @@ def test_controller_acts_alike_on_one_and_on_many() -> None:
     batch = controller(observations, generator)
     assert batch.shape == (8, 2)
     np.testing.assert_array_equal(batch, [controller(observation, generator) for observation in observations])
+
+
+TWO_WAYS = [[1, 1, 1, 1, 1], [1, 0, 0, 0, 1], [1, "r", 1, "g", 1], [1, 0, 0, 0, 1], [1, 1, 1, 1, 1]]
+
+
+def two_ways() -> gymnasium.Env:
+    arguments = {"maze_map": TWO_WAYS, "continuing_task": True, "reset_target": False}
+    environment = {"id": "PointMaze_UMaze-v3", "arguments": arguments, "max_episode_steps": 100}
+    return make_environment(environment | {"observation_keys": ["observation", "desired_goal"]})
+
+
+def test_the_middle_of_a_shortest_path_is_halfway() -> None:
+    maze = random_maze(np.random.default_rng(8))
+    cells = np.argwhere(~maze.walls)
+    goal = tuple(cells[0].tolist())
+    far = distances(maze, goal)
+    starts = np.array([cell for cell in far if far[cell] % 2 == 0])
+    middle = maze.midway(maze.centres(starts), np.tile(maze.centres(cells[0]), (len(starts), 1)))
+    assert [far[tuple(cell)] for cell in middle.tolist()] == [
+        far[tuple(cell)] // 2 for cell in starts.tolist()
+    ]
+
+
+def test_the_share_of_detours_in_the_data_is_the_one_asked_for() -> None:
+    environment = two_ways()
+    maze = Maze.of_environment(environment)
+    policy = WaypointController(maze, action_noise=0.5, detours=0.2)
+    shortest = []
+    for seed in range(300):
+        positions = collect_episode(environment, policy, seed).observations
+        (middle,) = maze.midway(positions[:1, :2], positions[:1, 4:6])
+        shortest.append((maze.cells(positions[:, :2]) == middle).all(axis=1).any())
+        assert np.linalg.norm(positions[-1, :2] - positions[-1, 4:6]) < 0.6
+    # Four standard deviations of a share of 300.
+    assert abs(np.mean(shortest) - 0.8) < 4 * np.sqrt(0.8 * 0.2 / 300)
+
+
+def test_where_there_is_one_way_a_detour_takes_it() -> None:
+    environment = maze_environment()
+    sure, plain = (WaypointController(Maze(U_MAZE), detours=share) for share in (1.0, 0.0))
+    one, other = (collect_episode(environment, policy, 3).observations for policy in (sure, plain))
+    np.testing.assert_array_equal(one[:, :2].round(1)[-1], other[:, :2].round(1)[-1])

@@ -7,7 +7,9 @@ import torch
 from small_environments import COUNTING
 from small_models import make_planner, make_policy, stub_planner
 
+from trajectory_diffuser.collecting.scripted_policies import WaypointController
 from trajectory_diffuser.datasets.normaliser import Normaliser
+from trajectory_diffuser.environments.maze import Maze
 from trajectory_diffuser.evaluation.recorder import PLAN_SNAPSHOTS
 from trajectory_diffuser.evaluation.rollout import joined, run_episodes
 from trajectory_diffuser.planning.planner import Planner
@@ -16,6 +18,7 @@ from trajectory_diffuser.planning.trajectory_planner import Plan
 HOPPER = {"id": "Hopper-v5", "arguments": {}, "max_episode_steps": 30, "observation_keys": None}
 SEEDS = [3, 4, 5, 6, 7]
 STATE, HORIZON = 11, 4
+TWO_WAYS = [[1, 1, 1, 1, 1], [1, 0, 0, 0, 1], [1, "r", 1, "g", 1], [1, 0, 0, 0, 1], [1, 1, 1, 1, 1]]
 NORMALISER = Normaliser(
     mean=np.full(STATE, 0.5, np.float32),
     std=np.full(STATE, 2.0, np.float32),
@@ -159,3 +162,19 @@ def test_a_policy_runs_the_same_episodes_and_leaves_no_plans():
             observation, reward, over, _, _ = environment.step(policy.act(observation, reward))
             total += reward
         assert total == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(("detours", "expected"), [(0.0, 1), (1.0, 0)])
+def test_the_way_that_an_episode_took_is_recorded(detours, expected):
+    arguments = {"maze_map": TWO_WAYS, "continuing_task": True, "reset_target": False}
+    environment = {"id": "PointMaze_UMaze-v3", "arguments": arguments, "max_episode_steps": 100}
+    environment |= {"observation_keys": ["observation", "desired_goal"]}
+    maze = Maze(TWO_WAYS)
+    controller, generator = WaypointController(maze, detours=detours), np.random.default_rng(0)
+    acting = SimpleNamespace(
+        act=lambda observations, rewards: np.stack([controller(each, generator) for each in observations]),
+        memory=SimpleNamespace(new_plan=None, keep=lambda running: None),
+    )
+    rollout = run_episodes(acting, environment, [0, 1, 2], maze, "test")
+    assert rollout.shortest_ways.tolist() == [expected] * 3
+    assert rollout.successes.tolist() == [1] * 3

@@ -17,15 +17,27 @@ class WaypointController:
     Waypoints along the shortest path, PD control towards the next one: the recipe of D4RL's maze2d data (Fu
     et al., arXiv 2004.07219, section 4) without its memory. The waypoint is a function of the cell, so that
     the controller finds its way again from wherever noise has put it, and it stays at the goal once there.
+    A new generator of noise means that a new episode began.
     """
 
-    def __init__(self, maze: Maze, action_noise: float = 0.0) -> None:
-        """`action_noise`: standard deviation of the noise on an action, in units of its range [-1, 1]."""
-        self.maze = maze
-        self.action_noise = action_noise
+    def __init__(self, maze: Maze, action_noise: float = 0.0, detours: float = 0.0) -> None:
+        """A controller for a maze.
+
+        Args:
+            maze: where it acts.
+            action_noise: standard deviation of the noise on an action, in units of its range [-1, 1].
+            detours: share of the episodes that do not take the shortest path: the middle of it is closed to
+                them. Where there is no other path they do.
+        """
+        self.whole, self.maze = maze, maze
+        self.action_noise, self.detours = action_noise, detours
+        self.generator: np.random.Generator | None = None
 
     def __call__(self, observations: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Actions [..., 2] in [-1, 1] for observations [..., 6]."""
+        """Actions [..., 2] in [-1, 1] for observations [..., 6]; with detours, for one observation [6]."""
+        if self.detours and generator is not self.generator:
+            self.generator = generator
+            self.maze = self._choose_way(observations[:2], observations[4:6], generator)
         position, velocity, goal = np.split(observations[..., :6], 3, axis=-1)  # each [..., 2]
         offset = self.waypoints(position, goal) - position
         action = np.clip(PROPORTIONAL_GAIN * offset - DERIVATIVE_GAIN * velocity, -1.0, 1.0)
@@ -38,6 +50,14 @@ class WaypointController:
         steps = self.maze.next_cells[goal_cells[..., 0], goal_cells[..., 1], cells[..., 0], cells[..., 1]]
         arrived = (steps == goal_cells).all(axis=-1, keepdims=True)
         return np.where(arrived, goals, self.maze.centres(steps))
+
+    def _choose_way(self, start: np.ndarray, goal: np.ndarray, generator: np.random.Generator) -> Maze:
+        """The maze for an episode, perhaps with its shortest path closed."""
+        detour = self.whole.without(self.whole.midway(start[None], goal[None])[0])
+        ends = (tuple(cell) for cell in self.whole.cells(np.stack([start, goal])).tolist())
+        if generator.random() >= self.detours or detour.shortest_path(*ends) is None:
+            return self.whole
+        return detour
 
 
 class ScriptedPolicy:

@@ -80,6 +80,18 @@ class Maze:
             path.append(step)
         return path
 
+    def midway(self, starts: np.ndarray, goals: np.ndarray) -> np.ndarray:
+        """The middle cells [N, 2] of shortest paths between points [N, 2]; the start's if there is none."""
+        cells = zip(self.cells(starts).tolist(), self.cells(goals).tolist(), strict=True)
+        paths = [self.shortest_path(start, goal) or [start] for start, goal in cells]
+        return np.array([path[len(path) // 2] for path in paths])
+
+    def without(self, cell: np.ndarray) -> "Maze":
+        """The same maze with one cell [2] closed."""
+        closed = [list(row) for row in self.maze_map]
+        closed[cell[0]][cell[1]] = 1
+        return Maze(closed, self.cell_size)
+
     def crosses_wall(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """Whether straight segments go through the inside of a wall cell or leave the map.
 

@@ -93,6 +93,7 @@ def evaluate_episodes(
     table["length"] = rollout.lengths
     table["success"] = pd.Series(rollout.successes).astype("Int64")  # written as 0, 1 or nothing
     table["wall_crossing_fraction"] = rollout.wall_crossing_fractions
+    table["shortest_way"] = pd.Series(rollout.shortest_ways).astype("Int64")
     return table, rollout
 
 

@@ -25,6 +25,8 @@ class Rollout:
         successes: whether the environment ever reported `success`; NaN where it has no such notion [N].
         wall_crossing_fractions: share of the plans' segments that go through a wall; NaN outside mazes
             and where nothing is planned [N].
+        shortest_ways: whether the middle of a shortest path from start to goal was ever reached; NaN outside
+            mazes [N].
         plans: of the first episode, raw units: `steps` [n], `draft` and `plan` [n, H, obs],
             `executed` [L + 1, obs]; empty where nothing is planned.
     """
@@ -33,6 +35,7 @@ class Rollout:
     lengths: np.ndarray
     successes: np.ndarray
     wall_crossing_fractions: np.ndarray
+    shortest_ways: np.ndarray
     plans: dict[str, np.ndarray]
 
 
@@ -53,7 +56,7 @@ def run_episodes(
     """
     count, steps = len(seeds), environment["max_episode_steps"]
     returns, lengths, successes = np.zeros(count), np.zeros(count, int), np.full(count, np.nan)
-    crossed, segments = np.zeros(count), np.zeros(count)
+    crossed, segments, midway_reached = np.zeros(count), np.zeros(count), np.full(count, np.nan)
     recorder = Recorder(agent)
     pause = 0.5 if sys.stderr.isatty() else 15  # seconds
     with (
@@ -63,6 +66,9 @@ def run_episodes(
         observations, _ = environments.reset(seed=seeds)  # [N, obs]
         rewards = None
         running = np.arange(count)  # the episodes that go on
+        if maze is not None:  # its observations begin with the position and end with the goal
+            midway = maze.midway(observations[:, :2], observations[:, -2:])  # [N, 2]
+            midway_reached[:] = 0
         while len(running):
             decided = agent.act(observations[running], rewards)  # [running, action]
             if 0 in running:
@@ -78,6 +84,9 @@ def run_episodes(
             actions[running] = decided
             observations, received, terminated, truncated, info = environments.step(actions)
             rewards, over = received[running], (terminated | truncated)[running]
+            if maze is not None:
+                there = (maze.cells(observations[running, :2]) == midway[running]).all(axis=1)
+                midway_reached[running[there]] = 1
             returns[running] += rewards
             lengths[running] += 1
             if "success" in info:
@@ -91,12 +100,12 @@ def run_episodes(
             progress.update()
             progress.set_postfix(running=len(running), mean_return=f"{returns.mean():.1f}", refresh=False)
     fractions = np.divide(crossed, segments, out=np.full(count, np.nan), where=segments > 0)
-    return Rollout(returns, lengths, successes, fractions, recorder.plans())
+    return Rollout(returns, lengths, successes, fractions, midway_reached, recorder.plans())
 
 
 def joined(rollouts: list[Rollout]) -> Rollout:
     """The episodes of several rollouts, one after the other; the plans are those of the first."""
-    names = ("returns", "lengths", "successes", "wall_crossing_fractions")
+    names = ("returns", "lengths", "successes", "wall_crossing_fractions", "shortest_ways")
     episodes = {name: np.concatenate([getattr(rollout, name) for rollout in rollouts]) for name in names}
     return Rollout(**episodes, plans=rollouts[0].plans)
 

@@ -15,7 +15,7 @@ from trajectory_diffuser.reporting.rivals import read_rivals
 MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")
 SCORE_COLUMNS = (
     "task", "seed", "planner", "episode", "environment_seed", "return", "normalised_score", "length",
-    "success", "wall_crossing_fraction",
+    "success", "wall_crossing_fraction", "shortest_way",
 )  # fmt: skip
 LATENCY_COLUMNS = (
     "task", "planner", "batch", "device", "threads", "p50_seconds", "p95_seconds", "seconds_per_plan",

@@ -1,5 +1,7 @@
 """Scores and times of the run's planners, on the episodes that all of them have."""
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -58,9 +60,10 @@ def headline(results: Results) -> pd.DataFrame:
     """One row per task and planner, over the episodes that all planners have.
 
     Columns: task, planner, mean (of the seeds' mean normalised scores), lowest and highest (of those means),
-    low and high (confidence interval of the mean; NaN with one seed), seeds, episodes (of all seeds), success
-    and wall_crossing (fractions; NaN without goal or walls), batch (the smallest measured), seconds_per_plan,
-    decisions_per_second (NaN for rivals, which are not timed).
+    low and high (confidence interval of the mean; NaN with one seed), seeds, episodes (of all seeds),
+    success, wall_crossing and shortest_way (fractions; NaN without goal, walls or detours in the data),
+    batch (the smallest measured), seconds_per_plan, decisions_per_second (NaN for rivals, which are not
+    timed).
     """
     confidence = results.params["make_report"]["confidence"]
     latency, scores = smallest_batch(results), common_scores(results)
@@ -70,6 +73,7 @@ def headline(results: Results) -> pd.DataFrame:
     )
     rows = []
     for task in results.tasks:
+        two_ways = "detours" in results.params["tasks"][task]["source"]
         for planner in results.planners:
             estimate = mean_score(results, scores, planner, [task])
             low, high = estimate.interval(confidence)
@@ -89,6 +93,7 @@ def headline(results: Results) -> pd.DataFrame:
                     "episodes": int(by_seed.size().sum()),
                     "success": by_seed["success"].mean().mean(),
                     "wall_crossing": by_seed["wall_crossing_fraction"].mean().mean(),
+                    "shortest_way": by_seed["shortest_way"].mean().mean() if two_ways else math.nan,
                     "batch": int(latency.loc[task, "batch"].min()),
                     "seconds_per_plan": time["seconds_per_plan"],
                     "decisions_per_second": time["decisions_per_second"],

@@ -33,6 +33,7 @@ def headline_table(results: Results, task: str) -> Table:
         "episodes",
         "success",
         "segments through walls",
+        "on the shortest way",
         f"time per plan, batch {numbers['batch'].iloc[0]}",
         "decisions per second",
     ]
@@ -45,6 +46,7 @@ def headline_table(results: Results, task: str) -> Table:
             f"{row.episodes} ({row.seeds} {'seed' if row.seeds == 1 else 'seeds'})",
             _percent(row.success, 0),
             _percent(row.wall_crossing, 1),
+            _percent(row.shortest_way, 0),
             time(row.seconds_per_plan),
             _number(row.decisions_per_second, 0),
         ]

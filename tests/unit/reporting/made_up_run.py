@@ -277,6 +277,7 @@ def write_evaluation(
         "length": 200 if maze else generator.integers(300, 1001, size=episodes),
         "success": (score > 40).astype(int) if maze else "",
         "wall_crossing_fraction": generator.uniform(0, 0.03, size=episodes) if maze else "",
+        "shortest_way": (score > 30).astype(int) if maze else "",
     }
     pd.DataFrame(table).to_csv(folder / "episodes.csv", index=False)
     evaluation = {

@@ -17,7 +17,8 @@ def open_source(request: Request) -> Recording:
     if ogbench.is_ogbench(request.environment):
         raise request.error("kind", "OGBench's tasks have a source of their own; use kind: ogbench")
     steps = request.source["steps"]
-    policy = find_controller(request.task, request.environment, request.source["action_noise"])
+    noise, detours = request.source["action_noise"], request.source.get("detours", 0.0)
+    policy = find_controller(request.task, request.environment, noise, detours)
     return Recording(
         episodes=collect_steps(request.environment, policy, steps, (request.seed, request.task)),
         name=request.environment.spec.id,
@@ -27,8 +28,14 @@ def open_source(request: Request) -> Recording:
     )
 
 
-def find_controller(task: str, environment: gymnasium.Env, action_noise: float = 0.0) -> Policy:
-    """The scripted policy for an environment. Raises `UserError` where there is none."""
+def find_controller(
+    task: str, environment: gymnasium.Env, action_noise: float = 0.0, detours: float = 0.0
+) -> Policy:
+    """The scripted policy for an environment. Raises `UserError` where there is none (with detours)."""
+    if detours and Maze.of_environment(environment) is None:
+        raise UserError(
+            f"params.yaml: tasks.{task}.source.detours: {environment.spec.id} is no maze; remove the key"
+        )
     if meta_world.is_meta_world(environment):
         return ScriptedPolicy(environment, action_noise)
     if ogbench.is_ogbench(environment):
@@ -40,4 +47,4 @@ def find_controller(task: str, environment: gymnasium.Env, action_noise: float =
             f"PointMaze, Meta-World or OGBench environment; {environment.spec.id} is none: use another "
             "source and give the reference scores"
         )
-    return WaypointController(maze, action_noise)
+    return WaypointController(maze, action_noise, detours)
