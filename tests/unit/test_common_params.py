@@ -403,21 +403,21 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "trials that cannot be shared out": (
         {"tune.episodes": 30, "tune.grid.guidance": [1.0, 2.0, 3.0, 4.0]},
         "tune.episodes",
-        ["30 cannot", "24 combinations (4 guidance x", "that planners.draft leaves", "a multiple of 48"],
+        ["30 cannot", "16 combinations (4 guidance x", "that planners.draft leaves", "a multiple of 32"],
     ),
     "fewer trials than points": (
         {"tune.episodes": 2, "planners": ALL_NAMED},
         "tune.episodes",
         [
             "2 cannot",
-            "3 combinations (3 target_return) that policies.behaviour_cloning leaves",
-            "a multiple of 6",
+            "2 combinations (2 target_return) that policies.behaviour_cloning leaves",
+            "a multiple of 4",
         ],
     ),
     "tuning in environments of the evaluation": (
         {"tune.first_environment_seed": 9999},
         "tune.first_environment_seed",
-        ["9999 to 10022", "10000 to 10009", "use 10010 or more"],
+        ["9999 to 10014", "10000 to 10009", "use 10010 or more"],
     ),
     "an evaluation of as many episodes as reach those of tuning": (
         {"tune.first_environment_seed": 10050, "evaluate.episodes": 51},

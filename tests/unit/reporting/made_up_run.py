@@ -32,6 +32,7 @@ def made_up_params() -> dict:
     shipped["run"]["policies"] = list(POLICIES)
     shipped["evaluate_training"].update(planners=["draft", "trajectory_diffuser", "ddim"], episodes=4)
     targets = [0.7, 1.0, 1.2]
+    shipped["tune"].update(episodes=24, finalists=4)
     shipped["tune"]["grid"] = {"guidance": [1.0, 2.0], "temperature": [0.0, 0.5], "target_return": targets}
     shipped["run"]["experiments"] = ["refinement", "warmth"]
     shipped["experiments"] = {
