@@ -138,7 +138,9 @@ def test_walls_are_counted_over_all_segments_of_all_plans_of_an_episode(rollout,
         np.testing.assert_allclose(end - start, 2, atol=1e-4)  # raw units, neighbouring states
         return start[..., 1] > 2.0
 
-    crossed = evaluate(maze=SimpleNamespace(crosses_wall=crosses_wall)).wall_crossing_fractions
+    maze = Maze(TWO_WAYS)
+    maze.crosses_wall = crosses_wall
+    crossed = evaluate(maze=maze).wall_crossing_fractions
     for fraction, (_, path) in zip(crossed, expected, strict=True):
         starts = path[:-1, None, 1] + 2 * np.arange(HORIZON - 1)  # [L, H - 1]
         assert fraction == pytest.approx((starts > 2.0).mean())
@@ -147,7 +149,8 @@ def test_walls_are_counted_over_all_segments_of_all_plans_of_an_episode(rollout,
 
 
 def test_a_policy_runs_the_same_episodes_and_leaves_no_plans():
-    maze = SimpleNamespace(crosses_wall=lambda start, end: pytest.fail("there are no plans"))
+    maze = Maze(TWO_WAYS)
+    maze.crosses_wall = lambda start, end: pytest.fail("there are no plans")
     policy = make_policy()
     rollout = run_episodes(policy, COUNTING, SEEDS, maze, "test")
     assert rollout.lengths.tolist() == [3 + seed % 3 for seed in SEEDS]
