@@ -53,11 +53,11 @@ class WaypointController:
 
     def _choose_way(self, start: np.ndarray, goal: np.ndarray, generator: np.random.Generator) -> Maze:
         """The maze for an episode, perhaps with its shortest path closed."""
+        if generator.random() >= self.detours:
+            return self.whole
         detour = self.whole.without(self.whole.midway(start[None], goal[None])[0])
         ends = (tuple(cell) for cell in self.whole.cells(np.stack([start, goal])).tolist())
-        if generator.random() >= self.detours or detour.shortest_path(*ends) is None:
-            return self.whole
-        return detour
+        return self.whole if detour.shortest_path(*ends) is None else detour
 
 
 class ScriptedPolicy:

@@ -16,6 +16,7 @@ from trajectory_diffuser.planning.memory import EpisodeMemory
 from trajectory_diffuser.planning.models import Units
 from trajectory_diffuser.planning.runtime import Runtime
 
+AGAIN = "snakemake --cores 8, once that folder is deleted"
 SECTIONS = {"planner": "planners", "policy": "policies"}  # of the parameters, by what a row is
 
 
@@ -125,7 +126,7 @@ def find_row(run_directory: Path, task: str, kind: str, name: str) -> tuple[dict
     evaluation, key = run_directory / "evaluation", f"{kind}_row"
     records = {}
     for path in evaluation.glob("*/evaluation.json"):
-        require_intact(path.parent, "snakemake --cores 8, once that folder is deleted")
+        require_intact(path.parent, AGAIN)
         records[path.parent.name] = read_json(path)
     known = {each for each, record in records.items() if key in record}
     if name in known:
@@ -136,7 +137,7 @@ def find_row(run_directory: Path, task: str, kind: str, name: str) -> tuple[dict
         known |= set(rows)
         if name in rows:
             choice = run_directory / "tuning" / name / "choice.json"
-            require_intact(choice.parent, "snakemake --cores 8, once that folder is deleted")
+            require_intact(choice.parent, AGAIN)
             values = read_json(choice)["values"] if choice.exists() else middle(params["tune"]["grid"])
             return settled(rows[name], values), params["planning"]["precision"]
     raise UserError(

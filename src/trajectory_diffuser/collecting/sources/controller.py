@@ -32,7 +32,8 @@ def find_controller(
     task: str, environment: gymnasium.Env, action_noise: float = 0.0, detours: float = 0.0
 ) -> Policy:
     """The scripted policy for an environment. Raises `UserError` where there is none (with detours)."""
-    if detours and Maze.of_environment(environment) is None:
+    maze = Maze.of_environment(environment)
+    if detours and maze is None:
         raise UserError(
             f"params.yaml: tasks.{task}.source.detours: {environment.spec.id} is no maze; remove the key"
         )
@@ -40,7 +41,6 @@ def find_controller(
         return ScriptedPolicy(environment, action_noise)
     if ogbench.is_ogbench(environment):
         return OraclePolicy(environment, "markov")  # for reference scores only, without noise
-    maze = Maze.of_environment(environment)
     if maze is None or not environment.spec.id.startswith("PointMaze_"):
         raise UserError(
             f"params.yaml: tasks.{task}: the controller source and measured reference scores need a "
