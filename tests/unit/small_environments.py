@@ -1,4 +1,4 @@
-"""An environment without physics."""
+"""Environments without physics, and a small maze."""
 
 from typing import Any
 
@@ -36,6 +36,15 @@ COUNTING: dict[str, Any] = {
     "arguments": {},
     "max_episode_steps": 9,
     "observation_keys": None,
+}
+
+
+RING = [[1, 1, 1, 1, 1], [1, 0, 0, 0, 1], [1, "r", 1, "g", 1], [1, 0, 0, 0, 1], [1, 1, 1, 1, 1]]
+TWO_WAYS: dict[str, Any] = {
+    "id": "PointMaze_UMaze-v3",
+    "arguments": {"maze_map": RING, "continuing_task": True, "reset_target": False},
+    "max_episode_steps": 100,
+    "observation_keys": ["observation", "desired_goal"],
 }
 
 

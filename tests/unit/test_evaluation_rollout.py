@@ -4,7 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from small_environments import COUNTING
+from small_environments import COUNTING, RING, TWO_WAYS
 from small_models import make_planner, make_policy, stub_planner
 
 from trajectory_diffuser.collecting.scripted_policies import WaypointController
@@ -18,7 +18,6 @@ from trajectory_diffuser.planning.trajectory_planner import Plan
 HOPPER = {"id": "Hopper-v5", "arguments": {}, "max_episode_steps": 30, "observation_keys": None}
 SEEDS = [3, 4, 5, 6, 7]
 STATE, HORIZON = 11, 4
-TWO_WAYS = [[1, 1, 1, 1, 1], [1, 0, 0, 0, 1], [1, "r", 1, "g", 1], [1, 0, 0, 0, 1], [1, 1, 1, 1, 1]]
 NORMALISER = Normaliser(
     mean=np.full(STATE, 0.5, np.float32),
     std=np.full(STATE, 2.0, np.float32),
@@ -138,7 +137,7 @@ def test_walls_are_counted_over_all_segments_of_all_plans_of_an_episode(rollout,
         np.testing.assert_allclose(end - start, 2, atol=1e-4)  # raw units, neighbouring states
         return start[..., 1] > 2.0
 
-    maze = Maze(TWO_WAYS)
+    maze = Maze(RING)
     maze.crosses_wall = crosses_wall
     crossed = evaluate(maze=maze).wall_crossing_fractions
     for fraction, (_, path) in zip(crossed, expected, strict=True):
@@ -149,7 +148,7 @@ def test_walls_are_counted_over_all_segments_of_all_plans_of_an_episode(rollout,
 
 
 def test_a_policy_runs_the_same_episodes_and_leaves_no_plans():
-    maze = Maze(TWO_WAYS)
+    maze = Maze(RING)
     maze.crosses_wall = lambda start, end: pytest.fail("there are no plans")
     policy = make_policy()
     rollout = run_episodes(policy, COUNTING, SEEDS, maze, "test")
@@ -169,15 +168,12 @@ def test_a_policy_runs_the_same_episodes_and_leaves_no_plans():
 
 @pytest.mark.parametrize(("detours", "expected"), [(0.0, 1), (1.0, 0)])
 def test_the_way_that_an_episode_took_is_recorded(detours, expected):
-    arguments = {"maze_map": TWO_WAYS, "continuing_task": True, "reset_target": False}
-    environment = {"id": "PointMaze_UMaze-v3", "arguments": arguments, "max_episode_steps": 100}
-    environment |= {"observation_keys": ["observation", "desired_goal"]}
-    maze = Maze(TWO_WAYS)
+    maze = Maze(RING)
     controller, generator = WaypointController(maze, detours=detours), np.random.default_rng(0)
     acting = SimpleNamespace(
         act=lambda observations, rewards: np.stack([controller(each, generator) for each in observations]),
         memory=SimpleNamespace(new_plan=None, keep=lambda running: None),
     )
-    rollout = run_episodes(acting, environment, [0, 1, 2], maze, "test")
+    rollout = run_episodes(acting, TWO_WAYS, [0, 1, 2], maze, "test")
     assert rollout.shortest_ways.tolist() == [expected] * 3
     assert rollout.successes.tolist() == [1] * 3
