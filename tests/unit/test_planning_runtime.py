@@ -1,5 +1,12 @@
 """What networks run on: OpenVINO's plans are torch's, and what is compiled when."""
 
+import gc
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -83,7 +90,7 @@ def plans(name, precision):
 
 
 def openvino_has_bfloat16():
-    return "BF16" in runtime_module._openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in runtime_module._core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @pytest.mark.parametrize("name", ["torch", "openvino"])
@@ -178,10 +185,26 @@ def test_openvino_on_a_gpu_is_refused():
 
 
 def test_openvino_does_not_report_to_its_makers():
-    runtime_module._openvino()
+    runtime_module._core()
     from openvino.tools.ovc import telemetry_stub, telemetry_utils
 
     assert telemetry_utils.tm is telemetry_stub
+
+
+def test_signals_are_handled_after_planners_on_openvino_are_gone():
+    # In a process of its own, which the signal would end.
+    paths = os.pathsep.join([str(Path(__file__).parent), str(Path(runtime_module.__file__).parents[2])])
+    code = "import test_planning_runtime as t; t.check_signal()"
+    environment = os.environ | {"PYTHONPATH": paths}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
+
+
+def check_signal():
+    plan_from(make_planner(runtime=Runtime("openvino", "float32", CPU)), *history())
+    gc.collect()
+    signal.signal(signal.SIGTERM, lambda *_: print("handled"))
+    signal.raise_signal(signal.SIGTERM)
 
 
 @pytest.mark.parametrize(

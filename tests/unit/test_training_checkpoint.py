@@ -2,9 +2,7 @@
 
 import json
 import signal
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -51,24 +49,9 @@ def test_a_run_killed_twice_ends_there_too(tmp_path):
     assert weights(run(tmp_path / "killed")) == weights(expected)
 
 
-def in_a_process_of_its_own(call):
-    """Signals of the process that tests run in may meet the threads of whatever other tests have loaded."""
-    paths = [Path(__file__).parent, Path(__file__).parents[2] / "src"]
-    code = f"import sys; sys.path[:0] = {[str(path) for path in paths]}; import test_training_checkpoint as t"
-    code += f"; t.{call}"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("step", [1, 22])
 def test_a_signal_saves_a_checkpoint_first_and_then_ends_the_process(tmp_path, number, step):
-    in_a_process_of_its_own(f"check_signal({str(tmp_path)!r}, {int(number)}, {step})")
-
-
-def check_signal(folder, number, step):
-    tmp_path = Path(folder)
-
     def told(number, _):
         sys.exit(number)  # as `run_stage` does on SIGTERM
 
@@ -100,12 +83,6 @@ def check_signal(folder, number, step):
 
 
 def test_a_signal_in_the_last_step_loses_nothing(tmp_path):
-    in_a_process_of_its_own(f"check_signal_in_the_last_step({str(tmp_path)!r})")
-
-
-def check_signal_in_the_last_step(folder):
-    tmp_path = Path(folder)
-
     def loss(model, split):
         if split == "train" and torch.initial_seed() == batch_seed(SEED, SETTINGS["steps"] - 1):
             signal.raise_signal(signal.SIGINT)
@@ -118,12 +95,11 @@ def check_signal_in_the_last_step(folder):
 
 
 def test_a_signal_that_is_ignored_stays_ignored(tmp_path):
-    in_a_process_of_its_own(f"check_ignored_signal({str(tmp_path)!r})")
-
-
-def check_ignored_signal(folder):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    result = run(Path(folder), log=lambda row: signal.raise_signal(signal.SIGINT))
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        result = run(tmp_path, log=lambda row: signal.raise_signal(signal.SIGINT))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert result.curves[-1]["step"] == SETTINGS["steps"]
 
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,7 @@ class OpenVINO:
         size = min((size for size in requests if batch <= size < 2 * batch), default=batch)
         if size not in requests:
             if shapes not in self.models:
-                self.models[shapes] = _openvino().Core().read_model(onnx_of(self.network, inputs))
+                self.models[shapes] = _core().read_model(onnx_of(self.network, inputs))
             model = self.models[shapes].clone()
             wanted = [[size, *each.shape[1:]] if of_batch(each) else [*each.shape] for each in inputs]
             model.reshape(dict(zip(model.inputs, wanted, strict=True)))
@@ -135,12 +136,15 @@ class OpenVINO:
             "NUM_STREAMS": 1,
             "ENABLE_CPU_PINNING": False,  # several jobs share a machine
         }
-        return _openvino().Core().compile_model(model, "CPU", options)
+        return _core().compile_model(model, "CPU", options)
 
 
-def _openvino() -> Any:
+@cache
+def _core() -> Any:
+    # One for the process. Each would give signals a stack of its own (where the processor has AMX), and of
+    # several that go, one leaves them on memory that is no longer there: the next signal ends the process.
     # Importing OpenVINO would report to its makers; it does without where this package is not to be had.
     sys.modules.setdefault("openvino_telemetry", None)
     import openvino
 
-    return openvino
+    return openvino.Core()
