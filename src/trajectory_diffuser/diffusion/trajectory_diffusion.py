@@ -26,6 +26,8 @@ class TrajectoryDiffusion(nn.Module):
             Salimans and Ho 2022, section 4), which stays well-behaved where alpha_bar is near 0.
     """
 
+    known = 1  # states at a plan's beginning
+
     def __init__(
         self,
         network: nn.Module,
@@ -51,7 +53,7 @@ class TrajectoryDiffusion(nn.Module):
         x_t = alpha_bar.sqrt() * x_0
         if epsilon is not None:
             x_t = x_t + (1 - alpha_bar).sqrt() * epsilon
-        return torch.cat([x_0[:, :1], x_t[:, 1:]], dim=1)
+        return torch.cat([x_0[:, : self.known], x_t[:, self.known :]], dim=1)
 
     def training_loss(
         self, x_0: Tensor, return_to_go: Tensor, label_dropout: float, next_state_weight: float
@@ -76,7 +78,7 @@ class TrajectoryDiffusion(nn.Module):
         alpha_bar = self.alpha_bar[t].view(-1, 1, 1)  # [B, 1, 1]
         velocity = alpha_bar.sqrt() * epsilon - (1 - alpha_bar).sqrt() * x_0
         target = epsilon if self.prediction == "epsilon" else velocity
-        error = (predicted - target)[:, 1:].square().mean(-1)  # [B, H - 1]
+        error = (predicted - target)[:, self.known :].square().mean(-1)  # [B, H - 1]
         return (next_state_weight * error[:, 0].sum() + error[:, 1:].sum()) / error.numel()
 
     def predict_x_0(self, x_t: Tensor, t: Tensor, return_to_go: Tensor, guidance: float) -> Tensor:
@@ -139,7 +141,7 @@ class TrajectoryDiffusion(nn.Module):
         for step, (t, t_next) in enumerate(pairwise(timesteps.unbind())):
             x_0 = self.predict_x_0(x_t, t, return_to_go, guidance)
             x_next = self.reverse_step(x_t, x_0, t, t_next, noise[:, step], eta)
-            x_t = torch.cat([x_t[:, :1], x_next[:, 1:]], dim=1)
+            x_t = torch.cat([x_t[:, : self.known], x_next[:, self.known :]], dim=1)
         return x_t
 
     def reverse_step(

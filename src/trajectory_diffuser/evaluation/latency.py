@@ -15,6 +15,8 @@ from trajectory_diffuser.planning.agent import Agent
 # The profiler, which counts the memory, reports on standard error that there is no GPU.
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 
+WARM_SECONDS = 0.05  # of decisions before each that is timed; beyond it, times stay what they are
+
 
 class SteadyState:
     """An agent in the middle of episodes: the history is full, and there is a previous plan if it plans.
@@ -61,8 +63,8 @@ def measure(
     Args:
         agents: what to measure.
         warmup: unmeasured rounds before the clock starts.
-        repetitions: timed rounds; in each, every agent goes through one cycle of decisions untimed, through
-            another timed, and then makes the same network calls again without anything else.
+        repetitions: timed rounds; in each, every agent goes through cycles of decisions untimed, through one
+            timed, and then makes the same network calls again without anything else, untimed and timed.
         device: of the networks.
 
     Returns:
@@ -79,8 +81,9 @@ def measure(
     bare: dict[str, list[float]] = {name: [] for name in agents}
     for round_ in range(warmup + repetitions):
         for name, state in agents.items():
-            state.whole_cycle()  # its own code and weights are then at hand, as when it controls alone
+            _warm(state)
             decisions = [timed(state.decide, device) for _ in range(state.cycle)]
+            repeat_calls(calls[name])
             again, _ = timed(lambda name=name: repeat_calls(calls[name]), device)
             if round_ >= warmup:
                 plans[name] += [seconds for seconds, planned in decisions if planned]
@@ -108,6 +111,14 @@ def measure(
             rows[name][f"{network}_calls"] = cost.calls.get(network, 0) / per_cycle
             rows[name][f"{network}_flops"] = cost.flops.get(network, 0) / per_cycle
     return rows
+
+
+def _warm(state: SteadyState) -> None:
+    """Decide until its own code and weights are at hand again, as when it controls alone."""
+    began = time.perf_counter()
+    state.whole_cycle()
+    while time.perf_counter() - began < WARM_SECONDS:
+        state.whole_cycle()
 
 
 def peak_bytes(work: Callable[[], object], device: torch.device) -> int:

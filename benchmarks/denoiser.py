@@ -1,0 +1,126 @@
+"""What the denoiser's settings are worth: `python benchmarks/denoiser.py --seeds 0 1`.
+
+To be run where `make results` has trained the task. Each variant's denoiser is trained anew, with one thing
+changed; the other networks stay. Then `ddim`, `full_diffusion` and `trajectory_diffuser` act with it, in
+environments that neither tuning nor evaluation has: at all temperatures and target returns of `tune.grid`,
+with its first guidance. A row (the mean normalised scores of all those episodes, and those of the best point)
+is printed and added to results/denoiser/denoiser.csv. A run that was stopped goes on where it was.
+"""
+
+import argparse
+import csv
+import itertools
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+
+from denoiser_variants import CODE
+
+import train_diffusion
+from trajectory_diffuser.common.params import load_params
+from trajectory_diffuser.common.versions import code_commit
+from trajectory_diffuser.computing.device import computing_device
+from trajectory_diffuser.computing.files import read_json
+from trajectory_diffuser.computing.seeding import derive_seed
+from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.evaluation.cell import planner_of, run_directory
+from trajectory_diffuser.evaluation.rollout import run_episodes
+from trajectory_diffuser.evaluation.scores import normalised_score
+from trajectory_diffuser.models.building import NETWORKS
+from trajectory_diffuser.planning.choice import settled
+from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.planning.runtime import Runtime
+
+TRAINED_AS_SHIPPED = ("as shipped", "no clipping")
+PLANNERS = ("ddim", "full_diffusion", "trajectory_diffuser")
+FIRST_ENVIRONMENT_SEED = 40000
+SETTINGS: dict[str, dict[str, Any]] = {
+    "as shipped": {},
+    "6,000 steps": {"steps": 6000},
+    "next state x 10": {"next_state_weight": 10.0},  # Decision Diffuser's, and all its public copies'
+    "average over 1,000 steps": {"ema_decay": 0.999},
+    "epsilon": {"prediction": "epsilon"},
+}
+
+
+def main() -> None:
+    """Print a row per variant and seed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    everything = [*SETTINGS, *CODE]
+    parser.add_argument("--variants", nargs="+", choices=everything, default=everything, metavar="VARIANT")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
+    parser.add_argument("--task", default="hopper-medium-expert")
+    parser.add_argument("--episodes", type=int, default=5, help="at each point of the grid")
+    arguments = parser.parse_args()
+    params, home = load_params(), Path.cwd()
+    for variant, seed in itertools.product(arguments.variants, arguments.seeds):
+        changed = params | {"train_diffusion": params["train_diffusion"] | SETTINGS.get(variant, {})}
+        patches = CODE.get(variant, lambda horizon: [])(params["tasks"][arguments.task]["horizon"])
+        with ExitStack() as stack:
+            stack.enter_context(project_of(home, variant, arguments.task, seed))
+            for each in patches:
+                stack.enter_context(each)
+            row = measured(changed, arguments.task, seed, arguments.episodes)
+        row = {"task": arguments.task, "variant": variant, "seed": seed} | row | {"commit": code_commit()}
+        print(" | ".join(str(value) for value in row.values()), flush=True)
+        with (home / "results/denoiser/denoiser.csv").open("a", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            if file.tell() == 0:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+@contextmanager
+def project_of(home: Path, variant: str, task: str, seed: int) -> Iterator[None]:
+    """Work where the task's data and all networks but the denoiser are the project's in `home`."""
+    project, run = home / "results/denoiser" / variant.replace(" ", "_"), run_directory(task, seed)
+    (project / run).mkdir(parents=True, exist_ok=True)
+    shared = [Path("data"), *(run / name for name in NETWORKS if name != "diffusion")]
+    if variant in TRAINED_AS_SHIPPED:
+        shared.append(run / "diffusion")
+    for path in shared:
+        if not (project / path).exists():
+            (project / path).symlink_to(home / path)
+    os.chdir(project)
+    try:
+        yield
+    finally:
+        os.chdir(home)
+
+
+def measured(params: dict[str, Any], task: str, seed: int, episodes: int) -> dict[str, Any]:
+    """Train the denoiser, unless it is there, and act with it."""
+    run, grid = run_directory(task, seed), params["tune"]["grid"]
+    if not (run / "diffusion").exists():
+        train_diffusion.main(params, task, seed)
+    trained = read_json(run / "diffusion" / "training.json")
+    reference = PreparedDataset.load(Path("data/processed") / task).provenance["reference_scores"]
+    points = [
+        {"guidance": grid["guidance"][0], "temperature": temperature, "target_return": target_return}
+        for temperature, target_return in itertools.product(grid["temperature"], grid["target_return"])
+    ]
+    seeds = list(range(FIRST_ENVIRONMENT_SEED, FIRST_ENVIRONMENT_SEED + episodes))
+    row = {"minutes": round(trained["seconds"] / 60, 1), "validation_loss": trained["validation_loss"]}
+    with computing_device(params["run"]["device"], params["evaluate"]["threads"]) as device:
+        models = PlanningModels.load(run, device)
+        runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
+        for name in PLANNERS:
+            rows = [settled(params["planners"][name], point) for point in points for _ in seeds]
+            planner = planner_of(rows, models, runtime, derive_seed("denoiser", task, seed, name))
+            environment = params["tasks"][task]["environment"]
+            returns = run_episodes(planner, environment, seeds * len(points), None, name).returns
+            scores = normalised_score(returns, reference["minimum"], reference["maximum"])
+            row[name] = round(scores.mean(), 1)
+            row[f"{name}_best_point"] = round(scores.reshape(len(points), -1).mean(axis=1).max(), 1)
+    return row
+
+
+if __name__ == "__main__":
+    main()
