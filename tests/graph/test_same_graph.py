@@ -45,9 +45,9 @@ def test_the_engines_expand_to_the_same_jobs(project: Project, matrix: str) -> N
     ours, theirs = snakemake_jobs(project), dvc_jobs(project)
 
     # fetch, prepare, latency per task; per task and seed four models, the planners, tuned, evaluated and some
-    # of them again with kept weights, the policies, which are trained, tuned and evaluated, and the
-    # experiments; one report
-    per_task, per_seed = 3, 4 + 2 * planners + followed + 3 * policies + experiments
+    # of them again with kept weights, a look at their plans, the policies, which are trained, tuned and
+    # evaluated, and the experiments; one report
+    per_task, per_seed = 3, 4 + 2 * planners + followed + 1 + 3 * policies + experiments
     assert len(ours) == per_task * tasks + per_seed * tasks * seeds + 1
     for job in sorted(ours ^ theirs, key=lambda job: job.command):
         print("Snakemake only:" if job in ours else "DVC only:", job)

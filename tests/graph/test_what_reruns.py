@@ -16,6 +16,7 @@ from project import Project
 
 LIBRARY = "src/trajectory_diffuser"
 CODE = None  # an edit of a module that adds a comment
+BY_ALL_TUNINGS = ["evaluate_plans@*", "evaluate_experiment@*"]
 HOPPER, REPLAY = "hopper-medium-expert", "hopper-medium-replay"
 
 
@@ -84,7 +85,10 @@ def code(*modules: str) -> list[tuple[str, None, None]]:
 
 def by_planners(cells: str = "*") -> list[str]:
     """The tunings and evaluations of planners, with their last and with kept weights, and in experiments."""
-    return [f"tune@{cells}", *(f"evaluate{what}@{cells}" for what in ("", "_training", "_experiment"))]
+    return [
+        f"tune@{cells}",
+        *(f"evaluate{what}@{cells}" for what in ("", "_training", "_plans", "_experiment")),
+    ]
 
 
 def params(old: str, new: str) -> list[tuple[str, str, str]]:
@@ -174,11 +178,11 @@ EDITS = {
     "tuning's module": (
         [("src/tune.py", CODE, CODE)],
         ["tune@*"],
-        ["evaluate@*", "evaluate_training@*", "evaluate_experiment@*", "measure_latency@*", "make_report"],
+        ["evaluate@*", "evaluate_training@*", *BY_ALL_TUNINGS, "measure_latency@*", "make_report"],
     ),
     "named guidance of a planner": (
         params("sampler: ddim}", "sampler: ddim, guidance: 1.2}"),
-        ["tune@*-ddim", "evaluate*@*-ddim", "evaluate_experiment@*", "measure_latency@*", "make_report"],
+        ["tune@*-ddim", "evaluate*@*-ddim", *BY_ALL_TUNINGS, "measure_latency@*", "make_report"],
         [],
     ),
     "base of the planners": (
@@ -188,14 +192,14 @@ EDITS = {
     ),
     "planner": (
         params("sampler: ddim}", "sampler: ddim, refine_steps: 6}"),
-        ["tune@*-ddim", "evaluate*@*-ddim", "evaluate_experiment@*", "measure_latency@*", "make_report"],
+        ["tune@*-ddim", "evaluate*@*-ddim", *BY_ALL_TUNINGS, "measure_latency@*", "make_report"],
         [],
     ),
     "planner that is its base": (
         params("trajectory_diffuser: {}", "trajectory_diffuser: {candidates: 2}"),
         [
             *("tune@*-trajectory_diffuser", "evaluate*@*-trajectory_diffuser"),
-            *("evaluate_experiment@*", "measure_latency@*", "make_report"),
+            *(*BY_ALL_TUNINGS, "measure_latency@*", "make_report"),
         ],
         [],
     ),
@@ -209,17 +213,17 @@ EDITS = {
             "measure_latency@*",
             "make_report",
         ],
-        ["evaluate_experiment@*"],
+        BY_ALL_TUNINGS,
     ),
     "base of the policies": (
         params("return_conditioned: false", "return_conditioned: true"),
         ["train_policy@*", "tune_policy@*", "evaluate_policy@*", "measure_latency@*"],
-        ["evaluate_experiment@*", "make_report"],
+        [*BY_ALL_TUNINGS, "make_report"],
     ),
     "training of the policies": (
         params("train_policy:\n  width: 256", "train_policy:\n  width: 128"),
         ["train_policy@*"],
-        ["tune_policy@*", "evaluate_policy@*", "evaluate_experiment@*", "measure_latency@*", "make_report"],
+        ["tune_policy@*", "evaluate_policy@*", *BY_ALL_TUNINGS, "measure_latency@*", "make_report"],
     ),
     "rival": (params("iql: {steps: 500000}", "iql: {steps: 400000}"), ["make_report"], []),
     "claim": (params("times: 3.0", "times: 4.0"), ["make_report"], []),
@@ -232,7 +236,7 @@ EDITS = {
         params("keep_at: [0.125", "keep_at: [0.2"),
         ["train_*", "evaluate_training@*"],
         [
-            *("tune*@*", "evaluate@*", "evaluate_policy@*", "evaluate_experiment@*"),
+            *("tune*@*", "evaluate@*", "evaluate_policy@*", *BY_ALL_TUNINGS),
             *("measure_latency@*", "make_report"),
         ],
     ),

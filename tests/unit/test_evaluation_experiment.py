@@ -14,8 +14,9 @@ import evaluate_experiment
 from trajectory_diffuser.computing.files import write_json
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation.cell import planner_of, run_directory
-from trajectory_diffuser.evaluation.experiment import PLANS_EACH, points, spread
+from trajectory_diffuser.evaluation.experiment import points
 from trajectory_diffuser.evaluation.rollout import run_episodes
+from trajectory_diffuser.evaluation.situations import PLANS_EACH, plans_in_situations, spread
 from trajectory_diffuser.planning.runtime import Runtime
 
 RUNTIME = Runtime("torch", "float32", torch.device("cpu"))
@@ -92,8 +93,8 @@ def test_the_same_experiment_gives_the_same_bytes(params):
 def test_the_spread_is_that_of_all_pairs_of_plans(params):
     dataset, models = PreparedDataset.load("data/processed/task"), make_models()
     planner = planner_of([row(params, "ddim", refine_steps=3, temperature=0.5)], models, RUNTIME, 7)
-    found = spread(planner, dataset)
-    plan = planner.memory.last_plan
+    plan = plans_in_situations(planner, dataset)
+    found = spread(plan)
     states = plan.states.double().unflatten(0, (-1, PLANS_EACH)).numpy()  # [situations, plans, H, state]
     squares = [
         np.square(situation[one, 1:] - situation[other, 1:]).mean()

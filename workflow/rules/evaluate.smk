@@ -86,6 +86,34 @@ rule evaluate_training:
         "python src/evaluate_training.py --task {wildcards.task} --seed {wildcards.seed} --planner {wildcards.planner} > {log} 2>&1"
 
 
+rule evaluate_plans:
+    input:
+        code("evaluate_plans", "datasets", "diffusion", "environments", "evaluation", "models", "planning"),
+        data="data/processed/{task}",
+        models=models(),
+        tuning=tunings(),
+    output:
+        directory("results/runs/{task}/seed{seed}/diagnosis"),
+    log:
+        "results/logs/evaluate_plans/{task}-seed{seed}.log",
+    threads: PARAMS["evaluate"]["threads"]
+    resources:
+        mem_mb=2000,
+        runtime=60,
+        gpu=gpus_per_job(),
+    params:
+        settings(
+            "base_planner",
+            "planners",
+            "run.planners",
+            "planning",
+            "evaluate.threads",
+            "run.device",
+        ),
+    shell:
+        "python src/evaluate_plans.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"
+
+
 # Takes every core of the scheduler, so that nothing runs beside it; torch's own threads are measure_latency.threads.
 rule measure_latency:
     input:

@@ -12,6 +12,7 @@ rule make_report:
             planner=config["evaluate_training"]["planners"],
         ),
         tunings=cells(*tunings()),
+        diagnoses=cells("results/runs/{task}/seed{seed}/diagnosis"),
         experiments=cells("results/runs/{task}/seed{seed}/experiments/{experiment}"),
         latencies=cells("results/runs/{task}/latency"),
     output:

@@ -4,20 +4,16 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation.cell import planner_of, tuned_row
 from trajectory_diffuser.evaluation.episodes import evaluate_episodes
+from trajectory_diffuser.evaluation.situations import plans_in_situations, spread
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.runtime import Runtime
-
-SITUATIONS, PLANS_EACH = 8, 16  # how many plans are compared, in how many situations of the data
 
 
 def points(row: Mapping[str, Any], vary: Mapping[str, list]) -> list[dict[str, Any]]:
@@ -58,7 +54,7 @@ def evaluate_points(
         for point in points(row, settings["vary"]):
             make_planner = _maker(row | point, models, runtime, noise_seed)
             where = {"planner": name} | point
-            spreads.append(where | spread(make_planner(0), dataset))
+            spreads.append(where | spread(plans_in_situations(make_planner(0), dataset)))
             title = ", ".join([f"{experiment}: {name}", *(f"{key} {value}" for key, value in point.items())])
             table, _ = evaluate_episodes(params, task, seed, title, make_planner, settings["episodes"])
             tables.append(table.assign(**where))
@@ -70,41 +66,6 @@ def _maker(
 ) -> Callable[[int], Planner]:
     """Makes a fresh planner for a group of the episodes."""
     return lambda group: planner_of([row], models, runtime, noise_seed + group)
-
-
-def spread(planner: Planner, dataset: PreparedDataset) -> dict[str, float]:
-    """How much a fresh planner's plans differ from one another in the same situation.
-
-    Each situation is the middle of an episode of the data; the return asked for stays at the target.
-
-    Returns:
-        plan_distance: root mean square distance between two plans, over pairs, states and dimensions, in
-        standard deviations of the data. action_deviation: standard deviation of the first action, over its
-        dimensions, in the environment's units.
-    """
-    first, last = dataset.observation_bounds(np.arange(len(dataset.terminations)))
-    chosen = np.linspace(0, len(first) - 1, min(SITUATIONS, len(first))).astype(int)
-    present = np.repeat((first[chosen] + last[chosen]) // 2, PLANS_EACH)  # [situations x plans each]
-    earliest = np.repeat(first[chosen], PLANS_EACH)
-    for ago in range(planner.memory.steps - 1, 0, -1):
-        planner.observe(dataset.observations[np.maximum(present - ago, earliest)])
-    planner.plan(dataset.observations[present])
-    plan = planner.memory.last_plan
-    assert plan is not None
-    return {
-        "plan_distance": _pairwise_distance(plan.states[:, 1:].flatten(1)),
-        "action_deviation": float(_by_situation(plan.action).std(dim=1).square().mean().sqrt()),
-    }
-
-
-def _pairwise_distance(plans: Tensor) -> float:
-    """The root mean square difference of two plans [situations x plans each, numbers] in one situation."""
-    # Over pairs of different plans it is twice the unbiased variance.
-    return float((2 * _by_situation(plans).var(dim=1)).mean().sqrt())
-
-
-def _by_situation(values: Tensor) -> Tensor:
-    return values.to(torch.float64).unflatten(0, (-1, PLANS_EACH))  # [situations, plans each, numbers]
 
 
 def _is_planner(row: Mapping[str, Any]) -> bool:

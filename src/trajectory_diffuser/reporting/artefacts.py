@@ -25,6 +25,8 @@ LATENCY_COLUMNS = (
 SCALING_COLUMNS = ("varied", "value", "planner", "seconds_per_plan", "network_seconds")
 TRAINING_SCORE_COLUMNS = ("task", "seed", "planner", "fraction", "episode", "normalised_score")
 SPREAD_COLUMNS = ("plan_distance", "action_deviation")
+DRAFT_COLUMNS = ("step", "error", "spread")
+PLAN_COLUMNS = ("planner", "plan_distance", "unguided_distance", "nearest")
 SHOWN_STATES = 20_000  # evenly over the data
 CURVE_COLUMNS = ("step", "train_loss", "validation_loss")
 
@@ -48,10 +50,11 @@ class Results:
     a row per logged training step (task, seed, model, then CURVE_COLUMNS), `training` a row per trained model
     (task, seed, model, then the fields of training.json). `evaluations`, `plans` and, for planners evaluated
     with kept weights, `training_evaluations` are keyed by (task, seed, planner), `tuning` (choice.json)
-    likewise, `latency_machines`, `provenance` and `data` by task, `experiments` (points and episodes, see
-    `evaluation.experiment`) by (task, seed, experiment). Wherever planners are named policies
-    stand too, but among `plans`, `scaling` and what is of kept weights, and `rivals`, those that are on disk,
-    among `scores` and `evaluations` only; `left_out` says why others are not shown.
+    likewise, `latency_machines`, `provenance` and `data` by task, `diagnoses` (drafts, plans and the held-out
+    windows' distance, see `evaluation.diagnosis`) by (task, seed), `experiments` (points and episodes, see
+    `evaluation.experiment`) by (task, seed, experiment). Wherever planners are named policies stand too, but
+    among `plans`, `scaling` and what is of kept weights, and `rivals`, those that are on disk, among `scores`
+    and `evaluations` only; `left_out` says why others are not shown.
     """
 
     params: dict[str, Any]
@@ -68,6 +71,9 @@ class Results:
     latency_machines: dict[str, dict[str, Any]]
     provenance: dict[str, dict[str, Any]]
     data: dict[str, TaskData]
+    diagnoses: dict[tuple[str, int], tuple[pd.DataFrame, pd.DataFrame, float | None]] = field(
+        default_factory=dict
+    )
     experiments: dict[tuple[str, int, str], tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)
     rivals: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -126,7 +132,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
     runs = root / "results" / "runs"
     provenance, task_data, latency, scaling, machines = {}, {}, [], [], {}
     scores, curves, training, evaluations, plans, tuning = [], [], [], {}, {}, {}
-    training_scores, training_evaluations, experiments = [], {}, {}
+    training_scores, training_evaluations, diagnoses, experiments = [], {}, {}, {}
     for task in run["tasks"]:
         prepare = f"prepare_dataset --task {task}"
         data = _intact(root / "data" / "processed" / task, prepare)
@@ -168,6 +174,13 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
                 training_scores.append(_read_scores(folder / "scores.csv", stage, TRAINING_SCORE_COLUMNS))
                 record = read_json(_require(folder / "training_scores.json", stage))
                 training_evaluations[task, seed, planner] = record
+            stage = f"evaluate_plans --task {task} --seed {seed}"
+            folder = _intact(cell / "diagnosis", stage)
+            diagnoses[task, seed] = (
+                _read_table(folder / "drafts.csv", stage, DRAFT_COLUMNS),
+                _read_plans(folder / "plans.csv", stage, run["planners"]),
+                read_json(_require(folder / "diagnosis.json", stage))["held_out_nearest"],
+            )
             for experiment in run["experiments"]:
                 stage = f"evaluate_experiment --task {task} --seed {seed} --experiment {experiment}"
                 folder = _intact(cell / "experiments" / experiment, stage)
@@ -195,6 +208,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         latency_machines=machines,
         provenance=provenance,
         data=task_data,
+        diagnoses=diagnoses,
         experiments=experiments,
         rivals=[name for name in params["rivals"] if name in {rival for _, _, rival in rivals}],
         left_out=left_out,
@@ -234,6 +248,14 @@ def _read_scores(path: Path, stage: str, columns: tuple[str, ...] = SCORE_COLUMN
     table = _read_table(path, stage, columns)
     if not np.isfinite(table["normalised_score"].to_numpy(float)).all():
         raise UserError(f"{path}: normalised_score: not a finite number; check the task's reference scores")
+    return table
+
+
+def _read_plans(path: Path, stage: str, planners: list[str]) -> pd.DataFrame:
+    table = _read_table(path, stage, PLAN_COLUMNS)
+    for planner in planners:
+        if planner not in set(table.planner):
+            raise UserError(f"{path}: planner: {planner!r} is not in it; run `{_command(stage)}` again")
     return table
 
 

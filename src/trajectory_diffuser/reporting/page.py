@@ -17,6 +17,7 @@ from trajectory_diffuser.reporting.artefacts import (
 from trajectory_diffuser.reporting.captions import captions, provenance_line
 from trajectory_diffuser.reporting.data_cards import collected_here, data_card, data_figure
 from trajectory_diffuser.reporting.experiment_figure import experiment_answer, experiment_figure
+from trajectory_diffuser.reporting.failure_signs import draft_error_figure, sign_table
 from trajectory_diffuser.reporting.markdown import first_tables
 from trajectory_diffuser.reporting.style import inline_svg, save_svg, theme
 from trajectory_diffuser.reporting.summaries import common_scores, headline
@@ -92,6 +93,7 @@ def write_report(results: Results, folder: Path) -> None:
             name: {task: experiment_answer(results, task, name) for task in results.tasks}
             for name in results.params["run"]["experiments"]
         },
+        signs={task: sign_table(results, task) for task in results.tasks},
         training={task: tables.training_table(results, task) for task in results.tasks},
         warnings=tables.training_warnings(results),
         data_cards={task: data_card(results, task) for task in results.tasks},
@@ -134,6 +136,7 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
     if results.training_evaluations:
         planners = results.params["evaluate_training"]["planners"]
         add("score_against_training", training_figure.score_against_training(results), planners)
+    add("draft_errors", draft_error_figure(results), [])
     for name in results.params["run"]["experiments"]:
         for task in results.tasks:
             planners = results.params["experiments"][name]["planners"]

@@ -85,7 +85,7 @@ def test_page_is_self_contained_and_complete(full_report):
     ):
         assert expected in text
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", page, flags=re.DOTALL)
-    assert len(captions) == 19
+    assert len(captions) == 20
     for sentence in (
         "Up and to the left is better",
         "with untrained networks",

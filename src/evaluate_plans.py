@@ -1,0 +1,32 @@
+"""Look for signs of failure in the plans of all planners, with the models of one seed."""
+
+from typing import Any
+
+from trajectory_diffuser.common.stage import run_stage
+from trajectory_diffuser.computing.device import computing_device
+from trajectory_diffuser.computing.files import atomic_directory, write_json
+from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.evaluation.cell import run_directory
+from trajectory_diffuser.evaluation.diagnosis import draft_errors, plan_signs
+from trajectory_diffuser.evaluation.episodes import computed_on
+from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.planning.runtime import Runtime
+
+
+def main(params: dict[str, Any], task: str, seed: int) -> None:
+    """Write results/runs/{task}/seed{seed}/diagnosis/."""
+    dataset = PreparedDataset.load(f"data/processed/{task}")
+    with computing_device(params["run"]["device"], params["evaluate"]["threads"]) as device:
+        models = PlanningModels.load(run_directory(task, seed), device)
+        runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
+        drafts = draft_errors(models, dataset)
+        plans, held_out_nearest = plan_signs(params, task, seed, models, runtime)
+        record = {"task": task, "seed": seed, "held_out_nearest": held_out_nearest} | computed_on(runtime)
+    with atomic_directory(run_directory(task, seed) / "diagnosis") as directory:
+        drafts.to_csv(directory / "drafts.csv", index=False)
+        plans.to_csv(directory / "plans.csv", index=False)
+        write_json(directory / "diagnosis.json", record)
+
+
+if __name__ == "__main__":
+    run_stage(main, "task", "seed")
