@@ -3,7 +3,7 @@ PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c 'import os; print(min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()))')
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: results rivals test lint environment environment-of-rivals lock
+.PHONY: results rivals test lint docs environment environment-of-rivals lock
 
 results: environment
 	$(RUN) snakemake --cores $(CORES)
@@ -21,6 +21,10 @@ lint: environment
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) snakefmt --check Snakefile workflow/rules
+
+# The site of docs/, in site/.
+docs: environment
+	$(RUN) zensical build --clean --strict
 
 # .venv with exactly the packages of requirements.lock; the copy in it tells whether it is up to date.
 environment:
@@ -44,6 +48,6 @@ environment-of-rivals:
 # Writes requirements.lock anew from pyproject.toml, with the newest versions that fit; needs uv.
 lock:
 	uv pip compile --upgrade --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
-		--custom-compile-command "make lock" --extra dev --extra metaworld --output-file requirements.lock pyproject.toml
+		--custom-compile-command "make lock" --extra dev --extra docs --extra metaworld --output-file requirements.lock pyproject.toml
 	uv pip compile --upgrade --universal --generate-hashes --python-version 3.11 --no-deps --no-emit-index-url \
 		--custom-compile-command "make lock" --output-file requirements.rivals.lock requirements.rivals.in

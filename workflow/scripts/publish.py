@@ -1,10 +1,10 @@
-"""Keep the report of this folder's results in git, and show its tables in README.md.
+"""Keep the report of this folder's results in git, and show its tables in README.md and docs/.
 
 python workflow/scripts/publish.py NAME
 
 Copies numbers, tables and figures of results/report/, and params.yaml, to results/reference/NAME/, and writes
-tables.md between the two lines of README.md that name it. The page, index.html, is left out: git is no place
-for it.
+verdict.md and scores.md where two lines of a page name them. The page of the report, index.html, is left out:
+git is no place for it.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from trajectory_diffuser.computing.files import atomic_directory, atomic_file  #
 
 BLOCK = "<!-- {name}: begin -->\n{text}<!-- {name}: end -->\n"
 PAGE = "index.html"
+TABLES = ("verdict.md", "scores.md")
 
 
 def main() -> None:
@@ -29,23 +30,31 @@ def main() -> None:
     parser.add_argument("name", metavar="NAME", help="of the folder below results/reference/")
     name = parser.parse_args().name
     report = ROOT / "results" / "report"
-    if not (report / "tables.md").exists():
-        sys.exit("error: results/report/tables.md: missing; run: snakemake --cores 8")
+    for table in TABLES:
+        if not (report / table).exists():
+            sys.exit(f"error: results/report/{table}: missing; run: snakemake --cores 8")
     with atomic_directory(ROOT / "results" / "reference" / name) as folder:
         shutil.copytree(report, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(PAGE))
         shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
-    readme = ROOT / "README.md"
-    text = with_tables(readme.read_text(), f"results/reference/{name}/tables.md", ROOT)
-    with atomic_file(readme) as work:
-        work.write_text(text)
-    print(f"results/reference/{name}/ and README.md have the tables of results/report/ now")
+    for page in pages():
+        text = page.read_text()
+        for table in TABLES:
+            text = with_tables(text, f"results/reference/{name}/{table}", ROOT)
+        with atomic_file(page) as work:
+            work.write_text(text)
+    print(f"results/reference/{name}/, README.md and docs/ have the tables of results/report/ now")
 
 
-def with_tables(readme: str, name: str, root: Path) -> str:
-    """The README with the file `name` below `root` between the lines that name it, if it has them."""
+def pages() -> list[Path]:
+    """Those that may show tables."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def with_tables(page: str, name: str, root: Path) -> str:
+    """A page with the file `name` below `root` between the lines that name it, if it has them."""
     block = re.compile(BLOCK.format(name=re.escape(name), text="(.*\n)*?"))
     text = BLOCK.format(name=name, text="\n" + (root / name).read_text() + "\n")
-    return block.sub(lambda _: text, readme)
+    return block.sub(lambda _: text, page)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The page's first tables as Markdown, for a README."""
+"""The page's first tables as Markdown, for README.md and docs/."""
 
 from collections.abc import Sequence
 
@@ -9,14 +9,19 @@ from trajectory_diffuser.reporting.verdict import Row
 from trajectory_diffuser.reporting.verdict_table import COLUMNS, how_judged, verdict_table
 
 
-def first_tables(results: Results, verdict: list[Row]) -> str:
-    """Verdict, scores of each task, scores over all tasks, and what they were made with."""
+def verdict_page(results: Results, verdict: list[Row]) -> str:
+    """How it is judged, and the verdict."""
     rows = [
         [question, scope, f"**{answer}**", *rest]
         for question, cells in verdict_table(verdict).items()
         for scope, answer, *rest in cells
     ]
-    parts = [how_judged(results), _table(["question", *COLUMNS], rows)]
+    return f"{how_judged(results)}\n\n{_table(['question', *COLUMNS], rows)}\n"
+
+
+def scores_page(results: Results) -> str:
+    """Scores of each task, scores over all tasks, and what they were made with."""
+    parts = []
     for task in results.tasks:
         scores = headline_table(results, task)
         named = [[f"`{planner}`", *rest] for planner, *rest in scores.rows]

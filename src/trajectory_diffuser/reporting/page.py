@@ -18,7 +18,7 @@ from trajectory_diffuser.reporting.captions import captions, provenance_line
 from trajectory_diffuser.reporting.data_cards import collected_here, data_card, data_figure
 from trajectory_diffuser.reporting.experiment_figure import experiment_answer, experiment_figure
 from trajectory_diffuser.reporting.failure_signs import draft_error_figure, sign_table
-from trajectory_diffuser.reporting.markdown import first_tables
+from trajectory_diffuser.reporting.markdown import scores_page, verdict_page
 from trajectory_diffuser.reporting.style import inline_svg, save_svg, theme
 from trajectory_diffuser.reporting.summaries import common_scores, headline
 from trajectory_diffuser.reporting.tuning_figure import (
@@ -51,10 +51,11 @@ class Picture:
 
 
 def write_report(results: Results, folder: Path) -> None:
-    """Write page, verdict.txt, tables.md, metrics.json, the numbers as CSV, and figures/ into `folder`."""
+    """Write page, verdict, scores, metrics.json, the numbers as CSV, and figures/ into `folder`."""
     verdict = judge(results)
     (folder / "verdict.txt").write_text(verdict_text(results, verdict))
-    (folder / "tables.md").write_text(first_tables(results, verdict))
+    (folder / "verdict.md").write_text(verdict_page(results, verdict))
+    (folder / "scores.md").write_text(scores_page(results))
     write_json(
         folder / "metrics.json", {"verdict": verdict_metrics(results, verdict)} | _mean_scores(results)
     )

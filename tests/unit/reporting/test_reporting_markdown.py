@@ -1,9 +1,9 @@
-"""The tables for a README say what the page says."""
+"""The tables for README and docs say what the page says."""
 
 import pytest
 
 from trajectory_diffuser.reporting.artefacts import read_results
-from trajectory_diffuser.reporting.markdown import first_tables
+from trajectory_diffuser.reporting.markdown import scores_page, verdict_page
 from trajectory_diffuser.reporting.tables import headline_table
 from trajectory_diffuser.reporting.verdict import judge
 
@@ -11,7 +11,7 @@ from trajectory_diffuser.reporting.verdict import judge
 @pytest.fixture
 def text(params, root):
     results = read_results(params, root)
-    return first_tables(results, judge(results))
+    return verdict_page(results, judge(results)) + "\n" + scores_page(results)
 
 
 def tables(text):

@@ -1,0 +1,74 @@
+"""README and docs show what results/reference has, and lead where they say."""
+
+import importlib.util
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import yaml
+from project import ROOT
+
+
+def script(name: str) -> ModuleType:
+    """A module of workflow/scripts."""
+    specification = importlib.util.spec_from_file_location(name, ROOT / f"workflow/scripts/{name}.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+publish, parameters_page = script("publish"), script("parameters_page")
+
+PAGES = {page.relative_to(ROOT).as_posix(): page.read_text() for page in publish.pages()}
+README = PAGES["README.md"]
+BLOCK = re.compile(r"^<!-- (.*): begin -->$", flags=re.MULTILINE)
+
+
+def test_readme_shows_a_verdict_and_docs_show_scores():
+    assert any(name.endswith("verdict.md") for name in BLOCK.findall(README))
+    assert any(name.endswith("scores.md") for name in BLOCK.findall(PAGES["docs/results.md"]))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_tables_are_those_of_the_reference_results(page: str):
+    for name in BLOCK.findall(PAGES[page]):
+        assert publish.with_tables(PAGES[page], name, ROOT) == PAGES[page]
+
+
+def test_tables_replace_what_is_between_their_lines_and_nothing_else(tmp_path: Path):
+    (tmp_path / "t.md").write_text("new \\1\n")
+    around = "before\n<!-- t.md: begin -->\n{}<!-- t.md: end -->\nafter\n<!-- u.md: begin -->\nother\n"
+    page, expected = around.format("old\n\nold\n"), around.format("\nnew \\1\n\n")
+    assert publish.with_tables(page, "t.md", tmp_path) == expected
+    assert publish.with_tables(expected, "t.md", tmp_path) == expected
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_to_files_that_are_there(page: str):
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", PAGES[page])
+    assert [target for target in targets if not (ROOT / page).parent.joinpath(target).exists()] == []
+
+
+def test_readme_is_short_and_its_lines_too():
+    assert len(README.split()) <= 900
+    text = [line for line in README.splitlines() if not line.startswith("|")]
+    assert [line for line in text if len(line) > 120 and not line.startswith("Effects in points")] == []
+
+
+def test_the_page_of_parameters_is_the_schemas():
+    written = parameters_page.page(yaml.safe_load(parameters_page.SCHEMA.read_text()))
+    assert PAGES["docs/parameters.md"] == written, "run: python workflow/scripts/parameters_page.py"
+    for key in ("`seeds`", "`*.environment.id`", "`*.source.detours`", "`guidance`"):
+        assert f"| {key} | " in written
+
+
+def test_the_site_is_built_without_a_warning(tmp_path: Path):
+    shutil.copy(ROOT / "zensical.toml", tmp_path)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    built = subprocess.run(["zensical", "build", "--strict"], cwd=tmp_path, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout + built.stderr
+    pages = {page.stem for page in (ROOT / "docs").glob("*.md")} - {"index"}
+    assert all((tmp_path / "site" / page / "index.html").exists() for page in pages)

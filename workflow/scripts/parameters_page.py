@@ -1,0 +1,94 @@
+"""Write docs/parameters.md, what each key of params.yaml means, from the schema.
+
+python workflow/scripts/parameters_page.py
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / "src/trajectory_diffuser/common/params.schema.yaml"
+PAGE = ROOT / "docs/parameters.md"
+HEAD = """# Parameters
+
+Every key of `params.yaml`, in its order there. `*` stands for a name of one's own. Anything else is refused
+before any work starts. Written by `python workflow/scripts/parameters_page.py` from the schema that is checked.
+"""
+ROWS = ("planners", "policies")  # with the keys of base_planner and base_policy
+LIMITS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "above",
+    "maximum": "at most",
+    "exclusiveMaximum": "below",
+}
+
+
+def main() -> None:
+    """Write the page."""
+    PAGE.write_text(page(yaml.safe_load(SCHEMA.read_text())))
+
+
+def page(schema: dict[str, Any]) -> str:
+    """A section per key of the file, a table row per key below it."""
+    parts = [HEAD]
+    for name, section in schema["properties"].items():
+        section = resolved(schema, section)
+        parts.append(f"## `{name}`\n")
+        if "description" in section:
+            parts.append(f"{_sentence(section['description'])}\n")
+        if name in ROWS:
+            continue
+        rows = [f"| `{key}` | {kind} | {meaning} |" for key, kind, meaning in keys(schema, section)]
+        if rows:
+            parts.append("\n".join(["| key | value | meaning |", "|---|---|---|", *rows]) + "\n")
+    return "\n".join(parts)
+
+
+def keys(schema: dict[str, Any], section: dict[str, Any], above: str = "") -> Iterator[tuple[str, str, str]]:
+    """Dotted key, kind of value and meaning of everything in a section, that of alternatives too."""
+    entries = dict(section.get("properties", {}))
+    if isinstance(section.get("additionalProperties"), dict):
+        entries["*"] = section["additionalProperties"]
+    for name, entry in entries.items():
+        entry = resolved(schema, entry)
+        inner = [entry, *(resolved(schema, each) for each in entry.get("oneOf", entry.get("anyOf", [])))]
+        below = [row for each in inner for row in keys(schema, each, f"{above}{name}.")]
+        if not below or "description" in entry:
+            meaning = entry.get("description", "").replace("|", "\\|")
+            yield f"{above}{name}", "" if below else _kind(schema, entry), meaning
+        yield from dict.fromkeys(below)
+
+
+def resolved(schema: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry with what it refers to; its own words stand before those."""
+    while isinstance(entry, dict) and "$ref" in entry:
+        own = {key: value for key, value in entry.items() if key != "$ref"}
+        entry = schema["$defs"][entry["$ref"].rpartition("/")[2]] | own
+    return entry if isinstance(entry, dict) else {}
+
+
+def _kind(schema: dict[str, Any], entry: dict[str, Any]) -> str:
+    if "const" in entry:
+        return f"`{entry['const']}`"
+    if "enum" in entry:
+        return ", ".join(f"`{value}`" for value in entry["enum"])
+    alternatives = entry.get("oneOf", entry.get("anyOf"))
+    if alternatives:
+        return " or ".join(dict.fromkeys(_kind(schema, resolved(schema, each)) for each in alternatives))
+    kind = entry.get("type", "")
+    kind = " or ".join(kind) if isinstance(kind, list) else kind
+    if kind == "array" and isinstance(entry.get("items"), dict):
+        kind = f"list of {_kind(schema, resolved(schema, entry['items']))}"
+    limits = [f"{words} {entry[limit]:g}" for limit, words in LIMITS.items() if limit in entry]
+    return ", ".join([kind, *limits])
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
+
+
+if __name__ == "__main__":
+    main()
