@@ -15,7 +15,7 @@ PAGE = ROOT / "docs/parameters.md"
 HEAD = """# Parameters
 
 Every key of `params.yaml`, in its order there. `*` stands for a name of one's own. Anything else is refused
-before any work starts. Written by `python workflow/scripts/parameters_page.py` from the schema that is checked.
+before any work starts. `python workflow/scripts/parameters_page.py` writes this page from the schema.
 """
 ROWS = ("planners", "policies")  # with the keys of base_planner and base_policy
 LIMITS = {
