@@ -42,7 +42,7 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Project]:
 @pytest.fixture(scope="module")
 def by_snakemake(projects: dict[str, Project]) -> Project:
     project = projects["snakemake"]
-    run(project, "snakemake --cores 2")
+    (project.folder / ".git" / "printed.txt").write_text(run(project, "snakemake --cores 2"))
     (project.folder / ".git" / "scores.csv").write_text((project.folder / REPORT / "scores.csv").read_text())
     return project
 
@@ -63,6 +63,14 @@ def test_readmes_example_runs(by_snakemake: Project) -> None:
     printed = run(by_snakemake, "python src/example.py")
     (by_snakemake.folder / "src" / "example.py").unlink()
     assert re.search(r"^return \d+$", printed, flags=re.MULTILINE)
+
+
+def test_without_a_terminal_snakemake_says_what_runs_and_how_much_is_done(by_snakemake: Project) -> None:
+    printed = (by_snakemake.folder / ".git" / "printed.txt").read_text()
+    assert re.search(rf"^Job \d+: train_diffusion: {TASK}, seed 0$", printed, flags=re.MULTILINE)
+    done = re.findall(r"^(\d+) of (\d+) steps \(\d+%\) done$", printed, flags=re.MULTILINE)
+    assert done[-1][0] == done[-1][1] and len(done) > 10
+    assert max(map(len, printed.splitlines())) < 300
 
 
 def test_snakemake_makes_the_report(by_snakemake: Project) -> None:

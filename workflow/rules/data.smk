@@ -18,6 +18,8 @@ rule fetch_dataset:
             "tasks.{task}.reference_scores",
             "fetch_dataset",
         ),
+    message:
+        "fetch_dataset: {wildcards.task}"
     shell:
         "python src/fetch_dataset.py --task {wildcards.task} > {log} 2>&1"
 
@@ -36,5 +38,7 @@ rule prepare_dataset:
         runtime=30,
     params:
         settings("tasks.{task}.environment", "prepare_dataset"),
+    message:
+        "prepare_dataset: {wildcards.task}"
     shell:
         "python src/prepare_dataset.py --task {wildcards.task} > {log} 2>&1"

@@ -22,6 +22,8 @@ rule evaluate:
             "evaluate",
             "run.device",
         ),
+    message:
+        "evaluate: {wildcards.task}, seed {wildcards.seed}, {wildcards.planner}"
     shell:
         "python src/evaluate.py --task {wildcards.task} --seed {wildcards.seed} --planner {wildcards.planner} > {log} 2>&1"
 
@@ -50,6 +52,8 @@ rule evaluate_policy:
             "evaluate",
             "run.device",
         ),
+    message:
+        "evaluate_policy: {wildcards.task}, seed {wildcards.seed}, {wildcards.policy}"
     shell:
         "python src/evaluate_policy.py --task {wildcards.task} --seed {wildcards.seed} --policy {wildcards.policy} > {log} 2>&1"
 
@@ -82,6 +86,8 @@ rule evaluate_training:
             "evaluate_training.episodes",
             "run.device",
         ),
+    message:
+        "evaluate_training: {wildcards.task}, seed {wildcards.seed}, {wildcards.planner}"
     shell:
         "python src/evaluate_training.py --task {wildcards.task} --seed {wildcards.seed} --planner {wildcards.planner} > {log} 2>&1"
 
@@ -110,6 +116,8 @@ rule evaluate_plans:
             "evaluate.threads",
             "run.device",
         ),
+    message:
+        "evaluate_plans: {wildcards.task}, seed {wildcards.seed}"
     shell:
         "python src/evaluate_plans.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"
 
@@ -150,5 +158,7 @@ rule measure_latency:
             "measure_latency",
             "run.device",
         ),
+    message:
+        "measure_latency: {wildcards.task}"
     shell:
         "python src/measure_latency.py --task {wildcards.task} > {log} 2>&1"

@@ -33,6 +33,8 @@ rule evaluate_experiment:
             "evaluate.threads",
             "run.device",
         ),
+    message:
+        "evaluate_experiment: {wildcards.task}, seed {wildcards.seed}, {wildcards.experiment}"
     shell:
         "python src/evaluate_experiment.py"
         " --task {wildcards.task} --seed {wildcards.seed} --experiment {wildcards.experiment} > {log} 2>&1"

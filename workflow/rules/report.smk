@@ -40,5 +40,7 @@ rule make_report:
             "evaluate_training",
             "make_report",
         ),
+    message:
+        "make_report"
     shell:
         "python src/make_report.py > {log} 2>&1"

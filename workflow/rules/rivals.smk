@@ -35,6 +35,8 @@ rule train_rival:
             "rivals.{rival}.steps",
             "run.device",
         ),
+    message:
+        "train_rival: {wildcards.task}, seed {wildcards.seed}, {wildcards.rival}"
     shell:
         f"{PYTHON_OF_RIVALS} src/train_rival.py"
         " --task {wildcards.task} --seed {wildcards.seed} --rival {wildcards.rival} > {log} 2>&1"
@@ -61,6 +63,8 @@ rule evaluate_rival:
             "evaluate",
             "run.device",
         ),
+    message:
+        "evaluate_rival: {wildcards.task}, seed {wildcards.seed}, {wildcards.rival}"
     shell:
         f"{PYTHON_OF_RIVALS} src/evaluate_rival.py"
         " --task {wildcards.task} --seed {wildcards.seed} --rival {wildcards.rival} > {log} 2>&1"

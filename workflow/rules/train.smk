@@ -22,6 +22,8 @@ rule train_transformer:
             "train_transformer",
             "run.device",
         ),
+    message:
+        "train_transformer: {wildcards.task}, seed {wildcards.seed}"
     shell:
         "python src/train_transformer.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"
 
@@ -49,6 +51,8 @@ rule train_diffusion:
             "train_diffusion",
             "run.device",
         ),
+    message:
+        "train_diffusion: {wildcards.task}, seed {wildcards.seed}"
     shell:
         "python src/train_diffusion.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"
 
@@ -68,6 +72,8 @@ rule train_inverse_dynamics:
         gpu=gpus_per_job(),
     params:
         settings("tasks.{task}.stride", "base_training", "train_inverse_dynamics", "run.device"),
+    message:
+        "train_inverse_dynamics: {wildcards.task}, seed {wildcards.seed}"
     shell:
         "python src/train_inverse_dynamics.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"
 
@@ -92,6 +98,8 @@ rule train_value:
             "train_value",
             "run.device",
         ),
+    message:
+        "train_value: {wildcards.task}, seed {wildcards.seed}"
     shell:
         "python src/train_value.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"
 
@@ -118,5 +126,7 @@ rule train_policy:
             "policies.{policy}",
             "run.device",
         ),
+    message:
+        "train_policy: {wildcards.task}, seed {wildcards.seed}, {wildcards.policy}"
     shell:
         "python src/train_policy.py --task {wildcards.task} --seed {wildcards.seed} --policy {wildcards.policy} > {log} 2>&1"

@@ -21,6 +21,8 @@ rule tune:
             "tune",
             "run.device",
         ),
+    message:
+        "tune: {wildcards.task}, seed {wildcards.seed}, {wildcards.planner}"
     shell:
         "python src/tune.py --task {wildcards.task} --seed {wildcards.seed} --planner {wildcards.planner} > {log} 2>&1"
 
@@ -48,5 +50,7 @@ rule tune_policy:
             "tune",
             "run.device",
         ),
+    message:
+        "tune_policy: {wildcards.task}, seed {wildcards.seed}, {wildcards.policy}"
     shell:
         "python src/tune_policy.py --task {wildcards.task} --seed {wildcards.seed} --policy {wildcards.policy} > {log} 2>&1"
