@@ -137,3 +137,14 @@ def test_mistakes_are_named_in_one_line(environment: dict, words: str) -> None:
     with pytest.raises(UserError, match=words) as caught:
         make_environment(environment)
     assert "\n" not in str(caught.value)
+
+
+def test_an_environment_of_a_users_module_is_named_with_it(tmp_path, monkeypatch):
+    environment = {"id": "my_own_tasks:Mine-v0", "arguments": {}, "observation_keys": None}
+    environment["max_episode_steps"] = 7
+    with pytest.raises(UserError, match=r"'my_own_tasks:Mine-v0' cannot be made.*export PYTHONPATH="):
+        make_environment(environment)
+    entry = "gymnasium.envs.classic_control:PendulumEnv"
+    (tmp_path / "my_own_tasks.py").write_text(f"import gymnasium\ngymnasium.register('Mine-v0', '{entry}')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert make_environment(environment).spec.id == "Mine-v0"

@@ -11,6 +11,11 @@ import pytest
 import yaml
 from project import ROOT
 
+import fetch_dataset
+import prepare_dataset
+from trajectory_diffuser.common.params import load_params
+from trajectory_diffuser.datasets.windows import PreparedDataset
+
 
 def script(name: str) -> ModuleType:
     """A module of workflow/scripts."""
@@ -63,6 +68,22 @@ def test_the_page_of_parameters_is_the_schemas():
     assert PAGES["docs/parameters.md"] == written, "run: python workflow/scripts/parameters_page.py"
     for key in ("`seeds`", "`*.environment.id`", "`*.source.detours`", "`guidance`"):
         assert f"| {key} | " in written
+
+
+def test_the_environment_of_the_docs_is_collected_and_prepared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    page, shipped = PAGES["docs/own-environment.md"], (ROOT / "params.yaml").read_text()
+    (collecting,) = re.findall(r"```py\n(.*?)```", page, flags=re.DOTALL)
+    (task,) = re.findall(r"^tasks:\n(.*?)  \.\.\.\n", page, flags=re.DOTALL | re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    exec(collecting.replace("range(300)", "range(6)"), {})
+    written = shipped.replace("\ntasks:\n", f"\ntasks:\n{task}", 1)
+    Path("params.yaml").write_text(re.sub(r"\n  tasks: .*", "\n  tasks: [pendulum]", written, count=1))
+    params = load_params()
+    fetch_dataset.main(params, "pendulum")
+    prepare_dataset.main(params, "pendulum")
+    assert len(PreparedDataset.load("data/processed/pendulum").terminations) == 6
 
 
 def test_the_site_is_built_without_a_warning(tmp_path: Path):

@@ -59,6 +59,11 @@ def make_environment(environment: dict[str, Any]) -> gymnasium.Env:
         raise UserError(
             f"params.yaml: environment.id: {identifier!r} cannot be made: {one_line(error)}"
         ) from None
+    except ImportError as error:
+        raise UserError(
+            f"params.yaml: environment.id: {identifier!r} cannot be made: {one_line(error)} "
+            "Install what is missing; a module of your own is found with: export PYTHONPATH=ITS_FOLDER"
+        ) from None
     except (TypeError, ValueError) as error:
         raise UserError(
             f"params.yaml: environment.arguments: {identifier} does not take "
