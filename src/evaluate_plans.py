@@ -9,6 +9,7 @@ from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation.cell import run_directory
 from trajectory_diffuser.evaluation.diagnosis import draft_errors, plan_signs
 from trajectory_diffuser.evaluation.episodes import computed_on
+from trajectory_diffuser.evaluation.situations import held_out
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
 
@@ -20,8 +21,8 @@ def main(params: dict[str, Any], task: str, seed: int) -> None:
         models = PlanningModels.load(run_directory(task, seed), device)
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
         drafts = draft_errors(models, dataset)
-        plans, held_out_nearest = plan_signs(params, task, seed, models, runtime)
-        record = {"task": task, "seed": seed, "held_out_nearest": held_out_nearest} | computed_on(runtime)
+        plans = plan_signs(params, task, seed, dataset, models, runtime)
+        record = {"task": task, "seed": seed, "split": held_out(dataset)} | computed_on(runtime)
     with atomic_directory(run_directory(task, seed) / "diagnosis") as directory:
         drafts.to_csv(directory / "drafts.csv", index=False)
         plans.to_csv(directory / "plans.csv", index=False)

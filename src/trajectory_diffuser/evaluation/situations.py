@@ -1,5 +1,7 @@
 """Many plans for the same situations of held-out data, and how much they differ."""
 
+import math
+
 import numpy as np
 from torch import Tensor
 
@@ -10,25 +12,46 @@ from trajectory_diffuser.planning.trajectory_planner import Plan
 SITUATIONS, PLANS_EACH = 8, 16
 
 
-def held_out_episodes(dataset: PreparedDataset) -> np.ndarray:
-    """Indices of the validation episodes; of all where there are none."""
-    episodes = dataset.episodes("validation")
-    return episodes if len(episodes) else dataset.episodes("train")
+def held_out(dataset: PreparedDataset) -> str:
+    """The split to look at: validation, or train where it has no episodes."""
+    return "validation" if len(dataset.episodes("validation")) else "train"
+
+
+def situations(dataset: PreparedDataset, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of observations in the middle of held-out episodes, with so many steps before them if possible.
+
+    Returns:
+        The rows, and the first and last row of their episodes, each [situations].
+    """
+    first, last = dataset.observation_bounds(dataset.episodes(held_out(dataset)))
+    chosen = np.linspace(0, len(first) - 1, min(SITUATIONS, len(first))).astype(int)
+    first, last = first[chosen], last[chosen]
+    return np.minimum(np.maximum((first + last) // 2, first + steps), last), first, last
 
 
 def plans_in_situations(planner: Planner, dataset: PreparedDataset) -> Plan:
-    """What a fresh planner plans: `PLANS_EACH` plans in each of `SITUATIONS` situations, side by side.
+    """What a fresh planner plans: `PLANS_EACH` plans in each of the `situations`, side by side.
 
-    Each situation is the middle of a held-out episode; the return asked for stays at the target.
+    It has seen the states and rewards up to there and planned one step before, as in the middle of an
+    episode that began with its target return.
     """
-    first, last = dataset.observation_bounds(held_out_episodes(dataset))
-    chosen = np.linspace(0, len(first) - 1, min(SITUATIONS, len(first))).astype(int)
-    present = np.repeat((first[chosen] + last[chosen]) // 2, PLANS_EACH)  # [situations x plans each]
-    earliest = np.repeat(first[chosen], PLANS_EACH)
-    for ago in range(planner.memory.steps - 1, 0, -1):
-        planner.observe(dataset.observations[np.maximum(present - ago, earliest)])
-    planner.plan(dataset.observations[present])
-    plan = planner.memory.last_plan
+    memory = planner.memory
+    present, first, _ = (
+        np.repeat(rows, PLANS_EACH) for rows in situations(dataset, memory.steps)
+    )  # [situations x plans each]
+    returns_to_go = np.asarray(dataset.returns_to_go)
+    earliest = np.maximum(present - memory.steps, first)
+    memory.target_return = memory.target_return - (returns_to_go[first] - returns_to_go[earliest])
+    before = earliest
+    for ago in range(memory.steps, -1, -1):
+        rows = np.maximum(present - ago, earliest)
+        reward = returns_to_go[before] - returns_to_go[rows]
+        if ago in (1, 0):
+            planner.plan(dataset.observations[rows], reward)
+        else:
+            planner.observe(dataset.observations[rows], reward)
+        before = rows
+    plan = memory.last_plan
     assert plan is not None
     return plan
 
@@ -41,17 +64,15 @@ def spread(plan: Plan) -> dict[str, float]:
         standard deviations of the data. action_deviation: standard deviation of the first action, over its
         dimensions, in the environment's units.
     """
+    # Over pairs of different plans it is twice the unbiased variance.
+    variance = by_situation(plan.states[:, 1:].flatten(1)).var(dim=1)
+    deviation = by_situation(plan.action).std(dim=1)
     return {
-        "plan_distance": _pairwise_distance(plan.states[:, 1:].flatten(1)),
-        "action_deviation": float(_by_situation(plan.action).std(dim=1).square().mean().sqrt()),
+        "plan_distance": math.sqrt(2 * float(variance.mean())),
+        "action_deviation": math.sqrt(float(deviation.square().mean())),
     }
 
 
-def _pairwise_distance(plans: Tensor) -> float:
-    """The root mean square difference of two plans [situations x plans each, numbers] in one situation."""
-    # Over pairs of different plans it is twice the unbiased variance.
-    return float((2 * _by_situation(plans).var(dim=1)).mean().sqrt())
-
-
-def _by_situation(values: Tensor) -> Tensor:
-    return values.double().unflatten(0, (-1, PLANS_EACH))  # [situations, plans each, numbers]
+def by_situation(values: Tensor) -> Tensor:
+    """Values of plans [situations x plans each, ...] as [situations, plans each, ...]."""
+    return values.double().unflatten(0, (-1, PLANS_EACH))

@@ -25,8 +25,8 @@ LATENCY_COLUMNS = (
 SCALING_COLUMNS = ("varied", "value", "planner", "seconds_per_plan", "network_seconds")
 TRAINING_SCORE_COLUMNS = ("task", "seed", "planner", "fraction", "episode", "normalised_score")
 SPREAD_COLUMNS = ("plan_distance", "action_deviation")
-DRAFT_COLUMNS = ("step", "error", "spread")
-PLAN_COLUMNS = ("planner", "plan_distance", "unguided_distance", "nearest")
+DRAFT_COLUMNS = ("step", "drafts", "error", "spread")
+PLAN_COLUMNS = ("planner", "guidance", "plan_distance", "distance_at_1", "nearness")
 SHOWN_STATES = 20_000  # evenly over the data
 CURVE_COLUMNS = ("step", "train_loss", "validation_loss")
 
@@ -50,11 +50,11 @@ class Results:
     a row per logged training step (task, seed, model, then CURVE_COLUMNS), `training` a row per trained model
     (task, seed, model, then the fields of training.json). `evaluations`, `plans` and, for planners evaluated
     with kept weights, `training_evaluations` are keyed by (task, seed, planner), `tuning` (choice.json)
-    likewise, `latency_machines`, `provenance` and `data` by task, `diagnoses` (drafts, plans and the held-out
-    windows' distance, see `evaluation.diagnosis`) by (task, seed), `experiments` (points and episodes, see
-    `evaluation.experiment`) by (task, seed, experiment). Wherever planners are named policies stand too, but
-    among `plans`, `scaling` and what is of kept weights, and `rivals`, those that are on disk, among `scores`
-    and `evaluations` only; `left_out` says why others are not shown.
+    likewise, `latency_machines`, `provenance` and `data` by task, `diagnoses` (drafts and plans, see
+    `evaluation.diagnosis`) by (task, seed), `experiments` (points and episodes, see `evaluation.experiment`)
+    by (task, seed, experiment). Wherever planners are named policies stand too, but among `plans`, `scaling`
+    and what is of kept weights, and `rivals`, those that are on disk, among `scores` and `evaluations` only;
+    `left_out` says why others are not shown.
     """
 
     params: dict[str, Any]
@@ -71,9 +71,7 @@ class Results:
     latency_machines: dict[str, dict[str, Any]]
     provenance: dict[str, dict[str, Any]]
     data: dict[str, TaskData]
-    diagnoses: dict[tuple[str, int], tuple[pd.DataFrame, pd.DataFrame, float | None]] = field(
-        default_factory=dict
-    )
+    diagnoses: dict[tuple[str, int], tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)
     experiments: dict[tuple[str, int, str], tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)
     rivals: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -179,7 +177,6 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
             diagnoses[task, seed] = (
                 _read_table(folder / "drafts.csv", stage, DRAFT_COLUMNS),
                 _read_plans(folder / "plans.csv", stage, run["planners"]),
-                read_json(_require(folder / "diagnosis.json", stage))["held_out_nearest"],
             )
             for experiment in run["experiments"]:
                 stage = f"evaluate_experiment --task {task} --seed {seed} --experiment {experiment}"

@@ -33,7 +33,7 @@ def captions(results: Results) -> dict[str, str]:
         "one cosine: a training that is over by then, with a cosine of its own, may do better.",
         "draft_errors": "How far drafts are from what held-out episodes did next, told the return that came: "
         "root mean square over drafts and dimensions, in standard deviations of the data. The spread is what "
-        "the states' mean would be wrong by.",
+        "the states' mean would be wrong by. Training episodes stand in where none are held out.",
         "data": "Darker states are visited less: positions in a maze, else principal components.",
     }
 

@@ -1,5 +1,6 @@
 """Signs of failure that plans show before scores do, each with its number, its limit and the answer."""
 
+import math
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
@@ -9,13 +10,14 @@ from trajectory_diffuser.reporting.style import INK, SEED_LINES, panels
 from trajectory_diffuser.reporting.tables import Table
 
 POOR_DRAFT = 0.5  # of the data's spread: what a guess of the states' mean would be wrong by is 1
-COPIED = 0.1  # of the distance that held-out windows have from the training data
-COLLAPSED = 0.5  # of the distance between plans without guidance
+COPIED = 0.1  # of the distance that held-out episodes have from the training data
+COLLAPSED = 0.5  # of the distance between plans with a weight of 1
+FEWEST_DRAFTS = 20
 
 
 @dataclass(frozen=True)
 class Sign:
-    """One thing that may have failed, with a value for each training seed."""
+    """One thing that may have failed, with a value for each training seed of which it can be told."""
 
     name: str
     of: str
@@ -25,31 +27,34 @@ class Sign:
 
     @property
     def shows(self) -> bool:
-        """Whether any seed is beyond the limit."""
-        return any(value > self.limit if self.above else value < self.limit for value in self.values)
+        """Whether any seed is beyond the limit, or no number."""
+        beyond = [value > self.limit if self.above else value < self.limit for value in self.values]
+        return any(beyond) or not all(map(math.isfinite, self.values))
 
 
 def failure_signs(results: Results, task: str) -> list[Sign]:
     """Poor drafts, plans copied from the training data, diversity lost to guidance.
 
-    What cannot be told is left out: copying without held-out episodes, lost diversity of planners that draw
-    no noise or are not guided.
+    Left out is what cannot be told: drafts of which too few go on in held-out episodes, copying without such
+    episodes, and lost diversity of planners that draw no noise or have a weight of at most 1.
     """
-    drafts, plans, held_out = zip(*(results.diagnoses[task, seed] for seed in results.seeds), strict=True)
-    furthest = [table.dropna().iloc[-1] for table in drafts]
+    diagnoses = [results.diagnoses[task, seed] for seed in results.seeds]
+    enough = [drafts[drafts["drafts"] >= FEWEST_DRAFTS] for drafts, _ in diagnoses]
+    furthest = [table.iloc[-1] for table in enough if len(table)]
     errors = [row["error"] / row["spread"] for row in furthest]
     signs = [Sign("poor drafts", "draft", errors, POOR_DRAFT, True)]
-    for planner in results.with_plans:
-        rows = [table.set_index("planner").loc[planner] for table in plans]
-        if None not in held_out:
-            copied = [row["nearest"] / known for row, known in zip(rows, held_out, strict=True)]
-            signs.append(Sign("plans copied from the data", planner, copied, COPIED, False))
-        left = [
-            row["plan_distance"] / row["unguided_distance"] for row in rows if row["unguided_distance"] > 0
-        ]
-        if left:
-            signs.append(Sign("choice lost to guidance", planner, left, COLLAPSED, False))
-    return sorted(signs, key=lambda sign: [each.name for each in signs].index(sign.name))
+    rows = {
+        planner: [plans.set_index("planner").loc[planner] for _, plans in diagnoses]
+        for planner in results.with_plans
+    }
+    for planner, of_seeds in rows.items():
+        near = [row["nearness"] for row in of_seeds if not math.isnan(row["nearness"])]
+        signs.append(Sign("plans copied from the data", planner, near, COPIED, False))
+    for planner, of_seeds in rows.items():
+        guided = [row for row in of_seeds if row["guidance"] > 1 and row["distance_at_1"] > 0]
+        left = [row["plan_distance"] / row["distance_at_1"] for row in guided]
+        signs.append(Sign("choice lost to guidance", planner, left, COLLAPSED, False))
+    return [sign for sign in signs if sign.values]
 
 
 def sign_table(results: Results, task: str) -> Table:
@@ -58,14 +63,13 @@ def sign_table(results: Results, task: str) -> Table:
         [
             sign.name,
             sign.of,
-            f"{sum(sign.values) / len(sign.values):.2f}",
             f"{min(sign.values):.2f} to {max(sign.values):.2f}",
             f"{'above' if sign.above else 'below'} {sign.limit:g}",
             "yes" if sign.shows else "no",
         ]
         for sign in failure_signs(results, task)
     ]
-    return Table(["sign", "of", "mean", "seeds", "fails", "shows"], rows, names=2)
+    return Table(["sign", "of", "lowest and highest seed", "fails", "shows"], rows, names=2)
 
 
 def draft_error_figure(results: Results) -> Figure:
@@ -76,7 +80,9 @@ def draft_error_figure(results: Results) -> Figure:
             table = results.diagnoses[task, seed][0]
             style = SEED_LINES[index % len(SEED_LINES)]
             axis.plot(table["step"], table["error"], style, color="tab:blue", label=f"draft, seed {seed}")
-        axis.plot(table["step"], table["spread"], color=INK, linewidth=0.8, label="spread of the data")
+        # The data's, and so every seed's.
+        spread = results.diagnoses[task, results.seeds[0]][0]
+        axis.plot(spread["step"], spread["spread"], color=INK, linewidth=0.8, label="spread of the data")
         axis.set(title=task, xlabel="planned state", ylabel="error", ylim=(0, None))
         axis.legend(fontsize="small")
     return figure

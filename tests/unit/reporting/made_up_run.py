@@ -264,14 +264,17 @@ def write_diagnosis(params: dict, folder: Path, seed: int) -> None:
     """Drafts end at 0.3 of the spread, 0.6 with seed 1; ddim's plans are copies, and too much alike."""
     folder.mkdir(parents=True)
     steps = np.arange(1, 16)
-    drafts = pd.DataFrame({"step": steps, "error": (0.02 + 0.02 * seed) * steps, "spread": 1.0})
+    drafts = pd.DataFrame(
+        {"step": steps, "drafts": 256, "error": (0.02 + 0.02 * seed) * steps, "spread": 1.0}
+    )
     drafts.to_csv(folder / "drafts.csv", index=False)
-    plans = pd.DataFrame({"planner": params["run"]["planners"]}).assign(guidance=2.0, nearest=0.1)
-    plans = plans.assign(plan_distance=0.4, unguided_distance=0.5).set_index("planner")
-    plans.loc["ddim", ["nearest", "plan_distance"]] = 0.001, 0.1
-    plans.loc["draft", ["plan_distance", "unguided_distance"]] = 0.0, np.nan
+    plans = pd.DataFrame({"planner": params["run"]["planners"]}).assign(guidance=2.0, nearness=0.9)
+    plans = plans.assign(plan_distance=0.4, distance_at_1=0.5).set_index("planner")
+    plans.loc["ddim", ["nearness", "plan_distance"]] = 0.01, 0.1
+    plans.loc["full_diffusion", "guidance"] = 1.0
+    plans.loc["draft", ["guidance", "plan_distance", "distance_at_1"]] = np.nan, 0.0, np.nan
     plans.reset_index().to_csv(folder / "plans.csv", index=False)
-    write_json(folder / "diagnosis.json", {"held_out_nearest": 0.1, "commit": "0123456789ab"})
+    write_json(folder / "diagnosis.json", {"split": "validation", "commit": "0123456789ab"})
 
 
 def write_evaluation(
