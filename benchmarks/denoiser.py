@@ -4,7 +4,8 @@ To be run where `make results` has trained the task. Each variant's denoiser is 
 changed; the other networks stay. Then `ddim`, `full_diffusion` and `trajectory_diffuser` act with it, in
 environments that neither tuning nor evaluation has: at all temperatures and target returns of `tune.grid`,
 with its first guidance. A row (the mean normalised scores of all those episodes, and those of the best point)
-is printed and added to results/denoiser/denoiser.csv. A run that was stopped goes on where it was.
+is printed and added to results/denoiser/denoiser.csv. A run that was stopped goes on where it was: what that
+file has of this commit is left out, a denoiser that is there is not trained again (`trained` is its commit).
 """
 
 import argparse
@@ -19,7 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from denoiser_variants import CODE
+from denoiser_variants import CODE, PAST
 
 import train_diffusion
 from trajectory_diffuser.common.params import load_params
@@ -59,8 +60,12 @@ def main() -> None:
     parser.add_argument("--task", default="hopper-medium-expert")
     parser.add_argument("--episodes", type=int, default=5, help="at each point of the grid")
     arguments = parser.parse_args()
-    params, home = load_params(), Path.cwd()
+    params, home, commit = load_params(), Path.cwd(), code_commit()
+    file = home / "results/denoiser/denoiser.csv"
+    file.parent.mkdir(parents=True, exist_ok=True)
     for variant, seed in itertools.product(arguments.variants, arguments.seeds):
+        if file.exists() and (arguments.task, variant, str(seed), commit) in _rows(file):
+            continue
         changed = params | {"train_diffusion": params["train_diffusion"] | SETTINGS.get(variant, {})}
         patches = CODE.get(variant, lambda horizon: [])(params["tasks"][arguments.task]["horizon"])
         with ExitStack() as stack:
@@ -68,13 +73,18 @@ def main() -> None:
             for each in patches:
                 stack.enter_context(each)
             row = measured(changed, arguments.task, seed, arguments.episodes)
-        row = {"task": arguments.task, "variant": variant, "seed": seed} | row | {"commit": code_commit()}
+        row = {"task": arguments.task, "variant": variant, "seed": seed} | row | {"commit": commit}
         print(" | ".join(str(value) for value in row.values()), flush=True)
-        with (home / "results/denoiser/denoiser.csv").open("a", newline="") as file:
-            writer = csv.DictWriter(file, row)
-            if file.tell() == 0:
+        with file.open("a", newline="") as table:
+            writer = csv.DictWriter(table, row)
+            if table.tell() == 0:
                 writer.writeheader()
             writer.writerow(row)
+
+
+def _rows(file: Path) -> list[tuple[str, ...]]:
+    with file.open(newline="") as table:
+        return [(row["task"], row["variant"], row["seed"], row["commit"]) for row in csv.DictReader(table)]
 
 
 @contextmanager
@@ -98,6 +108,11 @@ def project_of(home: Path, variant: str, task: str, seed: int) -> Iterator[None]
 def measured(params: dict[str, Any], task: str, seed: int, episodes: int) -> dict[str, Any]:
     """Train the denoiser, unless it is there, and act with it."""
     run, grid = run_directory(task, seed), params["tune"]["grid"]
+    task_settings = params["tasks"][task]
+    if task_settings["stride"] != 1 or task_settings["history"] <= PAST:
+        sys.exit(
+            f"error: tasks.{task}: the variants are written for a stride of 1 and a history above {PAST}"
+        )
     if not (run / "diffusion").exists():
         train_diffusion.main(params, task, seed)
     trained = read_json(run / "diffusion" / "training.json")
@@ -119,7 +134,7 @@ def measured(params: dict[str, Any], task: str, seed: int, episodes: int) -> dic
             scores = normalised_score(returns, reference["minimum"], reference["maximum"])
             row[name] = round(scores.mean(), 1)
             row[f"{name}_best_point"] = round(scores.reshape(len(points), -1).mean(axis=1).max(), 1)
-    return row
+    return row | {"trained": trained["commit"]}
 
 
 if __name__ == "__main__":

@@ -35,15 +35,18 @@ class PastSampler(WindowSampler):
 
     def __init__(self, dataset: PreparedDataset, *rest: Any, split: str, **keywords: Any) -> None:
         super().__init__(dataset, *rest, split=split, **keywords)
+        device = self.starts.device
+        self.before = torch.arange(-PAST, 0, device=device)
         first, last = dataset.observation_bounds(dataset.episodes(split))
-        self.first = torch.zeros(len(self.observations), dtype=torch.long)  # of the episode, for every row
+        # Of the episode, for every row.
+        self.first = torch.zeros(len(self.observations), dtype=torch.long, device=device)
         for begin, end in zip(first, last, strict=True):
             self.first[begin : end + 1] = begin
 
     def windows(self, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """States [B, PAST + length, obs]; the others as without a past."""
         states, returns_to_go, mask = super().windows(chosen)
-        rows = self.starts[chosen][:, None] + torch.arange(-PAST, 0)  # [B, PAST]
+        rows = self.starts[chosen][:, None] + self.before  # [B, PAST]
         been = rows >= self.first[self.starts[chosen]][:, None]
         past = self.observations[rows.clamp(min=0)] * been[..., None]
         return torch.cat([past, states], dim=1), returns_to_go, mask
@@ -67,7 +70,7 @@ def refine_with_past(
 
 
 class WithStateNoise(TrajectoryDiffusion):
-    """Trained with noise on the present state, as the draft is."""
+    """Trained with noise on the present state, half as much as the draft's."""
 
     def add_noise(self, x_0: Tensor, t: Tensor | int, epsilon: Tensor | None) -> Tensor:
         """As without, but in training."""
@@ -116,7 +119,7 @@ unchanged_labels, unchanged_refine = windows._observations_on, TrajectoryPlanner
 
 
 def refine_asking(planner: TrajectoryPlanner, start: Tensor | None, history: Tensor, *rest: Any) -> Tensor:
-    """`TrajectoryPlanner._refine` that asks for a discounted return."""
+    """`TrajectoryPlanner._refine` that asks for a discounted return, whatever the target return is."""
     asked = torch.cat([history[..., :-1], torch.full_like(history[..., -1:], ASKED)], dim=2)
     return unchanged_refine(planner, start, asked, *rest)
 

@@ -48,18 +48,30 @@ def page(schema: dict[str, Any]) -> str:
 
 
 def keys(schema: dict[str, Any], section: dict[str, Any], above: str = "") -> Iterator[tuple[str, str, str]]:
-    """Dotted key, kind of value and meaning of everything in a section, that of alternatives too."""
-    entries = dict(section.get("properties", {}))
-    if isinstance(section.get("additionalProperties"), dict):
-        entries["*"] = section["additionalProperties"]
+    """Dotted key, kind of value and meaning of everything in a section; `[]` stands for what a list has.
+
+    Of alternatives each has all of its keys, one after the other.
+    """
+    entries = {f".{name}": entry for name, entry in section.get("properties", {}).items()}
+    for name, within in ((".*", "additionalProperties"), ("[]", "items")):
+        if isinstance(section.get(within), dict):
+            entries[name] = section[within]
     for name, entry in entries.items():
-        entry = resolved(schema, entry)
-        inner = [entry, *(resolved(schema, each) for each in entry.get("oneOf", entry.get("anyOf", [])))]
-        below = [row for each in inner for row in keys(schema, each, f"{above}{name}.")]
-        if not below or "description" in entry:
-            meaning = entry.get("description", "").replace("|", "\\|")
-            yield f"{above}{name}", "" if below else _kind(schema, entry), meaning
-        yield from dict.fromkeys(below)
+        entry, path = resolved(schema, entry), f"{above}{name}"
+        below = list(keys(schema, entry, path))
+        for each in (resolved(schema, each) for each in _alternatives(entry)):
+            rows = list(keys(schema, each, path))
+            if rows and "description" in each:
+                below.append((path.removeprefix("."), "one kind", each["description"]))
+            below += rows
+        kind = "" if below or name == "[]" else _kind(schema, entry)
+        if kind or "description" in entry:
+            yield path.removeprefix("."), kind, entry.get("description", "").replace("|", "\\|")
+        yield from below
+
+
+def _alternatives(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    return entry.get("oneOf", entry.get("anyOf", []))
 
 
 def resolved(schema: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
@@ -75,8 +87,7 @@ def _kind(schema: dict[str, Any], entry: dict[str, Any]) -> str:
         return f"`{entry['const']}`"
     if "enum" in entry:
         return ", ".join(f"`{value}`" for value in entry["enum"])
-    alternatives = entry.get("oneOf", entry.get("anyOf"))
-    if alternatives:
+    if alternatives := _alternatives(entry):
         return " or ".join(dict.fromkeys(_kind(schema, resolved(schema, each)) for each in alternatives))
     kind = entry.get("type", "")
     kind = " or ".join(kind) if isinstance(kind, list) else kind

@@ -143,6 +143,7 @@ class OpenVINO:
 def _core() -> Any:
     # One for the process. Each would give signals a stack of its own (where the processor has AMX), and of
     # several that go, one leaves them on memory that is no longer there: the next signal ends the process.
+    #
     # Importing OpenVINO would report to its makers; it does without where this package is not to be had.
     sys.modules.setdefault("openvino_telemetry", None)
     import openvino
