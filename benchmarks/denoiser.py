@@ -4,8 +4,9 @@ To be run where `make results` has trained the task. Each variant's denoiser is 
 changed; the other networks stay. Then `ddim`, `full_diffusion` and `trajectory_diffuser` act with it, in
 environments that neither tuning nor evaluation has: at all temperatures and target returns of `tune.grid`,
 with its first guidance. A row (the mean normalised scores of all those episodes, and those of the best point)
-is printed and added to results/denoiser/denoiser.csv. A run that was stopped goes on where it was: what that
-file has of this commit is left out, a denoiser that is there is not trained again (`trained` is its commit).
+is printed and added to results/denoiser/denoiser.csv, of which denoiser.md is a table. A run that was stopped
+goes on where it was: what the file has of this commit is left out, a denoiser that is there is not trained again
+(`trained` is its commit).
 """
 
 import argparse
@@ -20,6 +21,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
+import pandas as pd
 from denoiser_variants import CODE, PAST
 
 import train_diffusion
@@ -80,6 +82,22 @@ def main() -> None:
             if table.tell() == 0:
                 writer.writeheader()
             writer.writerow(row)
+        file.with_suffix(".md").write_text(markdown(pd.read_csv(file)))
+
+
+def markdown(rows: pd.DataFrame) -> str:
+    """A row per variant: for each seed and planner the mean score, and that of the best point in brackets."""
+    lines = [["variant", "seeds", "minutes", *(f"`{name}`" for name in PLANNERS)]]
+    lines.append(["---"] * len(lines[0]))
+    for variant, own in rows.sort_values("seed").groupby("variant", sort=False):
+        scores = [
+            ", ".join(f"{row[name]:.1f} ({row[f'{name}_best_point']:.1f})" for _, row in own.iterrows())
+            for name in PLANNERS
+        ]
+        lines.append(
+            [str(variant), ", ".join(map(str, own["seed"])), f"{own['minutes'].mean():.0f}", *scores]
+        )
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _rows(file: Path) -> list[tuple[str, ...]]:
