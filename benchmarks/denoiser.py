@@ -5,8 +5,8 @@ changed; the other networks stay. Then `ddim`, `full_diffusion` and `trajectory_
 environments that neither tuning nor evaluation has: at all temperatures and target returns of `tune.grid`,
 with its first guidance. A row (the mean normalised scores of all those episodes, and those of the best point)
 is printed and added to results/denoiser/denoiser.csv, of which denoiser.md is a table. A run that was stopped
-goes on: what the file has of this commit is left out, a denoiser that is there is not trained again (`trained` is
-its commit).
+goes on: what the file has of this commit is left out, a denoiser that is there is not trained again (its own
+commit is `trained`).
 """
 
 import argparse
