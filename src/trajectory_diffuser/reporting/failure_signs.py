@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from trajectory_diffuser.reporting.artefacts import Results
@@ -70,6 +71,17 @@ def sign_table(results: Results, task: str) -> Table:
         for sign in failure_signs(results, task)
     ]
     return Table(["sign", "of", "lowest and highest seed", "fails", "shows"], rows, names=2)
+
+
+def sign_rows(results: Results) -> pd.DataFrame:
+    """The same of all tasks, in numbers."""
+    rows = [
+        {"task": task, "sign": sign.name, "of": sign.of, "lowest": min(sign.values)}
+        | {"highest": max(sign.values), "limit": sign.limit, "shows": sign.shows}
+        for task in results.tasks
+        for sign in failure_signs(results, task)
+    ]
+    return pd.DataFrame(rows)
 
 
 def draft_error_figure(results: Results) -> Figure:

@@ -17,7 +17,7 @@ from trajectory_diffuser.reporting.artefacts import (
 from trajectory_diffuser.reporting.captions import captions, provenance_line
 from trajectory_diffuser.reporting.data_cards import collected_here, data_card, data_figure
 from trajectory_diffuser.reporting.experiment_figure import experiment_answer, experiment_figure
-from trajectory_diffuser.reporting.failure_signs import draft_error_figure, sign_table
+from trajectory_diffuser.reporting.failure_signs import draft_error_figure, sign_rows, sign_table
 from trajectory_diffuser.reporting.markdown import scores_page, verdict_page
 from trajectory_diffuser.reporting.style import inline_svg, save_svg, theme
 from trajectory_diffuser.reporting.summaries import common_scores, headline
@@ -62,6 +62,7 @@ def write_report(results: Results, folder: Path) -> None:
     results.scores[list(SCORE_COLUMNS)].to_csv(folder / "scores.csv", index=False)
     results.latency[list(LATENCY_COLUMNS)].to_csv(folder / "latency.csv", index=False)
     results.scaling[["task", *SCALING_COLUMNS]].to_csv(folder / "scaling.csv", index=False)
+    sign_rows(results).to_csv(folder / "signs.csv", index=False)
     if results.training_evaluations:
         training_figure.points(results).to_csv(folder / "training_scores.csv", index=False)
     (folder / "figures").mkdir()

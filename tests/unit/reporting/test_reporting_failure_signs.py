@@ -7,7 +7,12 @@ from seals import seal
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.reporting.artefacts import read_results
-from trajectory_diffuser.reporting.failure_signs import draft_error_figure, failure_signs, sign_table
+from trajectory_diffuser.reporting.failure_signs import (
+    draft_error_figure,
+    failure_signs,
+    sign_rows,
+    sign_table,
+)
 from trajectory_diffuser.reporting.style import theme
 
 TASK = "maze-umaze"
@@ -71,6 +76,12 @@ def test_the_table_has_numbers_limits_and_what_shows(results):
     rows = {tuple(row[:2]): row[2:] for row in sign_table(results, TASK).rows}
     assert rows[POOR, "draft"] == ["0.30 to 0.60", "above 0.5", "yes"]
     assert rows[LOST, "warm_start"] == ["0.80 to 0.80", "below 0.5", "no"]
+
+
+def test_the_numbers_of_all_tasks_are_a_table(results):
+    rows = sign_rows(results).set_index(["task", "sign", "of"])
+    assert rows.loc[(TASK, POOR, "draft"), ["lowest", "highest"]].tolist() == pytest.approx([0.3, 0.6])
+    assert rows["shows"].groupby("task").sum().tolist() == [3, 3]
 
 
 def test_the_figure_has_a_line_per_seed_and_the_spread(results):
