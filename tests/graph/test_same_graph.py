@@ -70,5 +70,5 @@ def test_rivals_are_a_target_of_their_own(project: Project) -> None:
     project.reset()
     done = project.run("snakemake", "--dry-run", "rivals")
     assert done.returncode == 0, done.stderr
-    counts = dict(re.findall(r"(\w+ rival)\s+(\d+)", done.stdout + done.stderr))
-    assert counts == {"train rival": "9", "evaluate rival": "9"}  # 3 seeds, 3 rivals
+    counts = dict(re.findall(r"^(\w+_rival)\s+(\d+)$", done.stdout + done.stderr, re.MULTILINE))
+    assert counts == {"train_rival": "9", "evaluate_rival": "9"}  # 3 seeds, 3 rivals
