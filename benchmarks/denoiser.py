@@ -10,7 +10,6 @@ commit is `trained`).
 """
 
 import argparse
-import csv
 import itertools
 import os
 import sys
@@ -25,7 +24,9 @@ import pandas as pd
 from denoiser_variants import CODE, PAST
 
 import train_diffusion
+from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params
+from trajectory_diffuser.common.stage import ending_with_one_line
 from trajectory_diffuser.common.versions import code_commit
 from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.files import read_json
@@ -38,9 +39,11 @@ from trajectory_diffuser.models.building import NETWORKS
 from trajectory_diffuser.planning.choice import settled
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
+from trajectory_diffuser.reporting.markdown import markdown_table
 
 TRAINED_AS_SHIPPED = ("as shipped", "no clipping")
 PLANNERS = ("ddim", "full_diffusion", "trajectory_diffuser")
+CELL = ["task", "variant", "seed", "commit"]
 FIRST_ENVIRONMENT_SEED = 40000
 SETTINGS: dict[str, dict[str, Any]] = {
     "as shipped": {},
@@ -66,7 +69,8 @@ def main() -> None:
     file = home / "results/denoiser/denoiser.csv"
     file.parent.mkdir(parents=True, exist_ok=True)
     for variant, seed in itertools.product(arguments.variants, arguments.seeds):
-        if file.exists() and (arguments.task, variant, str(seed), commit) in _rows(file):
+        done = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=CELL)
+        if (done[CELL] == [arguments.task, variant, seed, commit]).all(axis=1).any():
             continue
         changed = params | {"train_diffusion": params["train_diffusion"] | SETTINGS.get(variant, {})}
         patches = CODE.get(variant, lambda horizon: [])(params["tasks"][arguments.task]["horizon"])
@@ -77,18 +81,13 @@ def main() -> None:
             row = measured(changed, arguments.task, seed, arguments.episodes)
         row = {"task": arguments.task, "variant": variant, "seed": seed} | row | {"commit": commit}
         print(" | ".join(str(value) for value in row.values()), flush=True)
-        with file.open("a", newline="") as table:
-            writer = csv.DictWriter(table, row)
-            if table.tell() == 0:
-                writer.writeheader()
-            writer.writerow(row)
+        pd.DataFrame([row]).to_csv(file, mode="a", header=done.empty, index=False)
         file.with_suffix(".md").write_text(markdown(pd.read_csv(file)))
 
 
 def markdown(rows: pd.DataFrame) -> str:
     """A row per variant: for each seed and planner the mean score, and that of the best point in brackets."""
-    lines = [["variant", "seeds", "minutes", *(f"`{name}`" for name in PLANNERS)]]
-    lines.append(["---"] * len(lines[0]))
+    lines = []
     for variant, own in rows.sort_values("seed").groupby("variant", sort=False):
         scores = [
             ", ".join(f"{row[name]:.1f} ({row[f'{name}_best_point']:.1f})" for _, row in own.iterrows())
@@ -97,12 +96,7 @@ def markdown(rows: pd.DataFrame) -> str:
         lines.append(
             [str(variant), ", ".join(map(str, own["seed"])), f"{own['minutes'].mean():.0f}", *scores]
         )
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def _rows(file: Path) -> list[tuple[str, ...]]:
-    with file.open(newline="") as table:
-        return [(row["task"], row["variant"], row["seed"], row["commit"]) for row in csv.DictReader(table)]
+    return markdown_table(["variant", "seeds", "minutes", *(f"`{name}`" for name in PLANNERS)], lines) + "\n"
 
 
 @contextmanager
@@ -128,8 +122,8 @@ def measured(params: dict[str, Any], task: str, seed: int, episodes: int) -> dic
     run, grid = run_directory(task, seed), params["tune"]["grid"]
     task_settings = params["tasks"][task]
     if task_settings["stride"] != 1 or task_settings["history"] <= PAST:
-        sys.exit(
-            f"error: tasks.{task}: the variants are written for a stride of 1 and a history above {PAST}"
+        raise UserError(
+            f"tasks.{task}: the variants are written for a stride of 1 and a history above {PAST}"
         )
     if not (run / "diffusion").exists():
         train_diffusion.main(params, task, seed)
@@ -156,4 +150,5 @@ def measured(params: dict[str, Any], task: str, seed: int, episodes: int) -> dic
 
 
 if __name__ == "__main__":
-    main()
+    with ending_with_one_line():
+        main()

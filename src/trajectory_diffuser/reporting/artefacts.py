@@ -250,20 +250,22 @@ def _read_scores(path: Path, stage: str, columns: tuple[str, ...] = SCORE_COLUMN
 
 def _read_plans(path: Path, stage: str, planners: list[str]) -> pd.DataFrame:
     table = _read_table(path, stage, PLAN_COLUMNS)
-    for planner in planners:
-        if planner not in set(table.planner):
-            raise UserError(f"{path}: planner: {planner!r} is not in it; run `{_command(stage)}` again")
+    _require_planners(table, planners, "is not in it", path, stage)
     return table
 
 
 def _read_latency(path: Path, stage: str, planners: list[str]) -> pd.DataFrame:
     table = _read_table(path, stage, LATENCY_COLUMNS)
-    for planner in planners:
-        if planner not in set(table.planner):
-            raise UserError(f"{path}: planner: {planner!r} was not timed; run `{_command(stage)}` again")
+    _require_planners(table, planners, "was not timed", path, stage)
     order = pd.Categorical(table.planner, categories=planners, ordered=True)
     table = table.assign(planner=order)[order.notna()].sort_values(["planner", "batch"])
     return table.assign(planner=table.planner.astype(str))
+
+
+def _require_planners(table: pd.DataFrame, planners: list[str], problem: str, path: Path, stage: str) -> None:
+    for planner in planners:
+        if planner not in set(table.planner):
+            raise UserError(f"{path}: planner: {planner!r} {problem}; run `{_command(stage)}` again")
 
 
 def _concatenate(tables: list[pd.DataFrame]) -> pd.DataFrame:

@@ -16,7 +16,7 @@ def verdict_page(results: Results, verdict: list[Row]) -> str:
         for question, cells in verdict_table(verdict).items()
         for scope, answer, *rest in cells
     ]
-    return f"{how_judged(results)}\n\n{_table(['question', *COLUMNS], rows)}\n"
+    return f"{how_judged(results)}\n\n{markdown_table(['question', *COLUMNS], rows)}\n"
 
 
 def scores_page(results: Results) -> str:
@@ -25,13 +25,14 @@ def scores_page(results: Results) -> str:
     for task in results.tasks:
         scores = headline_table(results, task)
         named = [[f"`{planner}`", *rest] for planner, *rest in scores.rows]
-        parts += [f"**{task}**", _table(scores.headers, named)]
+        parts += [f"**{task}**", markdown_table(scores.headers, named)]
     if len(results.tasks) > 1:
         scores = over_tasks_table(results)
-        parts += ["**over all tasks**", _table(scores.headers, scores.rows)]
+        parts += ["**over all tasks**", markdown_table(scores.headers, scores.rows)]
     return "\n\n".join([*parts, provenance_line(results, results.tasks, [])]) + "\n"
 
 
-def _table(headers: Sequence[str], rows: list[list[str]]) -> str:
+def markdown_table(headers: Sequence[str], rows: list[list[str]]) -> str:
+    """Cells of text as a Markdown table, without a last newline."""
     lines = [headers, ["---"] * len(headers), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

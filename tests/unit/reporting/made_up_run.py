@@ -11,7 +11,6 @@ from seals import seal_all
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.computing.files import write_json
 from trajectory_diffuser.planning.choice import tried
-from trajectory_diffuser.reporting.artefacts import Results, TaskData
 
 PLANNERS = {"draft": 90, "trajectory_diffuser": 95, "full_diffusion": 60, "ddim": 50, "warm_start": 20}
 POLICIES = {"behaviour_cloning": 40, "best_tenth_cloning": 80, "return_conditioned_cloning": 85}
@@ -77,47 +76,6 @@ def write_run(params: dict, root: Path) -> None:
                 folder = runs / f"seed{seed}" / "training_scores" / planner
                 write_training_scores(params, folder, task, seed, planner)
     seal_all(root)
-
-
-def results_of(
-    scores: dict[str, np.ndarray],
-    claims: dict[str, dict],
-    rates: dict[str, float] | None = None,
-    imitation: float = 0.0,
-) -> Results:
-    """Results with nothing but `scores[planner]`, [tasks, seeds, episodes], and decisions per second."""
-    tasks, seeds, _ = next(iter(scores.values())).shape
-    names = [f"task-{index}" for index in range(tasks)]
-    rows = [
-        (names[task], seed, planner, episode, score)
-        for planner, values in scores.items()
-        for (task, seed, episode), score in np.ndenumerate(values)
-    ]
-    columns = ["task", "seed", "planner", "environment_seed", "normalised_score"]
-    latency = [(task, planner, 1, (rates or {}).get(planner, 1.0)) for task in names for planner in scores]
-    settings = {"confidence": 0.95, "equivalence_margin": 5.0, "claims": claims}
-    run = {"tasks": names, "seeds": list(range(seeds)), "planners": list(scores), "policies": []}
-    reference = {"minimum": 0.0, "maximum": 100.0}
-    return Results(
-        params={
-            "run": run,
-            "make_report": settings,
-            "tasks": {task: {"environment": {"arguments": {}}} for task in names},
-        },
-        scores=pd.DataFrame(rows, columns=columns),
-        latency=pd.DataFrame(latency, columns=["task", "planner", "batch", "decisions_per_second"]),
-        scaling=pd.DataFrame(),
-        training_scores=pd.DataFrame(),
-        curves=pd.DataFrame(),
-        training=pd.DataFrame(),
-        evaluations={},
-        training_evaluations={},
-        plans={},
-        tuning={},
-        latency_machines={},
-        provenance={task: {"reference_scores": reference, "origin": {}} for task in names},
-        data={task: TaskData(np.array([imitation]), np.array([1]), np.zeros((1, 1))) for task in names},
-    )
 
 
 def is_maze(task: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from reporting.made_up_run import results_of
+from reporting.made_up_results import results_of
 from seals import seal
 
 from trajectory_diffuser.computing.files import write_json

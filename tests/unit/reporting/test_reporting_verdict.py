@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from reporting.made_up_run import results_of
+from reporting.made_up_results import results_of
 
 from trajectory_diffuser.reporting.verdict import (
     ALL_TASKS,
