@@ -108,7 +108,7 @@ def project_of(home: Path, variant: str, task: str, seed: int) -> Iterator[None]
     if variant in TRAINED_AS_SHIPPED:
         shared.append(run / "diffusion")
     for path in shared:
-        if not (project / path).exists():
+        if not (project / path).is_symlink():  # it may lead nowhere yet
             (project / path).symlink_to(home / path)
     os.chdir(project)
     try:
