@@ -93,9 +93,11 @@ def markdown(rows: pd.DataFrame) -> str:
             ", ".join(f"{row[name]:.1f} ({row[f'{name}_best_point']:.1f})" for _, row in own.iterrows())
             for name in PLANNERS
         ]
-        lines.append(
-            [str(variant), ", ".join(map(str, own["seed"])), f"{own['minutes'].mean():.0f}", *scores]
-        )
+        minutes = [
+            f"{each['minutes'].mean():.0f}{' on a GPU' * (device != 'cpu')}"
+            for device, each in own.groupby("device")
+        ]
+        lines.append([str(variant), ", ".join(map(str, own["seed"])), ", ".join(minutes), *scores])
     return markdown_table(["variant", "seeds", "minutes", *(f"`{name}`" for name in PLANNERS)], lines) + "\n"
 
 
@@ -134,7 +136,8 @@ def measured(params: dict[str, Any], task: str, seed: int, episodes: int) -> dic
         for temperature, target_return in itertools.product(grid["temperature"], grid["target_return"])
     ]
     seeds = list(range(FIRST_ENVIRONMENT_SEED, FIRST_ENVIRONMENT_SEED + episodes))
-    row = {"minutes": round(trained["seconds"] / 60, 1), "validation_loss": trained["validation_loss"]}
+    row = {"device": trained["device"], "minutes": round(trained["seconds"] / 60, 1)}
+    row["validation_loss"] = trained["validation_loss"]
     with computing_device(params["run"]["device"], params["evaluate"]["threads"]) as device:
         models = PlanningModels.load(run, device)
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
