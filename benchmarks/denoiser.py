@@ -138,7 +138,7 @@ def measured(params: dict[str, Any], task: str, seed: int, episodes: int) -> dic
     seeds = list(range(FIRST_ENVIRONMENT_SEED, FIRST_ENVIRONMENT_SEED + episodes))
     row = {"device": trained["device"], "minutes": round(trained["seconds"] / 60, 1)}
     row["validation_loss"] = trained["validation_loss"]
-    with computing_device(params["run"]["device"], params["evaluate"]["threads"]) as device:
+    with computing_device(params["run"], params["evaluate"]["threads"]) as device:
         models = PlanningModels.load(run, device)
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
         for name in PLANNERS:

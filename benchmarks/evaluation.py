@@ -54,7 +54,7 @@ def main() -> None:
     arguments = parser.parse_args()
     params, episodes = load_params(), arguments.episodes
     ways = [1, episodes]  # at once
-    with computing_device(params["run"]["device"], params["evaluate"]["threads"]) as device:
+    with computing_device(params["run"], params["evaluate"]["threads"]) as device:
         print(f"{device_name(device)}, threads {torch.get_num_threads()}, commit {code_commit()}")
         print(", ".join(f"{name} {version}" for name, version in library_versions().items()))
         print(f"{episodes} episodes of {arguments.steps} steps, median of {arguments.rounds} rounds\n")

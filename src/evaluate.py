@@ -14,7 +14,7 @@ from trajectory_diffuser.planning.runtime import Runtime
 def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     """Write results/runs/{task}/seed{seed}/evaluation/{planner}/."""
     cell = (params, task, seed, planner)
-    with computing_device(params["run"]["device"], params["evaluate"]["threads"]) as device:
+    with computing_device(params["run"], params["evaluate"]["threads"]) as device:
         models = PlanningModels.load(run_directory(task, seed), device)
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
         make_agent = partial(make_planner, *cell, models, runtime)

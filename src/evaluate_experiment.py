@@ -14,7 +14,7 @@ from trajectory_diffuser.planning.runtime import Runtime
 
 def main(params: dict[str, Any], task: str, seed: int, experiment: str) -> None:
     """Write results/runs/{task}/seed{seed}/experiments/{experiment}/."""
-    with computing_device(params["run"]["device"], params["evaluate"]["threads"]) as device:
+    with computing_device(params["run"], params["evaluate"]["threads"]) as device:
         models = PlanningModels.load(run_directory(task, seed), device)
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
         points, episodes = evaluate_points(params, task, seed, experiment, models, runtime)

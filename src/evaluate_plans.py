@@ -17,7 +17,7 @@ from trajectory_diffuser.planning.runtime import Runtime
 def main(params: dict[str, Any], task: str, seed: int) -> None:
     """Write results/runs/{task}/seed{seed}/diagnosis/."""
     dataset = PreparedDataset.load(f"data/processed/{task}")
-    with computing_device(params["run"]["device"], params["evaluate"]["threads"]) as device:
+    with computing_device(params["run"], params["evaluate"]["threads"]) as device:
         models = PlanningModels.load(run_directory(task, seed), device)
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
         drafts = draft_errors(models, dataset)

@@ -29,7 +29,7 @@ def main(params: dict[str, Any], task: str, seed: int, rival: str) -> None:
     target_return = asked_return(row.get("target_return", 1.0), dataset.best_return)
     record = {"rival_row": row, "settings": config, "training": read_json(folder / "training.json")}
     record |= {"target_return": target_return} if "target_return" in row else {}
-    with computing_device(params["run"]["device"], params["evaluate"]["threads"]) as device:
+    with computing_device(params["run"], params["evaluate"]["threads"]) as device:
         algorithm = load(config, folder, device)
 
         def make_agent(_: int) -> RivalAgent:

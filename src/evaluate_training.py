@@ -18,7 +18,7 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     """Write results/runs/{task}/seed{seed}/training_scores/{planner}/."""
     cell, episodes = (params, task, seed, planner), params["evaluate_training"]["episodes"]
     tables = []
-    with computing_device(params["run"]["device"], params["evaluate"]["threads"]) as device:
+    with computing_device(params["run"], params["evaluate"]["threads"]) as device:
         for fraction in params["base_training"]["keep_at"]:
             models = PlanningModels.load(run_directory(task, seed), device, fraction)
             runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)

@@ -23,7 +23,7 @@ def main(params: dict[str, Any], task: str) -> None:
     settings, seed = params["measure_latency"], params["run"]["seeds"][0]
     dataset = PreparedDataset.load(f"data/processed/{task}")
     rows = []
-    with computing_device(params["run"]["device"], settings["threads"]) as device:
+    with computing_device(params["run"], settings["threads"]) as device:
         models = PlanningModels.load(run_directory(task, seed), device)
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
         longest = max(settings["batches"] + settings["sweep"]["batches"]) + models.history

@@ -20,7 +20,7 @@ def main(params: dict[str, Any], task: str, seed: int, rival: str) -> None:
     steps, dataset = params["rivals"][rival]["steps"], PreparedDataset.load(f"data/processed/{task}")
     config = configuration(rival, params["tasks"][task], steps, dataset)
     random_seed = derive_seed("train_rival", rival, seed) % 2**32
-    with computing_device(params["run"]["device"], params["base_training"]["threads"]) as device:
+    with computing_device(params["run"], params["base_training"]["threads"]) as device:
         started = time.perf_counter()
         algorithm = train(config, dataset, steps, random_seed, device, f"{rival} {task} seed {seed}")
         seconds = time.perf_counter() - started

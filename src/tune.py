@@ -15,7 +15,7 @@ from trajectory_diffuser.planning.runtime import Runtime
 def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     """Write results/runs/{task}/seed{seed}/tuning/{planner}/."""
     noise_seed = derive_seed("tuning", task, seed, planner)
-    with computing_device(params["run"]["device"], params["tune"]["threads"]) as device:
+    with computing_device(params["run"], params["tune"]["threads"]) as device:
         models = PlanningModels.load(run_directory(task, seed), device)
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
 

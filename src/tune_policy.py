@@ -12,7 +12,7 @@ from trajectory_diffuser.planning.runtime import Runtime
 
 def main(params: dict[str, Any], task: str, seed: int, policy: str) -> None:
     """Write results/runs/{task}/seed{seed}/tuning/{policy}/."""
-    with computing_device(params["run"]["device"], params["tune"]["threads"]) as device:
+    with computing_device(params["run"], params["tune"]["threads"]) as device:
         model = PolicyModel.load(run_directory(task, seed), policy, device)
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
 

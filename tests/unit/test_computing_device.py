@@ -10,6 +10,8 @@ import torch
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing import device
 
+RUN = {"device": "auto", "jobs_per_gpu": 1}
+
 
 @pytest.fixture(autouse=True)
 def folder(monkeypatch, tmp_path):
@@ -20,8 +22,8 @@ def folder(monkeypatch, tmp_path):
     return tmp_path / "cache" / "trajectory-diffuser"
 
 
-def lease(stack, count=2):
-    return device._lease_gpu(stack, count, poll_seconds=0.01)
+def lease(stack, count=2, places=1):
+    return device._lease_gpu(stack, count, places, poll_seconds=0.01)
 
 
 def test_two_leases_take_different_gpus_and_a_third_waits_until_one_is_free(folder, capfd):
@@ -45,6 +47,11 @@ def test_two_leases_take_different_gpus_and_a_third_waits_until_one_is_free(fold
     said = capfd.readouterr().err.splitlines()
     assert len(said) == 1  # however often it looked
     assert said[0].startswith("waiting for a GPU: other jobs hold gpu0-") and str(folder) in said[0]
+
+
+def test_jobs_share_gpus_only_when_each_has_one():
+    with ExitStack() as stack:
+        assert [lease(stack, places=2) for _ in range(4)] == [0, 1, 0, 1]
 
 
 def test_locks_are_the_users_own(folder):
@@ -93,16 +100,19 @@ def test_several_gpus_of_a_schedulers_job_are_shared_out_in_it_alone(monkeypatch
 def test_a_gpu_is_held_for_as_long_as_the_block_lasts(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    with device.computing_device("auto", 1) as first, device.computing_device("cuda", 1) as second:
+    with (
+        device.computing_device(RUN, 1) as first,
+        device.computing_device(RUN | {"device": "cuda"}, 1) as second,
+    ):
         assert (str(first), str(second)) == ("cuda:0", "cuda:1")
-    with device.computing_device("auto", 1) as again:
+    with device.computing_device(RUN, 1) as again:
         assert str(again) == "cuda:0"
 
 
 def test_the_processor_is_used_without_a_lease(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(device, "_lease_gpu", lambda *_: pytest.fail("leased"))
-    with device.computing_device("cpu", 1) as where:
+    with device.computing_device(RUN | {"device": "cpu"}, 1) as where:
         assert where == torch.device("cpu")
 
 
@@ -121,7 +131,7 @@ def test_asking_for_a_gpu_where_there_is_none_names_the_key(monkeypatch):
 def test_threads_never_exceed_the_cores(monkeypatch):
     before = torch.get_num_threads()
     monkeypatch.setattr(device, "available_cores", lambda: 1)
-    with device.computing_device("cpu", 64):
+    with device.computing_device(RUN | {"device": "cpu"}, 64):
         assert torch.get_num_threads() == 1
     torch.set_num_threads(before)
 

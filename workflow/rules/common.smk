@@ -98,11 +98,11 @@ def gpus_per_job():
 
 
 def limit_gpu_jobs():
-    """Start no more GPU jobs at a time than this machine has GPUs, unless --resources gpu=N says otherwise."""
+    """Start no more GPU jobs at a time than this machine's GPUs have places, unless --resources gpu=N is given."""
     if workflow.local_exec and gpus_per_job() and "gpu" not in workflow.global_resources:
         if gpu_count() == 0:
             sys.exit("error: params.yaml: run.device: cuda, but there is no GPU here; use auto or cpu")
-        workflow.register_resource("gpu", gpu_count())
+        workflow.register_resource("gpu", gpu_count() * PARAMS["run"]["jobs_per_gpu"])
 
 
 def whole_machine():

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import torch
@@ -57,30 +58,31 @@ def device_name(device: torch.device) -> str:
 
 
 @contextmanager
-def computing_device(requested: str, threads: int) -> Iterator[torch.device]:
+def computing_device(run: dict[str, Any], threads: int) -> Iterator[torch.device]:
     """Set torch's threads (never more than the cores) and yield the device to compute on.
 
-    On a machine with GPUs the job holds one for itself: jobs take the first free one, so that several jobs,
-    from whichever engine, spread over the GPUs and wait when none is left. Whose job gets which GPUs of a
-    cluster is its scheduler's affair.
+    On a machine with GPUs the job holds a place on one, of the `jobs_per_gpu` that each has: jobs take the
+    first free one, every GPU's first place before any second, so that several jobs, from whichever engine,
+    spread over the GPUs and wait when none is left. Whose job gets which GPUs of a cluster is its scheduler's
+    affair.
 
     Args:
-        requested: run.device.
+        run: the parameters' section: `device` and `jobs_per_gpu`.
         threads: of this process.
 
     Raises:
         UserError: a GPU is asked for, but there is none; the user has no folder for locks.
     """
     torch.set_num_threads(min(threads, available_cores()))
-    if device_type(requested) == "cpu":
+    if device_type(run["device"]) == "cpu":
         yield torch.device("cpu")
         return
     with ExitStack() as stack:
-        yield torch.device("cuda", _lease_gpu(stack, torch.cuda.device_count()))
+        yield torch.device("cuda", _lease_gpu(stack, torch.cuda.device_count(), run["jobs_per_gpu"]))
 
 
-def _lease_gpu(stack: ExitStack, count: int, poll_seconds: float = 1.0) -> int:
-    """The number of a GPU, of `count`, that no other job of this user holds until the stack is left.
+def _lease_gpu(stack: ExitStack, count: int, places: int = 1, poll_seconds: float = 1.0) -> int:
+    """The number of a GPU, of `count` with so many places, one of which is held until the stack is left.
 
     Waits for one, and says so. One GPU in a scheduler's job is the job's own, nothing is to be waited for; of
     several the jobs inside it take theirs as they do elsewhere, whatever other jobs of the scheduler do.
@@ -91,15 +93,20 @@ def _lease_gpu(stack: ExitStack, count: int, poll_seconds: float = 1.0) -> int:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.replace(" ", "").split(",") if visible else [str(index) for index in range(count)]
     scope = "-".join([platform.node(), *scheduled])  # the folder may be shared between machines
-    files = [re.sub(r"[^\w.-]", "-", f"gpu{name}-{scope}.lock") for name in names[:count]]
+    files = [
+        (index, re.sub(r"[^\w.-]", "-", f"gpu{name}-place{place}-{scope}.lock"))
+        for place in range(places)
+        for index, name in enumerate(names[:count])
+    ]
     folder, waiting = _lock_folder(), False
     while True:
-        for index, file in enumerate(files):
+        for index, file in files:
             with suppress(Timeout):
                 stack.enter_context(FileLock(folder / file, timeout=0, mode=0o600))
                 return index
         if not waiting:
-            print(f"waiting for a GPU: other jobs hold {', '.join(files)} in {folder}", file=sys.stderr)
+            held = ", ".join(file for _, file in files)
+            print(f"waiting for a GPU: other jobs hold {held} in {folder}", file=sys.stderr)
             waiting = True
         time.sleep(poll_seconds)
 

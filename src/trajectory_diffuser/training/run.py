@@ -77,7 +77,7 @@ def training_run(
             f"data/processed/{task}: prepared by older code; run: python src/prepare_dataset.py --task {task}"
         )
     task_settings = {key: params["tasks"][task][key] for key in task_keys}
-    with computing_device(params["run"]["device"], settings["threads"]) as device:
+    with computing_device(params["run"], settings["threads"]) as device:
         run = TrainingRun(stage, name, task, seed, settings, task_settings, dataset, device)
         torch.manual_seed(run.random_seed)
         yield run
