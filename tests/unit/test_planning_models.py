@@ -16,8 +16,13 @@ MODELS = ["transformer", "diffusion", "inverse_dynamics", "value"]
 
 @pytest.fixture
 def run(tmp_path):
-    save_models(tmp_path, make_models())
-    return tmp_path
+    directory = tmp_path / "task" / "seed4"
+    save_models(directory, make_models())
+    return directory
+
+
+def again(name):
+    return rf"python src/train_{name}\.py --task task --seed 4"
 
 
 def load(run):
@@ -65,7 +70,7 @@ def test_loaded_models_are_for_use_and_not_for_training(run):
 @pytest.mark.parametrize("name", MODELS)
 def test_a_missing_model_says_which_stage_to_run(run, name):
     shutil.rmtree(run / name)
-    with pytest.raises(UserError, match=rf"{name}: no trained model there; run src/train_{name}\.py first"):
+    with pytest.raises(UserError, match=rf"{name}: no trained model there; run first: {again(name)}"):
         load(run)
 
 
@@ -77,7 +82,7 @@ def test_a_file_that_is_not_as_it_was_written_is_named(run, name, file, damage):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.unlink() if damage == "missing" else path.write_bytes(content)
-    with pytest.raises(UserError, match=rf"{name}/{file}: {damage}.*; run: python src/train_{name}\.py$"):
+    with pytest.raises(UserError, match=rf"{name}/{file}: {damage}.*; run: {again(name)}$"):
         load(run)
 
 

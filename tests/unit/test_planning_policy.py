@@ -150,5 +150,6 @@ def test_a_loaded_policy_is_the_trained_one(project):
 
 
 def test_a_policy_that_is_not_trained_is_refused_in_a_line(tmp_path):
-    with pytest.raises(UserError, match=r"policies/other: no trained model there; run src/train_policy\.py"):
-        Policy.load(tmp_path, "other")
+    command = r"python src/train_policy\.py --task hopper --seed 2 --policy other"
+    with pytest.raises(UserError, match=rf"policies/other: no trained model there; run first: {command}$"):
+        Policy.load(tmp_path / "hopper/seed2", "other")

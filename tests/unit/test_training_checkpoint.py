@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+from contextlib import ExitStack
 
 import pytest
 import torch
@@ -20,6 +21,17 @@ from small_training import (
 
 from trajectory_diffuser.training.checkpoint import Checkpoint
 from trajectory_diffuser.training.loop import batch_seed
+
+
+@pytest.fixture
+def on_signal():
+    """Has a signal handled in some way until the test is over; in the background SIGINT is ignored."""
+    with ExitStack() as stack:
+
+        def handle(number, handler):
+            stack.callback(signal.signal, number, signal.signal(number, handler))
+
+        yield handle
 
 
 @pytest.mark.parametrize("step", [3, 7, 12, 14, 22])
@@ -51,7 +63,7 @@ def test_a_run_killed_twice_ends_there_too(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("step", [1, 22])
-def test_a_signal_saves_a_checkpoint_first_and_then_ends_the_process(tmp_path, number, step):
+def test_a_signal_saves_a_checkpoint_first_and_then_ends_the_process(tmp_path, on_signal, number, step):
     def told(number, _):
         sys.exit(number)  # as `run_stage` does on SIGTERM
 
@@ -62,13 +74,10 @@ def test_a_signal_saves_a_checkpoint_first_and_then_ends_the_process(tmp_path, n
 
     slow = {"steps": 123, "checkpoint_every": 1000}  # a row of the curves every second step
     expected = run(tmp_path / "whole", **slow)
-    before = signal.signal(number, told)
-    try:
-        with pytest.raises(SystemExit) as ended:
-            run(tmp_path / "killed", loss=loss, **slow)
-        assert signal.getsignal(number) is told
-    finally:
-        signal.signal(number, before)
+    on_signal(number, told)
+    with pytest.raises(SystemExit) as ended:
+        run(tmp_path / "killed", loss=loss, **slow)
+    assert signal.getsignal(number) is told
     assert ended.value.code == number
     calls = []
 
@@ -82,28 +91,22 @@ def test_a_signal_saves_a_checkpoint_first_and_then_ends_the_process(tmp_path, n
     assert resumed.curves == expected.curves
 
 
-def test_a_signal_in_the_last_step_loses_nothing(tmp_path):
+def test_a_signal_in_the_last_step_loses_nothing(tmp_path, on_signal):
     def loss(model, split):
         if split == "train" and torch.initial_seed() == batch_seed(SEED, SETTINGS["steps"] - 1):
             signal.raise_signal(signal.SIGINT)
         return noisy_loss(model, split)
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            run(tmp_path / "killed", loss=loss)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    on_signal(signal.SIGINT, signal.default_int_handler)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "killed", loss=loss)
     resumed = run(tmp_path / "killed", loss=lambda *_: pytest.fail("it was done"))
     assert resumed.curves == run(tmp_path / "whole").curves
 
 
-def test_a_signal_that_is_ignored_stays_ignored(tmp_path):
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        result = run(tmp_path, log=lambda row: signal.raise_signal(signal.SIGINT))
-    finally:
-        signal.signal(signal.SIGINT, before)
+def test_a_signal_that_is_ignored_stays_ignored(tmp_path, on_signal):
+    on_signal(signal.SIGINT, signal.SIG_IGN)
+    result = run(tmp_path, log=lambda row: signal.raise_signal(signal.SIGINT))
     assert result.curves[-1]["step"] == SETTINGS["steps"]
 
 

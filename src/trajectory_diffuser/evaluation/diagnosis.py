@@ -108,7 +108,7 @@ def _nearness(plans: Tensor, models: PlanningModels, dataset: PreparedDataset) -
         return [math.nan] * len(plans)
     device = plans.device
     windows = WindowSampler(dataset, models.horizon, device, absorbing=True, stride=models.stride)
-    present, _, last = situations(dataset, models.stride * (models.history - 1) + 1)
+    present, _, last = situations(dataset, models.steps_read)
     ahead = present[:, None] + models.stride * np.arange(models.horizon)  # [situations, H]
     observations = np.asarray(dataset.observations[np.minimum(ahead, last[:, None])])
     actual = torch.from_numpy(dataset.normaliser.normalise(observations)).to(device)

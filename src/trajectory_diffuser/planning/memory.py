@@ -30,7 +30,7 @@ class EpisodeMemory:
         self.target_return = target_return
         self.tokens: np.ndarray | None = None
         self.environments = np.arange(0)
-        self.steps = units.stride * (units.history - 1) + 1
+        self.steps = units.steps_read
         self.padding = self.steps
         self.last_plan: Plan | None = None
         self.plan_age = 0

@@ -1,5 +1,6 @@
 """The trained networks of one run, loaded together and checked to fit together."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,6 +42,11 @@ class Units(ABC):
     stride: int
     return_scale: float
     best_return: float
+
+    @property
+    def steps_read(self) -> int:
+        """How many steps of an episode the history reaches over, the present one included."""
+        return self.stride * (self.history - 1) + 1
 
     @property
     @abstractmethod
@@ -127,15 +133,25 @@ class PlanningModels(Units):
 
 def read_config(directory: Path, stage: str) -> dict[str, Any]:
     """What a stage wrote beside its network. Raises `UserError` where a file is missing or damaged."""
-    require_intact(directory, f"python src/{stage}.py")
+    command = _training(directory, stage)
+    require_intact(directory, command)
     try:
         config = read_json(directory / "config.json")
     except FileNotFoundError:
-        raise UserError(f"{directory}: no trained model there; run src/{stage}.py first") from None
+        raise UserError(f"{directory}: no trained model there; run first: {command}") from None
     for key in DATA_KEYS:
         if key not in config:
             raise UserError(f"{directory}/config.json: no {key} in it; train the model again")
     return config
+
+
+def _training(directory: Path, stage: str) -> str:
+    """The command that trains a model again, whole where its directory lies among the results."""
+    run = re.search(r"([^/]+)/seed(\d+)/(?:policies/([^/]+))?", directory.as_posix())
+    if run is None:
+        return f"python src/{stage}.py"
+    task, seed, policy = run.groups()
+    return f"python src/{stage}.py --task {task} --seed {seed}" + (f" --policy {policy}" if policy else "")
 
 
 def load_weights(model: nn.Module, file: Path) -> None:
