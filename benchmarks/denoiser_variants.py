@@ -7,66 +7,19 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from diffusion_transformer import DiffusionTransformer
 from torch import Tensor, nn
 
 import train_diffusion
 from trajectory_diffuser.datasets import windows
 from trajectory_diffuser.datasets.normaliser import Normaliser
-from trajectory_diffuser.datasets.windows import PreparedDataset, WindowSampler
+from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
 from trajectory_diffuser.models import building, temporal_unet
 from trajectory_diffuser.planning import models as planning_models
-from trajectory_diffuser.planning.trajectory_planner import LONGEST_CHAIN, TrajectoryPlanner
+from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner
 
-PAST = 4  # states before the present one
 DISCOUNT, PENALTY, ASKED = 0.99, -100.0, 0.95  # of Decision Diffuser's labels
-
-
-class WithPast(TrajectoryDiffusion):
-    """Plans begin with states that have been [B, PAST + H, state], as Decision Diffuser's do."""
-
-    known = PAST + 1
-
-
-class PastSampler(WindowSampler):
-    """Windows with the states before them; what was before the episode is 0."""
-
-    def __init__(self, dataset: PreparedDataset, *rest: Any, split: str, **keywords: Any) -> None:
-        super().__init__(dataset, *rest, split=split, **keywords)
-        device = self.starts.device
-        self.before = torch.arange(-PAST, 0, device=device)
-        first, last = dataset.observation_bounds(dataset.episodes(split))
-        # Of the episode, for every row.
-        self.first = torch.zeros(len(self.observations), dtype=torch.long, device=device)
-        for begin, end in zip(first, last, strict=True):
-            self.first[begin : end + 1] = begin
-
-    def windows(self, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """States [B, PAST + length, obs]; the others as without a past."""
-        states, returns_to_go, mask = super().windows(chosen)
-        rows = self.starts[chosen][:, None] + self.before  # [B, PAST]
-        been = rows >= self.first[self.starts[chosen]][:, None]
-        past = self.observations[rows.clamp(min=0)] * been[..., None]
-        return torch.cat([past, states], dim=1), returns_to_go, mask
-
-
-def refine_with_past(
-    planner: TrajectoryPlanner, start: Tensor | None, history: Tensor, noise: Tensor, t: Tensor
-) -> Tensor:
-    """`TrajectoryPlanner._refine` for one candidate and a denoiser that sees the past."""
-    steps, noise = len(t) - 1, F.pad(noise, (0, 0, PAST, 0))  # [B, S + 1, PAST + H, state]
-    present = history[:, -1:, :-1] if start is None else start
-    x_t = torch.cat([history[:, -1 - PAST : -1, :-1], present], dim=1)
-    if start is None:
-        x_t = torch.cat([x_t, noise[:, 0, PAST + 1 :]], dim=1)
-    else:
-        x_t = planner.models.diffusion.add_noise(x_t, t[0], None)
-    for first in range(0, steps, LONGEST_CHAIN):
-        last = min(first + LONGEST_CHAIN, steps)
-        x_t = planner.denoise(x_t, t[first : last + 1], history[:, -1, -1], noise[:, first + 1 : last + 1])
-    return x_t[:, PAST:]
 
 
 class WithStateNoise(TrajectoryDiffusion):
@@ -151,11 +104,6 @@ CODE: dict[str, Callable[[int], list[Any]]] = {
     "transformer": lambda horizon: [
         patch.object(train_diffusion, "TemporalUNet", transformer(horizon)),
         patch.dict(building.NETWORKS, diffusion=transformer(horizon)),
-    ],
-    "past states": lambda horizon: [
-        *with_diffusion(WithPast),
-        patch.object(train_diffusion, "WindowSampler", PastSampler),
-        patch.object(TrajectoryPlanner, "_refine", refine_with_past),
     ],
     "discounted labels": lambda horizon: [
         patch.object(windows, "_observations_on", discounted_labels),

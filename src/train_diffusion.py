@@ -26,6 +26,7 @@ def main(params: dict[str, Any], task: str, seed: int) -> None:
                 return_scale=return_scale,
                 absorbing=True,
                 stride=task_settings["stride"],
+                past=settings["past_states"],
             )
             for split in SPLITS
         }

@@ -58,9 +58,10 @@ def make_diffusion(
     steps: int = DIFFUSION_STEPS,
     prediction: str = "epsilon",
     state_size: int = STATE,
+    past_states: int = 0,
 ) -> TrajectoryDiffusion:
     normaliser = identity_normaliser(state_size, bound)
-    return TrajectoryDiffusion(as_module(network), normaliser, schedule, steps, prediction)
+    return TrajectoryDiffusion(as_module(network), normaliser, schedule, steps, prediction, past_states)
 
 
 def as_module(function: Any) -> torch.nn.Module:

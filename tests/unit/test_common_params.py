@@ -360,6 +360,16 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         "tasks.TASK.horizon",
         ["18 must be a multiple of 4", "channel_multipliers"],
     ),
+    "horizon that cannot be halved with the past": (
+        {"train_diffusion.past_states": 2},
+        "tasks.TASK.horizon",
+        ["with train_diffusion.past_states (2) must be a multiple of 4"],
+    ),
+    "more past states than are remembered": (
+        {"train_diffusion.past_states": 4, "tasks.TASK.history": 4},
+        "train_diffusion.past_states",
+        ["4 are too many for tasks.", ".history (4)"],
+    ),
     "width that heads do not divide": (
         {"train_transformer.width": 20, "train_transformer.heads": 8},
         "train_transformer.width",

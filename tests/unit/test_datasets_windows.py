@@ -99,6 +99,23 @@ def test_masked_windows_start_at_every_state_with_a_successor(
         np.testing.assert_allclose(returns, returns_to_go(episodes[index].rewards)[times] / 2.0)
 
 
+@pytest.mark.parametrize("absorbing", [False, True])
+@pytest.mark.parametrize(("past", "stride"), [(1, 1), (4, 1), (2, 3)])
+def test_past_states_come_before_a_window_and_are_0_before_the_episode(
+    episodes: list[Episode], past: int, stride: int, absorbing: bool
+) -> None:
+    options = {"absorbing": absorbing, "stride": stride}
+    without, whole = (
+        all_windows(WindowSampler(dataset_of(episodes), 2, CPU, past=each, **options)) for each in (0, past)
+    )
+    for (states, *others), (longer, *same) in zip(without, whole, strict=True):
+        index, start = states[0]
+        times = start + stride * np.arange(-past, 0)
+        before = [(index, time) if time >= 0 else (0, 0) for time in times]
+        np.testing.assert_array_equal(longer, [*before, *states])
+        np.testing.assert_array_equal(others, same)
+
+
 @pytest.mark.parametrize(("length", "stride"), [(2, 1), (4, 1), (6, 1), (3, 2), (2, 3)])
 def test_absorbing_windows_repeat_a_termination_and_never_pass_a_truncation(
     episodes: list[Episode], length: int, stride: int

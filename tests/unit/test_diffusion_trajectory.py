@@ -163,57 +163,59 @@ def test_the_last_step_adds_no_noise():
 
 
 class Recorder:
-    """Keeps what the training loss asks; its answers are fixed but for the first state."""
+    """Keeps what the training loss asks; its answers are fixed but for the states that are known."""
 
-    def __init__(self, first=0.0):
-        self.first = first
+    def __init__(self, first=0.0, known=1):
+        self.first, self.known = first, known
 
     def __call__(self, plan, step, return_to_go, conditional):
         self.plan, self.step, self.conditional = plan.clone(), step, conditional
         predicted = wrong_on_purpose(plan, step, return_to_go, conditional)
-        predicted[:, 0] = self.first
+        predicted[:, : self.known] = self.first
         return predicted
 
 
 def loss_of(recorder, prediction, batch=B, label_dropout=0.25, next_state_weight=1.0):
     torch.manual_seed(0)
-    diffusion = chain(recorder, prediction=prediction)
+    diffusion = chain(recorder, prediction=prediction, past_states=recorder.known - 1)
     loss = diffusion.training_loss(
         some_plan(batch=batch), torch.ones(batch), label_dropout, next_state_weight
     )
     return diffusion, float(loss)
 
 
+@pytest.mark.parametrize("known", [1, 3])
 @pytest.mark.parametrize("next_state_weight", [1.0, 10.0])
 @pytest.mark.parametrize("prediction", ["epsilon", "velocity"])
-def test_the_training_loss_is_the_weighted_squared_error_over_all_states_but_the_first(
-    prediction, next_state_weight
+def test_the_training_loss_is_the_weighted_squared_error_over_all_states_that_are_not_known(
+    prediction, next_state_weight, known
 ):
-    recorder = Recorder()
+    recorder = Recorder(known=known)
     diffusion, loss = loss_of(recorder, prediction, next_state_weight=next_state_weight)
     plan, errors = some_plan(), []
     for row in range(B):
         signal = float(diffusion.alpha_bar[recorder.step[row]])
         answer = wrong_on_purpose(recorder.plan[row : row + 1], recorder.step[row : row + 1], None, None)[0]
-        for time in range(1, H):
+        for time in range(known, H):
             for number in range(STATE):
                 clean, noisy = float(plan[row, time, number]), float(recorder.plan[row, time, number])
                 noise = (noisy - signal**0.5 * clean) / (1 - signal) ** 0.5
                 target = (
                     noise if prediction == "epsilon" else signal**0.5 * noise - (1 - signal) ** 0.5 * clean
                 )
-                weight = next_state_weight if time == 1 else 1.0
+                weight = next_state_weight if time == known else 1.0
                 errors.append(weight * (float(answer[time, number]) - target) ** 2)
     assert loss == pytest.approx(sum(errors) / len(errors), rel=1e-3)
 
 
+@pytest.mark.parametrize("known", [1, 3])
 @pytest.mark.parametrize("prediction", ["epsilon", "velocity"])
-def test_the_first_state_is_neither_noised_nor_predicted(prediction):
-    recorder = Recorder()
+def test_what_is_known_is_neither_noised_nor_predicted(prediction, known):
+    recorder = Recorder(known=known)
     _, loss = loss_of(recorder, prediction)
-    assert torch.equal(recorder.plan[:, 0], some_plan()[:, 0])
-    assert not torch.isclose(recorder.plan[:, 1:], some_plan()[:, 1:]).any()
-    assert loss_of(Recorder(first=1000.0), prediction)[1] == loss
+    assert torch.equal(recorder.plan[:, :known], some_plan()[:, :known])
+    assert not torch.isclose(recorder.plan[:, known:], some_plan()[:, known:]).any()
+    assert loss_of(Recorder(1000.0, known), prediction)[1] == loss
 
 
 def test_training_draws_every_step_and_standard_normal_noise():

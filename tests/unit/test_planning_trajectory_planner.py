@@ -1,8 +1,10 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from small_models import (
     ACTION,
     DIFFUSION_STEPS,
+    HISTORY,
     HORIZON,
     STATE,
     as_module,
@@ -110,6 +112,23 @@ def test_all_steps_from_noise_are_ordinary_sampling(guidance, temperature, steps
         x_t = models.diffusion.denoise(x_t, following, returns[:, -1], more, guidance, 1.0)
     assert_near(plan.states, x_t)
     assert plan.draft is None
+
+
+@pytest.mark.parametrize("length", [1, HISTORY])
+@pytest.mark.parametrize("row", [{}, {"forward_noise": True}, {"start": "noise", "candidates": 2}])
+def test_past_states_stand_before_the_plan_at_every_step_and_are_not_part_of_it(row, length):
+    network, past = Chain(), HISTORY - 1
+    models = make_models(diffusion=make_diffusion(network, past_states=past))
+    states, returns = history(length=length)
+    plan = plan_from(make_planner(models, refine_steps=3, **row), states, returns)
+    before = F.pad(states, (0, 0, HISTORY - length, 0))  # 0 for what has not been
+    before = before.repeat_interleave(row.get("candidates", 1), 0)
+    assert len(network.calls) == 3
+    for x_t, _, _ in network.calls:
+        assert x_t.shape[1:] == (past + HORIZON, STATE)
+        assert torch.equal(x_t[:, : past + 1], before)
+    without = make_models(diffusion=make_diffusion(Chain()))
+    assert_near(plan.states, plan_from(make_planner(without, refine_steps=3, **row), states, returns).states)
 
 
 def test_the_draft_enters_the_chain_at_the_level_of_its_first_step():

@@ -239,13 +239,21 @@ def _check_networks(params: dict[str, Any]) -> None:
     width, heads = params["train_transformer"]["width"], params["train_transformer"]["heads"]
     if width % 2 or width % heads:
         raise UserError(f"train_transformer.width: {width} must be even and a multiple of heads ({heads})")
+    past = params["train_diffusion"]["past_states"]
+    for name, task in params["tasks"].items():
+        if task["history"] <= past:
+            raise UserError(
+                f"train_diffusion.past_states: {past} are too many for tasks.{name}.history "
+                f"({task['history']}), which counts the present state too"
+            )
     halvings = len(params["train_diffusion"]["channel_multipliers"]) - 1
     horizons = {f"tasks.{name}.horizon": [task["horizon"]] for name, task in params["tasks"].items()}
     horizons["measure_latency.sweep.horizons"] = params["measure_latency"]["sweep"]["horizons"]
     for key, values in horizons.items():
         for horizon in values:
-            if horizon % 2**halvings:
+            if (horizon + past) % 2**halvings:
+                with_past = f" with train_diffusion.past_states ({past})" if past else ""
                 raise UserError(
-                    f"{key}: {horizon} must be a multiple of {2**halvings}, because the denoiser "
+                    f"{key}: {horizon}{with_past} must be a multiple of {2**halvings}, because the denoiser "
                     f"halves it {halvings} times (train_diffusion.channel_multipliers)"
                 )

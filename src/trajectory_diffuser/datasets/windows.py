@@ -143,6 +143,8 @@ class WindowSampler:
     windows start at every state that has a successor so far ahead, and positions past the end of the episode
     are masked.
 
+    With `past`, so many states before the window's come with it; 0 stands for what was before the episode.
+
     `length_keys` are the task's settings whose sum `length` is. Raises `UserError` when no training episode
     has that many states: the last positions would never be learnt.
     """
@@ -157,9 +159,10 @@ class WindowSampler:
         return_scale: float = 1.0,
         absorbing: bool = False,
         stride: int = 1,
+        past: int = 0,
         length_keys: tuple[str, ...] = ("horizon",),
     ) -> None:
-        self.absorbing = absorbing
+        self.absorbing, self.past = absorbing, past
         episodes = dataset.episodes(split)
         first, last = dataset.observation_bounds(episodes)
         longest = int((last - first).max(initial=0)) + 1
@@ -178,8 +181,11 @@ class WindowSampler:
             final_start = np.where(terminated, last - 1, last - reach)
         starts, counts = _ranges(first, final_start)
         self.starts = torch.from_numpy(starts).to(device)  # [windows]
-        self.ends = torch.from_numpy(np.repeat(last, counts)).to(device)  # [windows], last row of the episode
-        self.offsets = stride * torch.arange(length, device=device)
+        # [windows], first and last row of the episode
+        self.firsts, self.ends = (
+            torch.from_numpy(np.repeat(row, counts)).to(device) for row in (first, last)
+        )
+        self.offsets = stride * torch.arange(-past, length, device=device)
         self.observations, self.returns_to_go = _observations_on(dataset, device, return_scale)
 
     @property
@@ -190,18 +196,21 @@ class WindowSampler:
     def sample(
         self, batch_size: int, generator: torch.Generator | None = None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Normalised states [B, length, obs], scaled returns-to-go [B, length], mask [B, length] bool."""
+        """Normalised states [B, past + length, obs], scaled returns-to-go and mask (bool) [B, length]."""
         chosen = torch.randint(len(self.starts), (batch_size,), generator=generator).to(self.starts.device)
         return self.windows(chosen)
 
     def windows(self, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The windows with indices `chosen` [B]; shapes as in `sample`."""
-        rows = self.starts[chosen][:, None] + self.offsets  # [B, length]
-        ends = self.ends[chosen][:, None]  # [B, 1]
-        inside = rows <= ends
-        rows = torch.minimum(rows, ends)
+        rows = self.starts[chosen][:, None] + self.offsets  # [B, past + length]
+        first, last = self.firsts[chosen][:, None], self.ends[chosen][:, None]  # [B, 1]
+        states = self.observations[rows.clamp(first, last)]  # [B, past + length, obs]
+        if self.past:
+            states = states * (rows >= first)[..., None]
+        rows = rows[:, self.past :]  # [B, length]
+        inside = rows <= last
         mask = torch.ones_like(inside) if self.absorbing else inside
-        return self.observations[rows], self.returns_to_go[rows], mask
+        return states, self.returns_to_go[rows.minimum(last)], mask
 
 
 class TransitionSampler:

@@ -14,8 +14,8 @@ SAMPLER_ETA = {"ddpm": 1.0, "ddim": 0.0}
 class TrajectoryDiffusion(nn.Module):
     """A denoising network with the schedule it was trained on.
 
-    The first state of a plan is the present one: it is never noised, never predicted, and kept at every step
-    (inpainting; Decision Diffuser, section 3.2).
+    What a plan [B, P + H, state] begins with is known, P past states and the present one: they are never
+    noised, never predicted, and kept at every step (inpainting; Decision Diffuser, section 3.2).
 
     Args:
         network: predicts noise or velocity, see `TemporalUNet`.
@@ -24,9 +24,8 @@ class TrajectoryDiffusion(nn.Module):
         diffusion_steps: K.
         prediction: `epsilon` (the noise) or `velocity` (sqrt(alpha_bar) epsilon - sqrt(1 - alpha_bar) x_0;
             Salimans and Ho 2022, section 4), which stays well-behaved where alpha_bar is near 0.
+        past_states: P, the states before the present one that a plan begins with.
     """
-
-    known = 1  # states at a plan's beginning
 
     def __init__(
         self,
@@ -35,8 +34,10 @@ class TrajectoryDiffusion(nn.Module):
         schedule: str,
         diffusion_steps: int,
         prediction: str,
+        past_states: int = 0,
     ) -> None:
         super().__init__()
+        self.known = past_states + 1
         self.network = network
         self.prediction = prediction
         self.diffusion_steps = diffusion_steps
@@ -45,9 +46,9 @@ class TrajectoryDiffusion(nn.Module):
         self.register_buffer("maximum", torch.from_numpy(normaliser.normalised_maximum), persistent=False)
 
     def add_noise(self, x_0: Tensor, t: Tensor | int, epsilon: Tensor | None) -> Tensor:
-        """Draw from q(x_t | x_0) for plans [B, H, state] at t, [B] or one for all; the first state stays.
+        """Draw from q(x_t | x_0) for plans [B, P + H, state] at t, [B] or one for all; what is known stays.
 
-        Without `epsilon` [B, H, state] it is the distribution's mean.
+        Without `epsilon` [B, P + H, state] it is the distribution's mean.
         """
         alpha_bar = self.alpha_bar[t].view(-1, 1, 1)  # [B, 1, 1] or [1, 1, 1]
         x_t = alpha_bar.sqrt() * x_0
@@ -61,14 +62,14 @@ class TrajectoryDiffusion(nn.Module):
         """The mean squared error of the network's prediction at random steps (Ho et al. 2020, equation 14).
 
         Args:
-            x_0: clean normalised plans [B, H, state].
-            return_to_go: their scaled returns-to-go [B].
+            x_0: clean normalised plans [B, P + H, state].
+            return_to_go: their scaled returns-to-go, from the present state on [B].
             label_dropout: probability that the network does not see the return-to-go.
             next_state_weight: weight of the state after the present one, which decides the action; the later
                 states' is 1.
 
         Returns:
-            Scalar loss over all states but the first.
+            Scalar loss over all states but the known ones.
         """
         batch = len(x_0)
         t = 1 + torch.randint(self.diffusion_steps, (batch,), device=x_0.device)
@@ -85,7 +86,7 @@ class TrajectoryDiffusion(nn.Module):
         """The guided estimate of the clean plans, clipped to the bounds of the data.
 
         Args:
-            x_t: noisy normalised plans [B, H, state].
+            x_t: noisy normalised plans [B, P + H, state].
             t: their diffusion step [].
             return_to_go: scaled returns-to-go asked for [B].
             guidance: classifier-free guidance weight.
@@ -101,8 +102,8 @@ class TrajectoryDiffusion(nn.Module):
     def guided_prediction(self, x_t: Tensor, t: Tensor, return_to_go: Tensor, guidance: float) -> Tensor:
         """Classifier-free guidance (Ho and Salimans 2022; Decision Diffuser, equation 8) at t [B].
 
-        Unconditional + guidance * (conditional - unconditional) [B, H, state], in one call of the network;
-        0 and 1 need one of the two branches only, and cost one.
+        Unconditional + guidance * (conditional - unconditional) [B, P + H, state], in one call of the
+        network; 0 and 1 need one of the two branches only, and cost one.
         """
         conditional = torch.ones_like(return_to_go, dtype=torch.bool)  # [B]
         if guidance in (0, 1):
@@ -112,8 +113,8 @@ class TrajectoryDiffusion(nn.Module):
             torch.cat([t, t]),
             torch.cat([return_to_go, return_to_go]),
             torch.cat([conditional, ~conditional]),
-        )  # [2 B, H, state]
-        with_return, without_return = both.chunk(2)  # each [B, H, state]
+        )  # [2 B, P + H, state]
+        with_return, without_return = both.chunk(2)  # each [B, P + H, state]
         return without_return + guidance * (with_return - without_return)
 
     def denoise(
@@ -128,15 +129,15 @@ class TrajectoryDiffusion(nn.Module):
         """Steps of the reverse process, from each of the timesteps to the next.
 
         Args:
-            x_t: plans at the noise level of the first timestep [B, H, state]; the first state stays.
+            x_t: plans at the noise level of the first timestep [B, P + H, state]; what is known stays.
             timesteps: falling values of t [S + 1], 0 being the clean plan.
             return_to_go: scaled returns-to-go asked for [B].
-            noise: to draw with at each step, scaled by the temperature [B, S, H, state].
+            noise: to draw with at each step, scaled by the temperature [B, S, P + H, state].
             guidance: classifier-free guidance weight.
             eta: 0 is DDIM; 1, between neighbouring timesteps, is ancestral DDPM sampling.
 
         Returns:
-            Plans at the noise level of the last timestep [B, H, state].
+            Plans at the noise level of the last timestep [B, P + H, state].
         """
         for step, (t, t_next) in enumerate(pairwise(timesteps.unbind())):
             x_0 = self.predict_x_0(x_t, t, return_to_go, guidance)

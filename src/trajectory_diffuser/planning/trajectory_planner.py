@@ -11,6 +11,7 @@ steps are Decision Diffuser. Everything here is in normalised units; `planner.py
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from trajectory_diffuser.planning.models import PlanningModels
@@ -120,19 +121,24 @@ class TrajectoryPlanner:
         if steps == 0:
             return start
         return_to_go, candidates = history[:, -1, -1], self.settings.candidates  # [B]
-        known = history[:, -1:, :-1] if start is None else start  # [B, 1, state] or [B, H, state]
+        past = self.models.diffusion.known - 1  # states, P
+        known = history[:, -1 - past :, :-1]  # [B, P + 1, state]
+        if start is not None:
+            known = torch.cat([known, start[:, 1:]], dim=1)  # [B, P + H, state]
         if candidates > 1:
             return_to_go = return_to_go.repeat_interleave(candidates, 0)  # [B C]
             known = known.repeat_interleave(candidates, 0)  # [B C, ...]
+        if past:
+            noise = F.pad(noise, (0, 0, past, 0))  # [B C, S + 1, P + H, state]
         if start is None:
-            x_t = torch.cat([known, noise[:, 0, 1:]], dim=1)
+            x_t = torch.cat([known, noise[:, 0, past + 1 :]], dim=1)
         else:
             epsilon = noise[:, 0] if self.settings.forward_noise else None
             x_t = self.models.diffusion.add_noise(known, t[0], epsilon)
         for first in range(0, steps, LONGEST_CHAIN):
             last = min(first + LONGEST_CHAIN, steps)
             x_t = self.denoise(x_t, t[first : last + 1], return_to_go, noise[:, first + 1 : last + 1])
-        return x_t
+        return x_t[:, past:]
 
     def _act(self, plans: Tensor) -> tuple[Tensor, Tensor]:
         """The best plans [B, H, state] and first actions [B, action] of all candidates' [B C, H, state]."""
