@@ -18,15 +18,16 @@ import numpy as np
 sys.modules.setdefault("openvino_telemetry", None)  # OpenVINO reports home unless this package is missing
 import openvino  # noqa: E402
 
+CORE = openvino.Core()  # one for the process: where several go, the next signal can end it
+
 
 class ExportedPlanner:
     """Acts in one environment, in its own units."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         about = json.loads((folder / "planner.json").read_text())
-        core = openvino.Core()
         self.graphs = {
-            name: core.compile_model(folder / f"{name}.onnx", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+            name: CORE.compile_model(folder / f"{name}.onnx", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
             for name in about["graphs"]
         }
         self.shapes = {name: shapes.get("noise") for name, shapes in about["graphs"].items()}
