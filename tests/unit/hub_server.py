@@ -15,11 +15,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 OWNER = "farama-minari"
 DATA = "main_data.hdf5"  # the one file that is in LFS, and that `cut_after` and `corrupt` concern
-ROUTE = re.compile(rf"(?:/api)?/datasets/{OWNER}/([^/]+)(?:/(revision|tree|resolve)/([^/]+)(?:/(.+))?)?")
+ROUTE = re.compile(
+    rf"(?:/api)?/(?:datasets/|models/)?{OWNER}/([^/]+)(?:/(revision|tree|resolve)/([^/]+)(?:/(.+))?)?"
+)
 
 
 class Hub(ThreadingHTTPServer):
-    """Serves each folder/{name} as the dataset repository farama-minari/{name}, while the context lasts.
+    """Serves each folder/{name} as the repository farama-minari/{name}, of data or models, in the context.
 
     Minari finds a dataset of a namespace, D4RL/pen/human-v2, only if D4RL/namespace_metadata.json lists it
     under "datasets" and D4RL/pen under "namespaces", and D4RL/pen/namespace_metadata.json is there.

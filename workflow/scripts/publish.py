@@ -1,4 +1,4 @@
-"""Keep the report of this folder's results in git, and show its tables in README.md and docs/.
+"""Keep the report of this folder's results in git, and show its tables in README.md, docs/ and models/.
 
 python workflow/scripts/publish.py NAME
 
@@ -47,7 +47,7 @@ def main() -> None:
 
 def pages() -> list[Path]:
     """Those that may show tables."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("models/*/README.md"))]
 
 
 def with_tables(page: str, name: str, root: Path) -> str:

@@ -1,0 +1,66 @@
+"""Copy the trained networks of a task and seed from results/runs/ to models/, where they are kept in git.
+
+python workflow/scripts/ship_model.py TASK [--seed 0]
+
+What is written is a run folder like any other: the four networks, the evaluated planners with what tuning
+chose for them, and the data's provenance. Weights from the middle of the training and curves are left out.
+The model card, README.md, is written by hand and stays.
+"""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "src"))
+
+from trajectory_diffuser.common.errors import UserError  # noqa: E402
+from trajectory_diffuser.common.stage import ending_with_one_line  # noqa: E402
+from trajectory_diffuser.computing.files import atomic_directory, atomic_file, read_json  # noqa: E402
+from trajectory_diffuser.computing.manifest import require_intact  # noqa: E402
+from trajectory_diffuser.models.building import NETWORKS  # noqa: E402
+
+FILES = ("config.json", "model.safetensors", "training.json")
+EVALUATION = ("evaluation.json", "episodes.csv", "plans.npz")
+AGAIN = "snakemake --cores 8"
+
+
+def main() -> None:
+    """Ship what the command line names."""
+    style = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=style)
+    parser.add_argument("task", metavar="TASK", help="of params.yaml")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    with ending_with_one_line():
+        ship(ROOT, arguments.task, arguments.seed)
+    print(f"models/{arguments.task}/ has the networks of seed {arguments.seed}")
+
+
+def ship(root: Path, task: str, seed: int) -> None:
+    """Write models/{task}/ below `root`. Raises `UserError` for results that are missing or damaged."""
+    run, data = root / "results/runs" / task / f"seed{seed}", root / "data/processed" / task
+    planners = [
+        path.parent for path in run.glob("evaluation/*/evaluation.json") if "planner_row" in read_json(path)
+    ]
+    sources = [data, *(run / name for name in NETWORKS), *sorted(planners)]
+    for source in sources:
+        if not source.is_dir():
+            raise UserError(f"{source.relative_to(root)}: missing; run: {AGAIN}")
+        require_intact(source, AGAIN)
+    target = root / "models" / task
+    for name in NETWORKS:
+        with atomic_directory(target / name) as folder:
+            for file in FILES:
+                shutil.copyfile(run / name / file, folder / file)
+    for planner in planners:
+        with atomic_directory(target / "evaluation" / planner.name) as folder:
+            for file in EVALUATION:
+                shutil.copyfile(planner / file, folder / file)
+    with atomic_file(target / "provenance.json") as work:
+        shutil.copyfile(data / "provenance.json", work)
+
+
+if __name__ == "__main__":
+    main()
