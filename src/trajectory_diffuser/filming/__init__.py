@@ -1,0 +1,1 @@
+"""Films of planners at work: what they plan is drawn ahead of what is done."""

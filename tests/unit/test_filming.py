@@ -1,0 +1,115 @@
+"""Films: poses read from observations, takes, and the command from end to end."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from project import ROOT
+
+from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.environments.environment import make_environment
+from trajectory_diffuser.filming.poses import Poses
+from trajectory_diffuser.filming.take import GHOSTS, Take, make_take, measured, recorded
+from trajectory_diffuser.planning.planner import Planner
+
+MODEL, TIMES = ROOT / "models/hopper-medium-expert", ROOT / "results/reference/five-seeds/latency.csv"
+
+
+def environment(identifier: str, keys: list[str] | None = None):
+    entry = {"id": identifier, "arguments": {}, "max_episode_steps": 1000, "observation_keys": keys}
+    return make_environment(entry)
+
+
+@pytest.mark.parametrize("identifier", ["Hopper-v5", "HalfCheetah-v5", "Walker2d-v5", "Ant-v5"])
+def test_poses_from_observations_are_the_environments_own(identifier: str):
+    env = environment(identifier)
+    env.action_space.seed(0)
+    inner, poses = env.unwrapped, Poses(env)
+    observations, truth = [env.reset(seed=0)[0]], [inner.data.qpos.copy()]
+    for _ in range(16):
+        observations.append(env.step(0.3 * env.action_space.sample())[0])
+        truth.append(inner.data.qpos.copy())
+    truth = np.array(truth)  # [T, nq]
+    rebuilt = poses.of(np.array(observations), truth[0, : poses.hidden], inner.dt)
+    np.testing.assert_allclose(rebuilt[:, poses.hidden :], truth[:, poses.hidden :])
+    travelled = np.abs(np.diff(truth[:, : poses.hidden], axis=0)).sum(axis=0)
+    error = np.abs(rebuilt - truth)[:, : poses.hidden].max(axis=0)
+    assert (error < 0.1 * travelled).all(), (error, travelled)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "keys"),
+    [
+        ("Pendulum-v1", None),
+        ("InvertedDoublePendulum-v5", None),
+        ("PointMaze_UMaze-v3", ["observation", "desired_goal"]),
+    ],
+)
+def test_observations_without_a_pose_are_refused(identifier: str, keys: list[str] | None):
+    with pytest.raises(UserError, match=f"{identifier}: its observations hold no MuJoCo pose"):
+        Poses(environment(identifier, keys))
+
+
+@pytest.mark.parametrize(("decision", "steps"), [(0.002, 10), (0.02, 4), (0.2, 0)])
+def test_a_step_lasts_as_long_as_its_decision_where_that_is_longer(decision: float, steps: int):
+    take = Take("slow", decision, 0.008, np.zeros((11, 6)), np.zeros((10, GHOSTS, 6)))
+    assert take.step_at(0.09) == steps
+
+
+def test_a_take_shows_the_episode_and_what_was_planned_for_it():
+    planner = Planner.load(MODEL, "ddim", runtime="torch")
+    env = environment("Hopper-v5")
+    take = make_take("ddim", planner, env, seed=3, seconds=0.4, decision_seconds=0.01)
+    assert take.poses.shape == (41, 6) and take.plans.shape == (40, GHOSTS, 6)
+    env.reset(seed=3)
+    np.testing.assert_array_equal(take.poses[0], env.unwrapped.data.qpos)
+    # 16 states planned: the ghosts are what is to be 5, 10 and 15 steps later, and roughly is.
+    later = np.array([take.poses[5 + step : 16 + step : 5] for step in range(25)])  # [25, GHOSTS, nq]
+    assert np.abs(take.plans[:25] - later).mean() < np.abs(take.plans[:25] - take.poses[:25, None]).mean() / 2
+    again = make_take("ddim", planner, env, seed=3, seconds=0.02, decision_seconds=0.01)
+    np.testing.assert_array_equal(again.poses, take.poses[:3])
+    assert 0 < measured(planner, env.reset(seed=0)[0]) < 10
+
+
+def test_times_of_a_report_are_the_planners():
+    assert recorded(TIMES, MODEL.name, "full_diffusion") == pytest.approx(0.0444, abs=1e-4)
+    for file, planner in ((TIMES, "nobody"), (ROOT / "params.yaml", "ddim"), (ROOT / "absent.csv", "ddim")):
+        with pytest.raises(UserError, match=f"{file.name}: no times of {planner} on hopper-medium-expert"):
+            recorded(file, MODEL.name, planner)
+
+
+def film(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command, in a process of its own: MuJoCo's renderer is chosen when it is imported."""
+    command = [sys.executable, ROOT / "workflow/scripts/film.py", "--run", MODEL, *arguments]
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
+
+
+def test_a_film_has_frames_with_a_body_in_each_panel(tmp_path: Path):
+    out = tmp_path / "film.gif"
+    done = film("--planners", "ddim", "draft", "--seconds", "0.2", "--times", str(TIMES), "--out", str(out))
+    if "MuJoCo cannot render here" in done.stderr:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 0, done.stderr
+    assert "ddim: 2.5 ms per decision" in done.stdout
+    with Image.open(out) as image:
+        frames = []
+        for number in range(image.n_frames):
+            image.seek(number)
+            frames.append(np.asarray(image.convert("RGB"), float))
+    assert len(frames) == 3 and not np.array_equal(frames[0], frames[-1])
+    for panel in np.split(frames[-1], 2, axis=1):
+        body = panel[50:, :, 0] - panel[50:, :, 2] > 40  # reddish, below the caption
+        ghosts = panel[50:, :, 2] - panel[50:, :, 0] > 20
+        assert body.sum() > 200 and ghosts.sum() > 200
+
+
+def test_where_nothing_renders_one_line_says_what_to_install(tmp_path: Path):
+    done = film("--planners", "ddim", "--out", str(tmp_path / "film.gif"), MUJOCO_GL="none-such")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: MuJoCo cannot render here (RuntimeError: ")
+    assert "apt install libegl1" in done.stderr
+    assert list(tmp_path.iterdir()) == []
