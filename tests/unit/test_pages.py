@@ -52,6 +52,16 @@ def test_tables_replace_what_is_between_their_lines_and_nothing_else(tmp_path: P
     assert publish.with_tables(expected, "t.md", tmp_path) == expected
 
 
+def test_the_planner_of_the_readme_acts_from_what_is_shipped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (snippet,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    monkeypatch.chdir(ROOT)
+    exec(snippet, {})
+    (total,) = re.findall(r"^return (\d+)$", capsys.readouterr().out, flags=re.MULTILINE)
+    assert int(total) > 1000  # a hopper that stands still until it falls has a few hundred
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_to_files_that_are_there(page: str):
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", PAGES[page])

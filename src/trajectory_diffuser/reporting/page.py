@@ -37,7 +37,7 @@ from trajectory_diffuser.reporting.verdict_table import (
 )
 
 TEMPLATE = "page.html.j2"
-README_FIGURE = "plan_refinement.png"
+REFINEMENT_FIGURE = "plan_refinement.png"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def write_report(results: Results, folder: Path) -> None:
         pictures = _draw(results, folder / "figures")
         refinement = plan_figures.plan_refinement(results)
         if refinement is not None:
-            refinement.savefig(folder / "figures" / README_FIGURE, dpi=130, metadata={"Software": None})
+            refinement.savefig(folder / "figures" / REFINEMENT_FIGURE, dpi=130, metadata={"Software": None})
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
