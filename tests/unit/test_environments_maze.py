@@ -170,6 +170,20 @@ def test_the_share_of_detours_in_the_data_is_the_one_asked_for() -> None:
     assert abs(np.mean(shortest) - 0.8) < 4 * np.sqrt(0.8 * 0.2 / 300)
 
 
+def test_neither_start_nor_goal_tells_the_way() -> None:
+    environment = make_environment(TWO_WAYS)
+    policy = WaypointController(Maze.of_environment(environment), detours=0.2)
+    starts, detours = [], []
+    for seed in range(100):  # both are seeded alike, as episodes are collected
+        starts.append(environment.reset(seed=seed)[0])
+        policy(starts[-1], np.random.default_rng(seed))
+        detours.append(policy.maze is not policy.whole)
+    for values in np.array(starts)[:, [0, 1, 4, 5]].T:
+        lowest, highest = np.sort(values[detours])[[0, -1]]
+        among = (values > lowest) & (values < highest)
+        assert among[~np.array(detours)].mean() > 0.5
+
+
 def test_where_there_is_one_way_a_detour_takes_it() -> None:
     environment = maze_environment()
     sure, plain = (WaypointController(Maze(U_MAZE), detours=share) for share in (1.0, 0.0))

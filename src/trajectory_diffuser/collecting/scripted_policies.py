@@ -53,7 +53,8 @@ class WaypointController:
 
     def _choose_way(self, start: np.ndarray, goal: np.ndarray, generator: np.random.Generator) -> Maze:
         """The maze for an episode, perhaps with its shortest path closed."""
-        if generator.random() >= self.detours:
+        # A stream of its own: an environment seeded alike draws its start and goal from the same numbers.
+        if generator.spawn(1)[0].random() >= self.detours:
             return self.whole
         detour = self.whole.without(self.whole.midway(start[None], goal[None])[0])
         ends = (tuple(cell) for cell in self.whole.cells(np.stack([start, goal])).tolist())
