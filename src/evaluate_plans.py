@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.files import atomic_directory, write_json
@@ -10,6 +12,7 @@ from trajectory_diffuser.evaluation.cell import run_directory
 from trajectory_diffuser.evaluation.diagnosis import draft_errors, plan_signs
 from trajectory_diffuser.evaluation.episodes import computed_on
 from trajectory_diffuser.evaluation.situations import held_out
+from trajectory_diffuser.evaluation.ways import has_two_ways, plan_ways
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
 
@@ -22,10 +25,15 @@ def main(params: dict[str, Any], task: str, seed: int) -> None:
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
         drafts = draft_errors(models, dataset)
         plans = plan_signs(params, task, seed, dataset, models, runtime)
+        ways = plan_ways(params, task, seed, dataset, models, runtime) if has_two_ways(dataset) else None
         record = {"task": task, "seed": seed, "split": held_out(dataset)} | computed_on(runtime)
     with atomic_directory(run_directory(task, seed) / "diagnosis") as directory:
         drafts.to_csv(directory / "drafts.csv", index=False)
         plans.to_csv(directory / "plans.csv", index=False)
+        if ways is not None:
+            shares, positions = ways
+            shares.to_csv(directory / "ways.csv", index=False)
+            np.savez_compressed(directory / "ways.npz", **positions)
         write_json(directory / "diagnosis.json", record)
 
 

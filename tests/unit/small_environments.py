@@ -46,6 +46,12 @@ TWO_WAYS: dict[str, Any] = {
     "max_episode_steps": 100,
     "observation_keys": ["observation", "desired_goal"],
 }
+FORK: dict[str, Any] = {
+    "id": "trajectory_diffuser.environments.fork:Fork-v0",
+    "arguments": {},
+    "max_episode_steps": 48,
+    "observation_keys": None,
+}
 
 
 class Broken(Counting):

@@ -20,9 +20,9 @@ class Maze:
 
     @classmethod
     def of_environment(cls, environment: gymnasium.Env) -> "Maze | None":
-        """The maze inside a PointMaze or AntMaze environment, or None for an environment without one."""
+        """The maze of a PointMaze, AntMaze or Fork environment, or None for an environment without one."""
         maze = getattr(environment.unwrapped, "maze", None)
-        return None if maze is None else cls(maze.maze_map, maze.maze_size_scaling)
+        return maze if maze is None or isinstance(maze, cls) else cls(maze.maze_map, maze.maze_size_scaling)
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Maze":

@@ -10,6 +10,7 @@ import pandas as pd
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.computing.manifest import require_intact
+from trajectory_diffuser.evaluation.ways import WAYS
 from trajectory_diffuser.reporting.rivals import read_rivals
 
 MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")
@@ -27,6 +28,7 @@ TRAINING_SCORE_COLUMNS = ("task", "seed", "planner", "fraction", "episode", "nor
 SPREAD_COLUMNS = ("plan_distance", "action_deviation")
 DRAFT_COLUMNS = ("step", "drafts", "error", "spread")
 PLAN_COLUMNS = ("planner", "guidance", "plan_distance", "distance_at_1", "nearness")
+WAY_COLUMNS = ("planner", *WAYS, "plans")
 SHOWN_STATES = 20_000  # evenly over the data
 CURVE_COLUMNS = ("step", "train_loss", "validation_loss")
 
@@ -51,10 +53,11 @@ class Results:
     (task, seed, model, then the fields of training.json). `evaluations`, `plans` and, for planners evaluated
     with kept weights, `training_evaluations` are keyed by (task, seed, planner), `tuning` (choice.json)
     likewise, `latency_machines`, `provenance` and `data` by task, `diagnoses` (drafts and plans, see
-    `evaluation.diagnosis`) by (task, seed), `experiments` (points and episodes, see `evaluation.experiment`)
-    by (task, seed, experiment). Wherever planners are named policies stand too, but among `plans`, `scaling`
-    and what is of kept weights, and `rivals`, those that are on disk, among `scores` and `evaluations` only;
-    `left_out` says why others are not shown.
+    `evaluation.diagnosis`) by (task, seed), `ways` (shares and paths, see `evaluation.ways`) likewise where
+    the data have detours, `experiments` (points and episodes, see `evaluation.experiment`) by (task, seed,
+    experiment). Wherever planners are named policies stand too, but among `plans`, `scaling` and what is of
+    kept weights, and `rivals`, those that are on disk, among `scores` and `evaluations` only; `left_out` says
+    why others are not shown.
     """
 
     params: dict[str, Any]
@@ -72,6 +75,7 @@ class Results:
     provenance: dict[str, dict[str, Any]]
     data: dict[str, TaskData]
     diagnoses: dict[tuple[str, int], tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)
+    ways: dict[tuple[str, int], tuple[pd.DataFrame, dict[str, np.ndarray]]] = field(default_factory=dict)
     experiments: dict[tuple[str, int, str], tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)
     rivals: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -130,7 +134,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
     runs = root / "results" / "runs"
     provenance, task_data, latency, scaling, machines = {}, {}, [], [], {}
     scores, curves, training, evaluations, plans, tuning = [], [], [], {}, {}, {}
-    training_scores, training_evaluations, diagnoses, experiments = [], {}, {}, {}
+    training_scores, training_evaluations, diagnoses, ways, experiments = [], {}, {}, {}, {}
     for task in run["tasks"]:
         prepare = f"prepare_dataset --task {task}"
         data = _intact(root / "data" / "processed" / task, prepare)
@@ -176,8 +180,12 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
             folder = _intact(cell / "diagnosis", stage)
             diagnoses[task, seed] = (
                 _read_table(folder / "drafts.csv", stage, DRAFT_COLUMNS),
-                _read_plans(folder / "plans.csv", stage, run["planners"]),
+                _read_plans(folder / "plans.csv", stage, PLAN_COLUMNS, run["planners"]),
             )
+            if params["tasks"][task]["source"].get("detours"):
+                table = _read_plans(folder / "ways.csv", stage, WAY_COLUMNS, run["planners"])
+                with np.load(_require(folder / "ways.npz", stage)) as arrays:
+                    ways[task, seed] = table, dict(arrays)
             for experiment in run["experiments"]:
                 stage = f"evaluate_experiment --task {task} --seed {seed} --experiment {experiment}"
                 folder = _intact(cell / "experiments" / experiment, stage)
@@ -206,6 +214,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         provenance=provenance,
         data=task_data,
         diagnoses=diagnoses,
+        ways=ways,
         experiments=experiments,
         rivals=[name for name in params["rivals"] if name in {rival for _, _, rival in rivals}],
         left_out=left_out,
@@ -248,8 +257,8 @@ def _read_scores(path: Path, stage: str, columns: tuple[str, ...] = SCORE_COLUMN
     return table
 
 
-def _read_plans(path: Path, stage: str, planners: list[str]) -> pd.DataFrame:
-    table = _read_table(path, stage, PLAN_COLUMNS)
+def _read_plans(path: Path, stage: str, columns: tuple[str, ...], planners: list[str]) -> pd.DataFrame:
+    table = _read_table(path, stage, columns)
     _require_planners(table, planners, "is not in it", path, stage)
     return table
 

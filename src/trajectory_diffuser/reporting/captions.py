@@ -23,6 +23,8 @@ def captions(results: Results) -> dict[str, str]:
         "with untrained networks of the run's sizes.",
         "plans": f"Plans of {results.subject} in {episode}, beside what was executed.",
         "planners": f"Each planner's first plan (thick) and the path that it went (thin) in {episode}.",
+        "ways": "What the data do in their first steps (dark), and plans of every planner at the start of "
+        f"held-out episodes, with the models of seed {results.seeds[0]}.",
         "training_curves": "Validation is on held-out episodes, with the averaged weights that are used.",
         "tuning": "Mean scores over the trials of all seeds at each point of a planner's grid; what a seed "
         "chose is framed.",

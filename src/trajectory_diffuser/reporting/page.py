@@ -35,6 +35,13 @@ from trajectory_diffuser.reporting.verdict_table import (
     verdict_table,
     verdict_text,
 )
+from trajectory_diffuser.reporting.ways import (
+    tasks_with_ways,
+    way_answer,
+    way_figure,
+    way_rows,
+    way_table,
+)
 
 TEMPLATE = "page.html.j2"
 REFINEMENT_FIGURE = "plan_refinement.png"
@@ -63,6 +70,8 @@ def write_report(results: Results, folder: Path) -> None:
     results.latency[list(LATENCY_COLUMNS)].to_csv(folder / "latency.csv", index=False)
     results.scaling[["task", *SCALING_COLUMNS]].to_csv(folder / "scaling.csv", index=False)
     sign_rows(results).to_csv(folder / "signs.csv", index=False)
+    if results.ways:
+        way_rows(results).to_csv(folder / "ways.csv", index=False)
     if results.training_evaluations:
         training_figure.points(results).to_csv(folder / "training_scores.csv", index=False)
     (folder / "figures").mkdir()
@@ -94,6 +103,9 @@ def write_report(results: Results, folder: Path) -> None:
         answers={
             name: {task: experiment_answer(results, task, name) for task in results.tasks}
             for name in results.params["run"]["experiments"]
+        },
+        ways={
+            task: (way_answer(results, task), way_table(results, task)) for task in tasks_with_ways(results)
         },
         signs={task: sign_table(results, task) for task in results.tasks},
         training={task: tables.training_table(results, task) for task in results.tasks},
@@ -152,4 +164,6 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
         add("plans", plan_figures.task_plans(results, task), [results.subject], task)
         if plan_figures.is_maze(results, task):
             add("planners", plan_figures.maze_planners(results, task), results.with_plans, task)
+        if task in tasks_with_ways(results):
+            add("ways", way_figure(results, task), results.with_plans, task)
     return pictures

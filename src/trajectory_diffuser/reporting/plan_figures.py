@@ -33,11 +33,11 @@ def task_plans(results: Results, task: str) -> Figure:
     chosen = _snapshots(plans, before_goal=True)
     figure, axes = panels(len(chosen), columns=SNAPSHOTS, width=2.4, height=2.5)
     for axis, index in zip(axes, chosen, strict=True):
-        _draw_walls(axis, maze)
+        draw_walls(axis, maze)
         _draw_ends(axis, plans)
-        _draw_path(axis, plans["executed"], INK, "-", linewidth=0.8, alpha=0.35)
-        _draw_path(axis, plans["draft"][index], INK, ":", linewidth=1.8)
-        _draw_path(axis, plans["plan"][index], colour, "-", linewidth=1.8)
+        draw_path(axis, plans["executed"], INK, "-", linewidth=0.8, alpha=0.35)
+        draw_path(axis, plans["draft"][index], INK, ":", linewidth=1.8)
+        draw_path(axis, plans["plan"][index], colour, "-", linewidth=1.8)
         axis.plot(*plans["plan"][index, 0, :2], "o", color=colour, markersize=5)
         axis.set_title(f"step {plans['steps'][index]}")
     figure.legend(handles=_legend(plans, colour, maze=True), loc="outside upper center", ncols=5)
@@ -51,10 +51,10 @@ def maze_planners(results: Results, task: str) -> Figure:
     figure, axes = panels(len(results.with_plans), columns=5, width=2.0, height=2.2)
     for axis, planner in zip(axes, results.with_plans, strict=True):
         plans = results.plans[task, results.seeds[0], planner]
-        _draw_walls(axis, maze)
+        draw_walls(axis, maze)
         _draw_ends(axis, plans)
-        _draw_path(axis, plans["executed"], colours[planner], "-", linewidth=1.0, alpha=0.45)
-        _draw_path(axis, plans["plan"][0], colours[planner], "-", linewidth=2.2)
+        draw_path(axis, plans["executed"], colours[planner], "-", linewidth=1.0, alpha=0.45)
+        draw_path(axis, plans["plan"][0], colours[planner], "-", linewidth=2.2)
         axis.set_title(planner)
     return figure
 
@@ -79,16 +79,16 @@ def plan_refinement(results: Results) -> Figure | None:
     figure, axes = panels(3, columns=3, width=2.8, height=3.0)
     figure.set_facecolor("white")
     for axis, title in zip(axes, ("1. draft", "2. refine", "3. act"), strict=True):
-        _draw_walls(axis, maze)
+        draw_walls(axis, maze)
         _draw_ends(axis, plans)
         axis.set_title(title, fontsize="large")
     draft, plan = plans["draft"][index], plans["plan"][index]  # [H, observation]
     dots = {"marker": "o", "markersize": 3}
-    _draw_path(axes[0], draft, INK, ":", linewidth=1.5, **dots)
-    _draw_path(axes[1], draft, INK, ":", linewidth=1.5, alpha=0.6)
-    _draw_path(axes[1], plan, colour, "-", linewidth=1.5, **dots)
-    _draw_path(axes[2], plan, colour, "-", linewidth=3.0, alpha=0.4)
-    _draw_path(axes[2], plans["executed"], INK, "-", linewidth=1.2)
+    draw_path(axes[0], draft, INK, ":", linewidth=1.5, **dots)
+    draw_path(axes[1], draft, INK, ":", linewidth=1.5, alpha=0.6)
+    draw_path(axes[1], plan, colour, "-", linewidth=1.5, **dots)
+    draw_path(axes[2], plan, colour, "-", linewidth=3.0, alpha=0.4)
+    draw_path(axes[2], plans["executed"], INK, "-", linewidth=1.2)
     axes[0].set_xlabel("a causal transformer writes\nthe next states")
     axes[1].set_xlabel("the last denoising steps\nmove them")
     axes[2].set_xlabel("inverse dynamics follows,\nplanning again at every step")
@@ -166,7 +166,8 @@ def _legend(plans: Plans, colour: tuple[float, float, float], maze: bool) -> lis
     return handles
 
 
-def _draw_walls(axis: Axes, maze: Maze) -> None:
+def draw_walls(axis: Axes, maze: Maze) -> None:
+    """Draw the walls, and make the axis as large as the maze, without ticks."""
     side = maze.cell_size
     for x, y in maze.centres(np.argwhere(maze.walls)):
         axis.add_patch(
@@ -183,6 +184,6 @@ def _draw_ends(axis: Axes, plans: Plans) -> None:
     axis.plot(*plans["executed"][0, -2:], "*", color=INK, markersize=10, markeredgewidth=0)
 
 
-def _draw_path(axis: Axes, states: np.ndarray, colour: object, line: str, **keywords: object) -> None:
+def draw_path(axis: Axes, states: np.ndarray, colour: object, line: str, **keywords: object) -> None:
     """Draw the first two dimensions of states [steps, observation]; a missing draft (NaN) draws nothing."""
     axis.plot(states[:, 0], states[:, 1], line, color=colour, **keywords)

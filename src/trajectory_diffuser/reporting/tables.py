@@ -40,15 +40,15 @@ def headline_table(results: Results, task: str) -> Table:
     rows = [
         [
             row.planner,
-            _number(row.mean, 1),
+            number(row.mean, 1),
             _range(row.lowest, row.highest) if row.seeds > 1 else NOTHING,
             _range(row.low, row.high),
             f"{row.episodes} ({row.seeds} {'seed' if row.seeds == 1 else 'seeds'})",
-            _percent(row.success, 0),
-            _percent(row.wall_crossing, 1),
-            _percent(row.shortest_way, 0),
+            percent(row.success, 0),
+            percent(row.wall_crossing, 1),
+            percent(row.shortest_way, 0),
             time(row.seconds_per_plan),
-            _number(row.decisions_per_second, 0),
+            number(row.decisions_per_second, 0),
         ]
         for row in numbers.itertuples()
     ]
@@ -63,9 +63,9 @@ def over_tasks_table(results: Results) -> Table:
     rows = [
         [
             row.planner,
-            _number(row.mean, 1),
-            _number(row.interquartile_mean, 1),
-            _number(row.improved_by_subject, 2) if row.planner != results.subject else NOTHING,
+            number(row.mean, 1),
+            number(row.interquartile_mean, 1),
+            number(row.improved_by_subject, 2) if row.planner != results.subject else NOTHING,
         ]
         for row in over_tasks(results).itertuples()
     ]
@@ -100,7 +100,7 @@ def latency_table(results: Results, task: str) -> Table:
             f"{row.network_calls:g}",
             _significant(row.flops / 1e9),
             time(row.network_seconds),
-            _number(row.overhead, 2),
+            number(row.overhead, 2),
             f"{row.peak_bytes / 1e6:.1f} MB",
             str(row.repetitions),
             row.device,
@@ -148,7 +148,8 @@ def training_warnings(results: Results) -> dict[str, list[str]]:
     }
 
 
-def _number(value: float, digits: int) -> str:
+def number(value: float, digits: int) -> str:
+    """A number with so many digits after the point; NOTHING for NaN."""
     return NOTHING if math.isnan(value) else f"{value:.{digits}f}"
 
 
@@ -166,7 +167,8 @@ def _significant(value: float | None, digits: int = 3) -> str:
     return NOTHING if value is None or math.isnan(value) else f"{value:.{digits}g}"
 
 
-def _percent(value: float, digits: int) -> str:
+def percent(value: float, digits: int) -> str:
+    """A share as a percentage, likewise."""
     return NOTHING if math.isnan(value) else f"{100 * value:.{digits}f} %"
 
 

@@ -1,4 +1,4 @@
-"""Datasets of scripted controllers: PointMaze's waypoint controller, Meta-World's own policies."""
+"""Datasets of scripted controllers: the waypoint controller of PointMaze and Fork, Meta-World's policies."""
 
 import gymnasium
 
@@ -10,6 +10,8 @@ from trajectory_diffuser.collecting.sources.interface import Recording, Request
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.environments import meta_world, ogbench
 from trajectory_diffuser.environments.maze import Maze
+
+POINTS = ("PointMaze_", "Fork-")  # ids of the environments whose observations the waypoint controller reads
 
 
 def open_source(request: Request) -> Recording:
@@ -41,7 +43,7 @@ def find_controller(
         return ScriptedPolicy(environment, action_noise)
     if ogbench.is_ogbench(environment):
         return OraclePolicy(environment, "markov")  # for reference scores only, without noise
-    if maze is None or not environment.spec.id.startswith("PointMaze_"):
+    if maze is None or not environment.spec.id.startswith(POINTS):
         raise UserError(
             f"params.yaml: tasks.{task}: the controller source and measured reference scores need a "
             f"PointMaze, Meta-World or OGBench environment; {environment.spec.id} is none: use another "
