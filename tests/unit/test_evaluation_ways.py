@@ -12,6 +12,7 @@ import evaluate_plans
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.environments.fork import MAP
 from trajectory_diffuser.environments.maze import Maze
+from trajectory_diffuser.environments.ways import DATA, way_shares
 from trajectory_diffuser.evaluation import ways
 from trajectory_diffuser.evaluation.situations import PLANS_EACH
 from trajectory_diffuser.planning.runtime import Runtime
@@ -64,7 +65,7 @@ def planted(monkeypatch, project_params):
 def test_planted_shares_are_found():
     counts = {"shortest": 11, "detour": 5, "through": 3, "neither": 1}
     planned = np.concatenate([paths(count, kind) for kind, count in counts.items()])
-    found = ways.way_shares(planned, MAZE)
+    found = way_shares(planned, MAZE)
     assert found == pytest.approx({kind: count / 20 for kind, count in counts.items()})
 
 
@@ -72,16 +73,16 @@ def test_a_plan_that_cuts_the_corner_or_jumps_over_the_block_goes_through():
     cut, jump = paths(1, "shortest"), paths(1, "shortest")
     cut[0, 1:-1, 0] += 0.55  # x = -0.45, inside the block
     jump[0, 15:] = paths(1, "detour")[0, 15:]
-    assert ways.way_shares(np.concatenate([cut, jump]), MAZE)["through"] == 1
+    assert way_shares(np.concatenate([cut, jump]), MAZE)["through"] == 1
 
 
 def test_ways_from_several_starts_are_each_start_s_own():
     back = paths(4, "detour")[:, ::-1].copy()
     back[..., -2:] = [0.0, -1.0]
-    share = ways.way_shares(np.concatenate([paths(4, "shortest"), back]), MAZE)
+    share = way_shares(np.concatenate([paths(4, "shortest"), back]), MAZE)
     assert share["through"] == share["neither"] == 0
     assert {share["shortest"], share["detour"]} in ({0.5}, {1.0, 0.0})
-    alone = ways.way_shares(back, MAZE)
+    alone = way_shares(back, MAZE)
     assert share["shortest"] == pytest.approx((1 + alone["shortest"]) / 2)
 
 
@@ -90,11 +91,11 @@ def test_every_planner_plans_at_held_out_starts_and_the_data_stand_first(project
     models = make_models(horizon=16)
     table, positions = ways.plan_ways(project_params, "task", 4, dataset, models, RUNTIME)
     table = table.set_index("planner")
-    assert table.index.tolist() == [ways.DATA, "draft", "ddim"]
-    assert table.loc[ways.DATA, ["shortest", "detour", "plans"]].tolist() == [0.75, 0.25, 4]
+    assert table.index.tolist() == [DATA, "draft", "ddim"]
+    assert table.loc[DATA, ["shortest", "detour", "plans"]].tolist() == [0.75, 0.25, 4]
     assert table.loc["draft", ["through", "plans"]].tolist() == [1, 8]
     assert table.loc["ddim", ["shortest", "plans"]].tolist() == [1, 12]
-    assert positions["draft"].shape == (8, 30, 2) and positions[ways.DATA].shape == (4, 16, 2)
+    assert positions["draft"].shape == (8, 30, 2) and positions[DATA].shape == (4, 16, 2)
     held_out_start = dataset.observations[dataset.observation_bounds(np.array([3]))[0]]
     for present in planted.starts.values():
         np.testing.assert_array_equal(present, np.repeat(held_out_start, PLANS_EACH, axis=0))
@@ -108,8 +109,8 @@ def test_the_stage_looks_only_where_the_data_have_detours(project_params, datase
         monkeypatch.setattr(evaluate_plans, name, lambda *_: pd.DataFrame({"step": [1]}))
     monkeypatch.setattr(evaluate_plans.PreparedDataset, "load", lambda _: dataset)
     evaluate_plans.main(project_params, "task", 4)
-    assert pd.read_csv(f"{folder}/ways.csv")["planner"].tolist() == [ways.DATA, "draft", "ddim"]
-    assert set(np.load(f"{folder}/ways.npz")) == {ways.DATA, "draft", "ddim"}
+    assert pd.read_csv(f"{folder}/ways.csv")["planner"].tolist() == [DATA, "draft", "ddim"]
+    assert set(np.load(f"{folder}/ways.npz")) == {DATA, "draft", "ddim"}
     plain = replace(dataset, provenance=dataset.provenance | {"source": {}})
     monkeypatch.setattr(evaluate_plans.PreparedDataset, "load", lambda _: plain)
     evaluate_plans.main(project_params, "task", 4)

@@ -10,7 +10,7 @@ import pandas as pd
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.computing.manifest import require_intact
-from trajectory_diffuser.evaluation.ways import WAYS
+from trajectory_diffuser.environments.ways import WAYS
 from trajectory_diffuser.reporting.rivals import read_rivals
 
 MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")

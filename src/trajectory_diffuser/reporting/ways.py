@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from trajectory_diffuser.environments.maze import Maze
-from trajectory_diffuser.evaluation.ways import DATA, WAYS
+from trajectory_diffuser.environments.ways import DATA, WAYS
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.plan_figures import draw_path, draw_walls
 from trajectory_diffuser.reporting.style import INK, panels, planner_colours

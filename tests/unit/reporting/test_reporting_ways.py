@@ -6,7 +6,7 @@ import pytest
 from seals import seal
 
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.evaluation.ways import DATA
+from trajectory_diffuser.environments.ways import DATA
 from trajectory_diffuser.reporting.artefacts import read_results
 from trajectory_diffuser.reporting.page import write_report
 from trajectory_diffuser.reporting.style import planner_colours, theme
