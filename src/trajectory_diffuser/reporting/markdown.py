@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.captions import provenance_line
-from trajectory_diffuser.reporting.tables import headline_table, over_tasks_table
+from trajectory_diffuser.reporting.tables import Table, headline_table, over_tasks_table
 from trajectory_diffuser.reporting.verdict import Row
 from trajectory_diffuser.reporting.verdict_table import COLUMNS, how_judged, verdict_table
+from trajectory_diffuser.reporting.ways import tasks_with_ways, way_answer, way_table
 
 
 def verdict_page(results: Results, verdict: list[Row]) -> str:
@@ -20,16 +21,20 @@ def verdict_page(results: Results, verdict: list[Row]) -> str:
 
 
 def scores_page(results: Results) -> str:
-    """Scores of each task, scores over all tasks, and what they were made with."""
+    """Scores of each task and, of two ways, which one plans go; scores over all tasks; how they were made."""
     parts = []
     for task in results.tasks:
-        scores = headline_table(results, task)
-        named = [[f"`{planner}`", *rest] for planner, *rest in scores.rows]
-        parts += [f"**{task}**", markdown_table(scores.headers, named)]
+        parts += [f"**{task}**", _of_planners(headline_table(results, task))]
+        if task in tasks_with_ways(results):
+            parts += [way_answer(results, task), _of_planners(way_table(results, task))]
     if len(results.tasks) > 1:
         scores = over_tasks_table(results)
         parts += ["**over all tasks**", markdown_table(scores.headers, scores.rows)]
     return "\n\n".join([*parts, provenance_line(results, results.tasks, [])]) + "\n"
+
+
+def _of_planners(table: Table) -> str:
+    return markdown_table(table.headers, [[f"`{planner}`", *rest] for planner, *rest in table.rows])
 
 
 def markdown_table(headers: Sequence[str], rows: list[list[str]]) -> str:

@@ -8,6 +8,7 @@ from seals import seal
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.environments.ways import DATA
 from trajectory_diffuser.reporting.artefacts import read_results
+from trajectory_diffuser.reporting.markdown import scores_page
 from trajectory_diffuser.reporting.page import write_report
 from trajectory_diffuser.reporting.style import planner_colours, theme
 from trajectory_diffuser.reporting.ways import way_answer, way_figure, way_rows, way_table
@@ -85,6 +86,13 @@ def test_page_and_numbers_have_it_where_there_are_two_ways(results, tmp_path_fac
     assert page.count('id="figure-ways_maze-umaze"') == 1 and "ddim is nearest to that" in page
     rows = pd.read_csv(folder / "ways.csv")
     assert rows.equals(way_rows(results)) and len(rows) == 2 * len(SHARES)
+
+
+def test_the_markdown_page_has_it_too(results):
+    lines = scores_page(results).splitlines()
+    assert way_answer(results, TASK) in lines
+    for planner, *cells in way_table(results, TASK).rows:
+        assert f"| `{planner}` | {' | '.join(cells)} |" in lines
 
 
 def test_elsewhere_nothing_is_said(full_report):
