@@ -30,6 +30,7 @@ from trajectory_diffuser.common.versions import code_commit
 from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.computing.seeding import derive_seed
+from trajectory_diffuser.computing.times import read_times
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation.cell import planner_of, run_directory
 from trajectory_diffuser.evaluation.rollout import run_episodes
@@ -131,7 +132,8 @@ def measured(params: dict[str, Any], task: str, seed: int, episodes: int) -> dic
         for temperature, target_return in itertools.product(grid["temperature"], grid["target_return"])
     ]
     seeds = list(range(FIRST_ENVIRONMENT_SEED, FIRST_ENVIRONMENT_SEED + episodes))
-    row = {"device": trained["device"], "minutes": round(trained["seconds"] / 60, 1)}
+    seconds = read_times(run / "diffusion").get("seconds", float("nan"))
+    row = {"device": trained["device"], "minutes": round(seconds / 60, 1)}
     row["validation_loss"] = trained["validation_loss"]
     with computing_device(params["run"], params["evaluate"]["threads"]) as device:
         models = PlanningModels.load(run, device)

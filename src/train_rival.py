@@ -10,6 +10,7 @@ from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.computing.seeding import derive_seed
+from trajectory_diffuser.computing.times import write_times
 from trajectory_diffuser.datasets.windows import PreparedDataset
 
 
@@ -25,13 +26,14 @@ def main(params: dict[str, Any], task: str, seed: int, rival: str) -> None:
         algorithm = train(config, dataset, steps, random_seed, device, f"{rival} {task} seed {seed}")
         seconds = time.perf_counter() - started
         parameters = sum(each.numel() for each in acting_network(algorithm).parameters())
-        record = {"parameters": parameters, "steps": steps, "seconds": round(seconds, 1)}
+        record = {"parameters": parameters, "steps": steps}
         record |= {"device": device.type, "threads": torch.get_num_threads()}
         record |= {"data": dataset.provenance["content_hash"]}
         record |= {"versions": library_versions("d3rlpy", "torch", "numpy"), "commit": code_commit()}
         with atomic_directory(f"results/runs/{task}/seed{seed}/rivals/{rival}") as folder:
             write_json(folder / "config.json", save(algorithm, folder))
             write_json(folder / "training.json", record)
+            write_times(folder, seconds=round(seconds, 1))
 
 
 if __name__ == "__main__":

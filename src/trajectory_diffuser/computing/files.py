@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from trajectory_diffuser.computing.manifest import write_manifest
+from trajectory_diffuser.computing.times import seal_times
 
 ASIDE = ".old"
 
@@ -31,6 +32,7 @@ def atomic_directory(path: Path | str) -> Iterator[Path]:
         work.mkdir()
         yield work
         write_manifest(work)
+        seal_times(work)
         if path.exists():  # aside, not away: a kill before the next line loses neither
             os.replace(path, aside)
         os.replace(work, path)

@@ -7,12 +7,13 @@ from pathlib import Path
 from trajectory_diffuser.common.errors import UserError
 
 MANIFEST = "manifest.json"
+TIMES = "times.json"  # not a part of what was written, see `computing.times`
 
 
 def write_manifest(directory: Path) -> None:
     """List the files of a directory, and of those in it, with their SHA-256 in its `manifest.json`."""
-    manifest = directory / MANIFEST
-    files = [path for path in sorted(directory.rglob("*")) if path.is_file() and path != manifest]
+    manifest, others = directory / MANIFEST, (directory / MANIFEST, directory / TIMES)
+    files = [path for path in sorted(directory.rglob("*")) if path.is_file() and path not in others]
     digests = {path.relative_to(directory).as_posix(): _digest(path) for path in files}
     manifest.write_text(json.dumps(digests, indent=2) + "\n")
 

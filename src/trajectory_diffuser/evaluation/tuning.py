@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from trajectory_diffuser.computing.files import atomic_directory, write_json
+from trajectory_diffuser.computing.times import write_times
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation.cell import tuning_directory
 from trajectory_diffuser.evaluation.episodes import computed_on
@@ -91,11 +92,11 @@ def tune(
         "episodes": len(trials),
         "first_environment_seed": settings["first_environment_seed"],
         "seed": seed,
-        "seconds": round(seconds, 1),
     } | computed_on(runtime)
     with atomic_directory(tuning_directory(task, seed, name)) as directory:
         trials.to_csv(directory / "trials.csv", index=False)
         write_json(directory / "choice.json", choice)
+        write_times(directory, seconds=round(seconds, 1))
 
 
 def _batches(usual: dict[str, Any], points: list[dict[str, float]]) -> list[list[dict[str, float]]]:

@@ -1,6 +1,7 @@
 """What a run left on disk, read into tables: only the cells that params.yaml's `run` names."""
 
 from dataclasses import dataclass, field
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.computing.manifest import require_intact
+from trajectory_diffuser.computing.times import read_times
 from trajectory_diffuser.environments.ways import WAYS
 from trajectory_diffuser.reporting.rivals import read_rivals
 
@@ -31,6 +33,7 @@ PLAN_COLUMNS = ("planner", "guidance", "plan_distance", "distance_at_1", "nearne
 WAY_COLUMNS = ("planner", *WAYS, "plans")
 SHOWN_STATES = 20_000  # evenly over the data
 CURVE_COLUMNS = ("step", "train_loss", "validation_loss")
+UNKNOWN_TIMES = {"seconds": nan, "kept": []}
 
 
 @dataclass(frozen=True)
@@ -50,14 +53,14 @@ class Results:
     (LATENCY_COLUMNS), `scaling` one per task, varied quantity, value and planner (task, then
     SCALING_COLUMNS), `training_scores` a row per episode with kept weights (TRAINING_SCORE_COLUMNS), `curves`
     a row per logged training step (task, seed, model, then CURVE_COLUMNS), `training` a row per trained model
-    (task, seed, model, then the fields of training.json). `evaluations`, `plans` and, for planners evaluated
-    with kept weights, `training_evaluations` are keyed by (task, seed, planner), `tuning` (choice.json)
-    likewise, `latency_machines`, `provenance` and `data` by task, `diagnoses` (drafts and plans, see
-    `evaluation.diagnosis`) by (task, seed), `ways` (shares and paths, see `evaluation.ways`) likewise where
-    the data have detours, `experiments` (points and episodes, see `evaluation.experiment`) by (task, seed,
-    experiment). Wherever planners are named policies stand too, but among `plans`, `scaling` and what is of
-    kept weights, and `rivals`, those that are on disk, among `scores` and `evaluations` only; `left_out` says
-    why others are not shown.
+    (task, seed, model, then the fields of training.json and times.json). `evaluations`, `plans` and, for
+    planners evaluated with kept weights, `training_evaluations` are keyed by (task, seed, planner), `tuning`
+    (choice.json and times.json) likewise, `latency_machines`, `provenance` and `data` by task, `diagnoses`
+    (drafts and plans, see `evaluation.diagnosis`) by (task, seed), `ways` (shares and paths, see
+    `evaluation.ways`) likewise where the data have detours, `experiments` (points and episodes, see
+    `evaluation.experiment`) by (task, seed, experiment). Wherever planners are named policies stand too, but
+    among `plans`, `scaling` and what is of kept weights, and `rivals`, those that are on disk, among `scores`
+    and `evaluations` only; `left_out` says why others are not shown.
     """
 
     params: dict[str, Any]
@@ -154,14 +157,16 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
                 curve = _read_table(folder / "curves.csv", stage, CURVE_COLUMNS)
                 curves.append(curve.assign(task=task, seed=seed, model=model))
                 record = read_json(_require(folder / "training.json", stage))
-                training.append({"task": task, "seed": seed, "model": model, **record})
+                times = UNKNOWN_TIMES | read_times(folder)
+                training.append({"task": task, "seed": seed, "model": model, **record, **times})
             for planner in planners:
                 plans_ahead = planner in run["planners"]
                 of_policy, kind = ("", "planner") if plans_ahead else ("_policy", "policy")
                 cell_arguments = f"{of_policy} --task {task} --seed {seed} --{kind} {planner}"
                 stage = f"tune{cell_arguments}"
                 folder = _intact(cell / "tuning" / planner, stage)
-                tuning[task, seed, planner] = read_json(_require(folder / "choice.json", stage))
+                choice = read_json(_require(folder / "choice.json", stage))
+                tuning[task, seed, planner] = choice | UNKNOWN_TIMES | read_times(folder)
                 stage = f"evaluate{cell_arguments}"
                 folder = _intact(cell / "evaluation" / planner, stage)
                 scores.append(_read_scores(folder / "episodes.csv", stage))

@@ -61,8 +61,8 @@ def planner_settings(results: Results, planner: str) -> str:
         return f"{planner}: cloned from {100 * row['best_fraction']:g} % of the episodes{told}"
     if "rival_row" in record:
         training = record["training"]
-        library, steps = training["versions"]["d3rlpy"], f"{training['steps']:,} steps"
-        return f"{planner}: d3rlpy {library}, {steps} in {training['seconds'] / 60:.0f} min"
+        took = f" in {training['seconds'] / 60:.0f} min" if "seconds" in training else ""
+        return f"{planner}: d3rlpy {training['versions']['d3rlpy']}, {training['steps']:,} steps{took}"
     row = record["planner_row"]
     parts = [f"from {row['start'].replace('_', ' ')}", f"k = {row['refine_steps']}", row["sampler"]]
     parts += [f"over the last {row['last_steps']} steps"] if "last_steps" in row else []

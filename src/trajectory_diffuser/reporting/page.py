@@ -58,14 +58,17 @@ class Picture:
 
 
 def write_report(results: Results, folder: Path) -> None:
-    """Write page, verdict, scores, metrics.json, the numbers as CSV, and figures/ into `folder`."""
+    """Write page, verdict, scores, the numbers as CSV and for DVC, and figures/ into `folder`.
+
+    What DVC compares are metrics.json, the same in every run of the same parameters on a machine, and
+    verdict.json, for which times count too.
+    """
     verdict = judge(results)
     (folder / "verdict.txt").write_text(verdict_text(results, verdict))
     (folder / "verdict.md").write_text(verdict_page(results, verdict))
     (folder / "scores.md").write_text(scores_page(results))
-    write_json(
-        folder / "metrics.json", {"verdict": verdict_metrics(results, verdict)} | _mean_scores(results)
-    )
+    write_json(folder / "metrics.json", _mean_scores(results))
+    write_json(folder / "verdict.json", verdict_metrics(results, verdict))
     results.scores[list(SCORE_COLUMNS)].to_csv(folder / "scores.csv", index=False)
     results.latency[list(LATENCY_COLUMNS)].to_csv(folder / "latency.csv", index=False)
     results.scaling[["task", *SCALING_COLUMNS]].to_csv(folder / "scaling.csv", index=False)
@@ -147,7 +150,8 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
         add("performance_profiles", profiles, results.planners)
     add("speed_against_return", figures.speed_against_return(results, scores), results.planners)
     add("episode_scores", figures.episode_scores(results), results.planners)
-    if results.training_evaluations:
+    # Results from elsewhere come without the minutes.
+    if results.training_evaluations and training_figure.points(results)["minutes"].notna().any():
         planners = results.params["evaluate_training"]["planners"]
         add("score_against_training", training_figure.score_against_training(results), planners)
     add("draft_errors", draft_error_figure(results), [])

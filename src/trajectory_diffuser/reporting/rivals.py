@@ -8,6 +8,7 @@ import pandas as pd
 
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.computing.manifest import require_intact
+from trajectory_diffuser.computing.times import read_times
 
 Evaluations = dict[tuple[str, int, str], tuple[pd.DataFrame, dict[str, Any]]]
 
@@ -25,13 +26,15 @@ def read_rivals(
         own: Evaluations = {}
         for task in params["run"]["tasks"]:
             for seed in params["run"]["seeds"]:
-                folder = root / "results" / "runs" / task / f"seed{seed}" / "evaluation" / rival
+                cell = root / "results" / "runs" / task / f"seed{seed}"
+                folder = cell / "evaluation" / rival
                 reason = "not evaluated"
                 require_intact(folder, "make rivals")
                 if (folder / "evaluation.json").is_file():
                     table = pd.read_csv(folder / "episodes.csv")
                     record = read_json(folder / "evaluation.json")
                     reason = _outdated(params, rival, provenance[task], table, record)
+                    record["training"] |= read_times(cell / "rivals" / rival)
                     own[task, seed, rival] = table, record
                 if reason:
                     left_out.setdefault(rival, f"{task}, seed {seed}: {reason}")

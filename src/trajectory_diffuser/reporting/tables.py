@@ -121,7 +121,7 @@ def training_table(results: Results, task: str) -> Table:
             str(row.seed),
             f"{row.parameters:,}",
             f"{row.steps:,}",
-            f"{row.seconds / 60:.1f} min",
+            minutes(row.seconds),
             row.device,
             str(row.threads),
             _significant(row.final_loss),
@@ -177,6 +177,11 @@ def time(seconds: float) -> str:
     if math.isnan(seconds):
         return NOTHING
     return f"{seconds:.2f} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
+
+
+def minutes(seconds: float) -> str:
+    """A duration in minutes."""
+    return NOTHING if math.isnan(seconds) else f"{seconds / 60:.1f} min"
 
 
 def _setting(value: object) -> str:

@@ -17,7 +17,8 @@ def points(results: Results) -> pd.DataFrame:
     """A row per planner and share of the training steps: POINT, episodes, score (their mean), minutes.
 
     Minutes are those of the networks that the planner uses, trained one after the other. The last point, of
-    fraction 1, is the evaluation's own. All points of a planner are of the same episodes.
+    fraction 1, is the evaluation's own. All points of a planner are of the same episodes. Unknown minutes
+    are NaN.
     """
     kept = results.training_scores
     whole = results.scores[results.scores["planner"].isin(kept["planner"])].assign(fraction=1.0)
@@ -54,4 +55,5 @@ def _minutes(results: Results, task: str, planner: str, seed: int, fraction: flo
 def _seconds(training: tuple, fraction: float) -> float:
     if fraction == 1:
         return training.seconds
-    return next(kept["seconds"] for kept in training.kept if math.isclose(kept["fraction"], fraction))
+    seconds = (kept["seconds"] for kept in training.kept if math.isclose(kept["fraction"], fraction))
+    return next(seconds, math.nan)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from trajectory_diffuser.reporting.artefacts import Results, run_planners
 from trajectory_diffuser.reporting.heat_map import heat_map, scale_of
 from trajectory_diffuser.reporting.style import panels
-from trajectory_diffuser.reporting.tables import NOTHING, Table, span
+from trajectory_diffuser.reporting.tables import NOTHING, Table, minutes, span
 
 COLUMNS_KEY = "target_return"  # from left to right; the other keys from top to bottom
 NAMES = {"guidance": "guidance", "temperature": "temperature", "target_return": "target return"}
@@ -59,7 +59,7 @@ def tuning_table(results: Results, task: str) -> Table:
                 str(len(records[0]["scores"])) if tuned else NOTHING,
                 span([point["episodes"] for point in records[0]["scores"]]) if tuned else NOTHING,
                 str(sum(record["episodes"] for record in records)),
-                f"{sum(record['seconds'] for record in records) / 60:.1f} min" if tuned else NOTHING,
+                minutes(sum(record["seconds"] for record in records)) if tuned else NOTHING,
             ]
         )
     return Table(headers, rows)
@@ -69,11 +69,11 @@ def tuning_cost(results: Results, task: str) -> str:
     """How much the trials of a task took, in one sentence."""
     records = [each for name in run_planners(results.params) for each in _records(results, task, name)]
     episodes = sum(each["episodes"] for each in records)
-    minutes = sum(each["seconds"] for each in records) / 60
+    took = minutes(sum(each["seconds"] for each in records))
     if not episodes:
         return "All values are named in params.yaml: there were no trials."
     return (
-        f"{episodes} trial episodes in {minutes:.1f} minutes of computing, with the models of training seeds "
+        f"{episodes} trial episodes (computing time: {took}), with the models of training seeds "
         f"{', '.join(map(str, results.seeds))}, each tuned on its own, in environments from seed "
         f"{records[0]['first_environment_seed']} on, none of which is evaluated in."
     )

@@ -1,4 +1,4 @@
-"""The verdict as a table of the page, as plain text for a terminal, and as entries of metrics.json."""
+"""The verdict as a table of the page, as plain text for a terminal, and as the entries of verdict.json."""
 
 import textwrap
 from math import isnan

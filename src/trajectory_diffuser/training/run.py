@@ -19,6 +19,7 @@ from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.computing.device import check_compiler, computing_device, device_type
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.computing.seeding import derive_seed
+from trajectory_diffuser.computing.times import write_times
 from trajectory_diffuser.datasets.windows import (
     PreparedDataset,
     TransitionSampler,
@@ -191,11 +192,7 @@ class TrainingRun:
         summary = {
             "parameters": sum(weight.numel() for weight in result.model.get_submodule(part).parameters()),
             "steps": self.settings["steps"],
-            "seconds": round(result.seconds, 3),
-            "kept": [
-                {"fraction": kept.fraction, "step": kept.step, "seconds": round(kept.seconds, 3)}
-                for kept in result.kept
-            ],
+            "kept": [{"fraction": kept.fraction, "step": kept.step} for kept in result.kept],
             "device": self.device.type,
             "threads": torch.get_num_threads(),
             "compile": self.settings["compile"],
@@ -209,6 +206,8 @@ class TrainingRun:
             "commit": code_commit(),
         }
         write_json(directory / "training.json", summary)
+        moments = [{"fraction": kept.fraction, "seconds": round(kept.seconds, 3)} for kept in result.kept]
+        write_times(directory, seconds=round(result.seconds, 3), kept=moments)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from seals import seal_all
 
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.computing.files import write_json
+from trajectory_diffuser.computing.times import write_times
 from trajectory_diffuser.planning.choice import tried
 
 PLANNERS = {"draft": 90, "trajectory_diffuser": 95, "full_diffusion": 60, "ddim": 50, "warm_start": 20}
@@ -18,6 +19,7 @@ CALLS = {"draft": 0, "trajectory_diffuser": 5, "full_diffusion": 100, "ddim": 5,
 MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")
 SECONDS = {"transformer": 120, "diffusion": 480, "inverse_dynamics": 60, "value": 30}
 SECONDS |= dict.fromkeys(POLICIES, 20)
+SHARES = (0.125, 0.25, 0.5)
 MAZE = [[1, 1, 1, 1, 1], [1, 0, 0, 0, 1], [1, 1, 1, 0, 1], [1, 0, 0, 0, 1], [1, 1, 1, 1, 1]]
 CORNERS = np.array([[-1.0, 1.0], [1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
 
@@ -154,11 +156,7 @@ def write_training(folder: Path, model: str, seed: int, generator: np.random.Gen
     record = {
         "parameters": 612345,
         "steps": 5000,
-        "seconds": SECONDS[model],
-        "kept": [
-            {"fraction": share, "step": int(5000 * share), "seconds": share * SECONDS[model] + 1}
-            for share in (0.125, 0.25, 0.5)
-        ],
+        "kept": [{"fraction": share, "step": int(5000 * share)} for share in SHARES],
         "device": "cpu",
         "threads": 1,
         "final_loss": float(train[-1]),
@@ -170,6 +168,8 @@ def write_training(folder: Path, model: str, seed: int, generator: np.random.Gen
         "commit": "0123456789ab",
     }
     write_json(folder / "training.json", record)
+    kept = [{"fraction": share, "seconds": share * SECONDS[model] + 1} for share in SHARES]
+    write_times(folder, seconds=SECONDS[model], kept=kept)
 
 
 def write_tuning(params: dict, folder: Path, seed: int, planner: str) -> None:
@@ -194,9 +194,9 @@ def write_tuning(params: dict, folder: Path, seed: int, planner: str) -> None:
         "first_environment_seed": 20000,
         "seed": seed,
         "commit": "0123456789ab",
-        "seconds": 90.0 if grid else 0.0,
     }
     write_json(folder / "choice.json", record)
+    write_times(folder, seconds=90.0 if grid else 0.0)
 
 
 def write_experiment(experiment: dict, folder: Path, seed: int) -> None:
@@ -270,7 +270,6 @@ def write_evaluation(
         "threads": 1,
         "versions": {"torch": "2.13.0", "mujoco": "3.3.0", "gymnasium": "1.4.0", "numpy": "2.4.6"},
         "commit": "0123456789ab",
-        "wall_seconds": 60.0,
     }
     if planner in POLICIES:
         record = {"policy_row": params["policies"][planner]}

@@ -16,6 +16,8 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.reporting.artefacts import read_results
 from trajectory_diffuser.reporting.page import write_report
+from trajectory_diffuser.reporting.tables import training_table
+from trajectory_diffuser.reporting.tuning_figure import tuning_cost
 from trajectory_diffuser.reporting.verdict import DID_NOT_HOLD
 
 
@@ -115,11 +117,12 @@ def test_same_results_give_the_same_bytes(params, root, tmp_path):
 
 def test_numbers_beside_the_page(full_report, params):
     metrics = json.loads((full_report / "metrics.json").read_text())
-    assert list(metrics) == ["verdict", *params["run"]["tasks"]]
+    assert list(metrics) == params["run"]["tasks"]
     acting = [*params["run"]["planners"], *params["run"]["policies"]]
     assert all(list(metrics[task]) == acting for task in params["run"]["tasks"])
-    assert list(metrics["verdict"]) == list(params["make_report"]["claims"])
-    row = metrics["verdict"]["faster_than_full_diffusion"]["maze-umaze"]
+    verdict = json.loads((full_report / "verdict.json").read_text())
+    assert list(verdict) == list(params["make_report"]["claims"])
+    row = verdict["faster_than_full_diffusion"]["maze-umaze"]
     assert row["times_as_fast"] == pytest.approx(11.6, abs=1.5)
     assert row["times_as_fast"] == pytest.approx(row["seconds"][1] / row["seconds"][0], abs=0.1)
     assert row["interval"][0] < row["effect"] < row["interval"][1]
@@ -149,8 +152,8 @@ def test_only_the_cells_of_the_run_are_read(report):
         "draft",
         "behaviour_cloning",
     }
-    metrics = json.loads((folder / "metrics.json").read_text())
-    answers = {name: claim[next(iter(claim))]["answer"] for name, claim in metrics["verdict"].items()}
+    verdict = json.loads((folder / "verdict.json").read_text())
+    answers = {name: claim[next(iter(claim))]["answer"] for name, claim in verdict.items()}
     assert answers["faster_than_full_diffusion"] == "not run"
     assert answers["better_than_its_draft"] == "undecided"  # one seed
     page = (folder / "index.html").read_text()
@@ -221,7 +224,7 @@ def test_every_claim_can_be_lost(params, root, tmp_path):
     folder = tmp_path / "lost"
     folder.mkdir()
     write_report(lost, folder)
-    verdict = json.loads((folder / "metrics.json").read_text())["verdict"]
+    verdict = json.loads((folder / "verdict.json").read_text())
     assert len(verdict) == 8
     answers = [entry["answer"] for claim in verdict.values() for entry in claim.values()]
     assert answers == [DID_NOT_HOLD] * 8
@@ -229,6 +232,19 @@ def test_every_claim_can_be_lost(params, root, tmp_path):
     assert page.count(f">{DID_NOT_HOLD}</td>") == 8 and ">held</td>" not in page
     assert text.count(DID_NOT_HOLD.upper()) == 8 and "HELD" not in text
     assert page.index("Is it better than cloning the data") < page.index('id="scores"')
+
+
+def test_a_report_on_results_from_elsewhere_says_all_but_how_long_they_took(params, root, tmp_path):
+    params["run"].update(tasks=["maze-umaze"], experiments=[])
+    for file in root.rglob("times.json"):
+        file.unlink()
+    (tmp_path / "report").mkdir()
+    results = read_results(params, root)
+    write_report(results, tmp_path / "report")
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "nan" not in page and "How much training" not in page
+    assert {row[4] for row in training_table(results, "maze-umaze").rows} == {"-"}
+    assert "computing time: -" in tuning_cost(results, "maze-umaze")
 
 
 def test_without_planners_to_follow_there_is_no_picture_of_their_training(params, root, tmp_path):

@@ -11,6 +11,8 @@ from reporting.made_up_results import results_of
 from seals import seal
 
 from trajectory_diffuser.computing.files import write_json
+from trajectory_diffuser.computing.manifest import TIMES
+from trajectory_diffuser.computing.times import write_times
 from trajectory_diffuser.reporting.artefacts import read_results
 from trajectory_diffuser.reporting.captions import planner_settings
 from trajectory_diffuser.reporting.page import write_report
@@ -34,11 +36,14 @@ def root_with_iql(params, root):
             table.to_csv(evaluation / "iql" / "episodes.csv", index=False)
             record = json.loads((evaluation / "behaviour_cloning" / "evaluation.json").read_text())
             del record["policy_row"]
-            training = {"steps": 3000, "seconds": 120.0, "data": "0123456789abcdef" * 4}
+            training = {"steps": 3000, "data": "0123456789abcdef" * 4}
             record |= {"planner": "iql", "rival_row": {"steps": 3000}}
             record |= {"training": training | {"versions": {"d3rlpy": "2.8.1"}}}
             write_json(evaluation / "iql" / "evaluation.json", record)
-            seal(evaluation / "iql" / "evaluation.json")
+            rival = evaluation.parent / "rivals" / "iql"
+            rival.mkdir(parents=True)
+            write_times(rival, seconds=120.0)
+            seal(evaluation / "iql" / "evaluation.json", rival / TIMES)
     return root
 
 
@@ -52,6 +57,9 @@ def test_a_rival_on_disk_has_its_scores_and_no_times_in_the_report(params, root_
     assert rows["iql"]["time per plan, batch 1"] == rows["iql"]["decisions per second"] == "-"
     assert "-" not in rows["behaviour_cloning"].values()
     assert planner_settings(results, "iql") == "iql: d3rlpy 2.8.1, 3,000 steps in 2 min"
+    (root_with_iql / "results/runs/maze-umaze/seed0/rivals/iql" / TIMES).unlink()
+    elsewhere = read_results(params, root_with_iql)
+    assert planner_settings(elsewhere, "iql") == "iql: d3rlpy 2.8.1, 3,000 steps"
 
     folder = tmp_path / "report"
     folder.mkdir()

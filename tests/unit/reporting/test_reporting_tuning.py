@@ -7,6 +7,7 @@ from matplotlib.patches import Rectangle
 from seals import seal
 
 from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.computing.times import write_times
 from trajectory_diffuser.reporting.artefacts import read_results
 from trajectory_diffuser.reporting.style import theme
 from trajectory_diffuser.reporting.tuning_figure import (
@@ -19,11 +20,12 @@ from trajectory_diffuser.reporting.tuning_figure import (
 TASK = "maze-umaze"
 
 
-def edit(root, planner, seed=None, **changes):
+def edit(root, planner, seed=None, seconds=90.0, **changes):
     """Change what was recorded of a planner's tuning, of one seed or of both."""
     for each in (0, 1) if seed is None else (seed,):
         file = root / "results" / "runs" / TASK / f"seed{each}" / "tuning" / planner / "choice.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+        write_times(file.parent, seconds=seconds)
         seal(file)
 
 
@@ -70,13 +72,13 @@ def test_choices_named_values_and_cost_are_in_the_table(params, root):
     assert rows["behaviour_cloning"][:4] == ["-"] * 4
     tuned = len(tuned_planners(results, TASK))
     sentence = tuning_cost(results, TASK)
-    assert sentence.startswith(f"{48 * tuned} trial episodes in {3 * tuned:.1f} minutes")
+    assert sentence.startswith(f"{48 * tuned} trial episodes (computing time: {3 * tuned:.1f} min)")
     assert "of training seeds 0, 1, each tuned on its own, in environments from seed 20000 on" in sentence
 
 
 def test_where_all_is_named_nothing_is_drawn(params, root):
     for planner in read_results(params, root).planners:
-        edit(root, planner, grid={}, scores=[], score=None, episodes=0, seconds=0.0)
+        edit(root, planner, grid={}, scores=[], score=None, episodes=0)
     results = read_results(params, root)
     assert tuning_grids(results, TASK) is None
     assert "no trials" in tuning_cost(results, TASK)
