@@ -11,13 +11,21 @@ def library_versions(*names: str) -> dict[str, str]:
 
 
 def code_commit() -> str:
-    """This code's git commit, with `-modified` appended when tracked files differ; `unknown` outside git."""
+    """This code's git commit, with `-modified` appended when tracked files differ; `unknown` outside git.
+
+    dvc.lock does not count: DVC writes it while its stages run.
+    """
     here = Path(__file__)
-    describe = ["git", "describe", "--always", "--abbrev=12", "--dirty=-modified", "--exclude=*"]
     try:
         # An installed copy may lie within another project's repository, whose commit says nothing.
-        for command in (["git", "ls-files", "--error-unmatch", here.name], describe):
-            done = subprocess.run(command, cwd=here.parent, capture_output=True, text=True, check=True)
+        _git(here.parent, "ls-files", "--error-unmatch", here.name)
+        commit = _git(here.parent, "describe", "--always", "--abbrev=12", "--exclude=*")
+        changed = _git(here.parent, "diff", "--name-only", "HEAD", "--", ":/", ":(top,exclude)dvc.lock")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+    return f"{commit}-modified" if changed else commit
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True)
     return done.stdout.strip()
