@@ -1,14 +1,18 @@
 """The smoke preset, really run, through both engines."""
 
+import copy
 import hashlib
 import json
 import re
 import runpy
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import requests
+from moto.server import ThreadedMotoServer
 from project import ROOT, Project
 
 from trajectory_diffuser.common.params import load_params
@@ -194,6 +198,40 @@ def test_snakemake_adopts_what_dvc_made(by_dvc: Project) -> None:
     run(by_dvc, "python workflow/scripts/agree.py --from dvc")
     assert "Nothing to be done" in run(by_dvc, "snakemake --cores 2")
     assert written(by_dvc).keys() == before.keys()
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a server like S3 on this machine, with an empty bucket `results`."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "tests")
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    address = f"http://{host}:{port}"
+    requests.put(f"{address}/results").raise_for_status()
+    yield address
+    server.stop()
+
+
+def test_who_pulls_shared_results_has_nothing_to_do_with_either_engine(
+    by_dvc: Project, s3: str, tmp_path: Path
+) -> None:
+    run(by_dvc, "dvc remote add --default storage s3://results/trajectory-diffuser")
+    run(by_dvc, f"dvc remote modify storage endpointurl {s3}")
+    by_dvc.commit()  # dvc.lock and .dvc/config
+    run(by_dvc, "dvc push")
+    theirs = copy.copy(by_dvc)
+    theirs.folder = tmp_path / "clone"
+    run(by_dvc, f"git clone --quiet . {theirs.folder}")
+    assert not (theirs.folder / "results" / "runs").exists()
+
+    run(theirs, "dvc pull")
+    assert digests(theirs) == digests(by_dvc)
+    assert "Data and pipelines are up to date" in run(theirs, "dvc repro")
+    run(theirs, "python workflow/scripts/agree.py --from dvc")
+    assert "Nothing to be done" in run(theirs, "snakemake --cores 2")
+    assert digests(theirs) == digests(by_dvc)
 
 
 def test_a_horizon_longer_than_the_episodes_stops_the_training(tmp_path: Path) -> None:
