@@ -48,6 +48,10 @@ rule all:
         "results/report",
 
 
+onstart:
+    refuse_company()
+
+
 onsuccess:
     verdict = Path("results/report/verdict.txt")
     # --touch runs no job, so there may be no file.

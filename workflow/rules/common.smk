@@ -9,6 +9,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
 from trajectory_diffuser.collecting.walking import walk
+from trajectory_diffuser.common.company import stage_at_work
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params, read_params
 
@@ -108,6 +109,12 @@ def limit_gpu_jobs():
 def whole_machine():
     """All cores of the scheduler (1 where none are given, as in --report): nothing else runs beside such a job."""
     return workflow.global_resources["_cores"].value or 1
+
+
+def refuse_company():
+    """End when a stage is at work here: nothing of this Snakemake's, which holds the folder's lock and has just begun."""
+    if company := stage_at_work(ROOT):
+        sys.exit(f"error: {company}")
 
 
 def last_words(snakemake_logs):

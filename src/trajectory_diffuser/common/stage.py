@@ -8,8 +8,10 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from trajectory_diffuser.common.company import stage_at_work
 from trajectory_diffuser.common.errors import UserError, one_line
 from trajectory_diffuser.common.params import load_params
 
@@ -38,6 +40,9 @@ def run_stage(main: Callable[..., None], *arguments: str) -> None:
     # Both engines stop a job with SIGTERM; as an exception it lets half-written outputs be cleared away.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ending_with_one_line():
+        # DVC runs one stage at a time; Snakemake looks before its first job (Snakefile).
+        if "DVC_STAGE" in os.environ and (company := stage_at_work(Path.cwd())):
+            raise UserError(company)
         params = load_params()
         known = {"task": params["tasks"], "planner": params["planners"], "policy": params["policies"]}
         known |= {"rival": params["rivals"], "experiment": params["experiments"]}
