@@ -48,6 +48,7 @@ environment-of-rivals:
 # Writes requirements.lock anew from pyproject.toml, with the newest versions that fit; needs uv.
 lock:
 	uv pip compile --upgrade --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
-		--custom-compile-command "make lock" --extra dev --extra docs --extra metaworld --extra s3 --output-file requirements.lock pyproject.toml
+		--custom-compile-command "make lock" --extra dev --extra docs --extra metaworld \
+		--extra s3 --extra cluster --output-file requirements.lock pyproject.toml
 	uv pip compile --upgrade --universal --generate-hashes --python-version 3.11 --no-deps --no-emit-index-url \
 		--custom-compile-command "make lock" --output-file requirements.rivals.lock requirements.rivals.in
