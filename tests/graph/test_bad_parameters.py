@@ -69,3 +69,10 @@ def test_snakemake_refuses_parameters_from_elsewhere(project: Project) -> None:
     done = project.run("snakemake", "--cores", "1", "--config", "run=1")
     assert done.returncode == 1
     assert "error: --config and --configfile have no effect on the stages" in done.stderr
+
+
+@pytest.mark.parametrize("how", ["", " --dry-run"])
+def test_a_cluster_is_told_whether_its_jobs_compute_on_gpus(project: Project, how: str) -> None:
+    project.reset()
+    command = f"snakemake --profile profiles/slurm{how}"
+    check(project, command.split(), "run.device: auto looks for a GPU on this machine")

@@ -98,17 +98,37 @@ def gpus_per_job():
     return int(device == "cuda" or (device == "auto" and gpu_count() > 0))
 
 
+def growing(amount):
+    """What a job asks of a cluster in its first attempt, twice that in the second, and so on (`retries`)."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+def on_cluster():
+    """Whether this Snakemake submits jobs (--jobs is not --cores), or runs in a job that was submitted."""
+    return workflow.remote_exec or workflow.global_resources["_nodes"].value is not None
+
+
 def limit_gpu_jobs():
-    """Start no more GPU jobs at a time than this machine's GPUs have places, unless --resources gpu=N is given."""
-    if workflow.local_exec and gpus_per_job() and "gpu" not in workflow.global_resources:
+    """Start no more GPU jobs at a time than this machine's GPUs have places, unless --resources gpu=N is given.
+
+    A cluster sees to that itself, but whether its jobs get GPUs cannot be seen from here: run.device has to say it.
+    """
+    if on_cluster():
+        if config["run"]["device"] == "auto":
+            problem = "auto looks for a GPU on this machine; for a cluster's jobs (--jobs) use cuda or cpu"
+            sys.exit(f"error: params.yaml: run.device: {problem}")
+    elif gpus_per_job() and "gpu" not in workflow.global_resources:
         if gpu_count() == 0:
             sys.exit("error: params.yaml: run.device: cuda, but there is no GPU here; use auto or cpu")
         workflow.register_resource("gpu", gpu_count() * PARAMS["run"]["jobs_per_gpu"])
 
 
-def whole_machine():
-    """All cores of the scheduler (1 where none are given, as in --report): nothing else runs beside such a job."""
-    return workflow.global_resources["_cores"].value or 1
+def whole_machine(threads):
+    """All cores of the scheduler (1 where none are given, as in --report): nothing else runs beside such a job.
+
+    A cluster's job is alone on its node by other means, and asks for the threads that it has.
+    """
+    return threads if on_cluster() else workflow.global_resources["_cores"].value or 1
 
 
 def refuse_company():

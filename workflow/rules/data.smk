@@ -9,8 +9,8 @@ rule fetch_dataset:
         "results/logs/fetch_dataset/{task}.log",
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         settings(
             "tasks.{task}.environment",
@@ -34,8 +34,8 @@ rule prepare_dataset:
         "results/logs/prepare_dataset/{task}.log",
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         settings("tasks.{task}.environment", "prepare_dataset"),
     message:

@@ -10,8 +10,8 @@ rule evaluate:
         "results/logs/evaluate/{task}-seed{seed}-{planner}.log",
     threads: PARAMS["evaluate"]["threads"]
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(60),
         gpu=gpus_per_job(),
     params:
         settings(
@@ -40,8 +40,8 @@ rule evaluate_policy:
         "results/logs/evaluate_policy/{task}-seed{seed}-{policy}.log",
     threads: PARAMS["evaluate"]["threads"]
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
         gpu=gpus_per_job(),
     params:
         settings(
@@ -70,8 +70,8 @@ rule evaluate_training:
         "results/logs/evaluate_training/{task}-seed{seed}-{planner}.log",
     threads: PARAMS["evaluate"]["threads"]
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(60),
         gpu=gpus_per_job(),
     params:
         settings(
@@ -104,8 +104,8 @@ rule evaluate_plans:
         "results/logs/evaluate_plans/{task}-seed{seed}.log",
     threads: PARAMS["evaluate"]["threads"]
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
         gpu=gpus_per_job(),
     params:
         settings(
@@ -122,7 +122,8 @@ rule evaluate_plans:
         "python src/evaluate_plans.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"
 
 
-# Takes every core of the scheduler, so that nothing runs beside it; torch's own threads are measure_latency.threads.
+# Takes every core of the scheduler, so that nothing runs beside it, or a node of a cluster (slurm_extra in
+# profiles/slurm); torch's own threads are measure_latency.threads.
 rule measure_latency:
     input:
         code("measure_latency", "datasets", "diffusion", "evaluation", "models", "planning"),
@@ -134,10 +135,10 @@ rule measure_latency:
         directory("results/runs/{task}/latency"),
     log:
         "results/logs/measure_latency/{task}.log",
-    threads: whole_machine()
+    threads: whole_machine(PARAMS["measure_latency"]["threads"])
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
         gpu=gpus_per_job(),
     params:
         settings(

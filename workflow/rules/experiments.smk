@@ -18,8 +18,8 @@ rule evaluate_experiment:
         "results/logs/evaluate_experiment/{task}-seed{seed}-{experiment}.log",
     threads: PARAMS["evaluate"]["threads"]
     resources:
-        mem_mb=2000,
-        runtime=720,
+        mem_mb=growing(2000),
+        runtime=growing(720),
         gpu=gpus_per_job(),
     params:
         settings(

@@ -27,8 +27,8 @@ rule make_report:
         "results/logs/make_report.log",
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         settings(
             "run",

@@ -24,8 +24,8 @@ rule train_rival:
         "results/logs/train_rival/{task}-seed{seed}-{rival}.log",
     threads: PARAMS["base_training"]["threads"]
     resources:
-        mem_mb=4000,
-        runtime=1440,
+        mem_mb=growing(4000),
+        runtime=growing(1440),
         gpu=gpus_per_job(),
     params:
         settings(
@@ -53,8 +53,8 @@ rule evaluate_rival:
         "results/logs/evaluate_rival/{task}-seed{seed}-{rival}.log",
     threads: PARAMS["evaluate"]["threads"]
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=growing(4000),
+        runtime=growing(240),
         gpu=gpus_per_job(),
     params:
         settings(

@@ -9,8 +9,8 @@ rule train_transformer:
     priority: 1  # the longest first, so that none is left to the end
     threads: PARAMS["train_transformer"]["threads"]
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
         gpu=gpus_per_job(),
     params:
         settings(
@@ -39,8 +39,8 @@ rule train_diffusion:
     priority: 1  # the longest first, so that none is left to the end
     threads: PARAMS["train_diffusion"]["threads"]
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
         gpu=gpus_per_job(),
     params:
         settings(
@@ -67,8 +67,8 @@ rule train_inverse_dynamics:
         "results/logs/train_inverse_dynamics/{task}-seed{seed}.log",
     threads: PARAMS["train_inverse_dynamics"]["threads"]
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(60),
         gpu=gpus_per_job(),
     params:
         settings("tasks.{task}.stride", "base_training", "train_inverse_dynamics", "run.device"),
@@ -88,8 +88,8 @@ rule train_value:
         "results/logs/train_value/{task}-seed{seed}.log",
     threads: PARAMS["train_value"]["threads"]
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(60),
         gpu=gpus_per_job(),
     params:
         settings(
@@ -114,8 +114,8 @@ rule train_policy:
         "results/logs/train_policy/{task}-seed{seed}-{policy}.log",
     threads: PARAMS["train_policy"]["threads"]
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(60),
         gpu=gpus_per_job(),
     params:
         settings(

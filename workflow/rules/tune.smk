@@ -9,8 +9,8 @@ rule tune:
         "results/logs/tune/{task}-seed{seed}-{planner}.log",
     threads: PARAMS["tune"]["threads"]
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(120),
         gpu=gpus_per_job(),
     params:
         settings(
@@ -38,8 +38,8 @@ rule tune_policy:
         "results/logs/tune_policy/{task}-seed{seed}-{policy}.log",
     threads: PARAMS["tune"]["threads"]
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
         gpu=gpus_per_job(),
     params:
         settings(
