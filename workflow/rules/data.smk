@@ -9,7 +9,7 @@ rule fetch_dataset:
         "results/logs/fetch_dataset/{task}.log",
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(4000),
         runtime=growing(60),
     params:
         settings(

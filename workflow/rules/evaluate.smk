@@ -10,7 +10,7 @@ rule evaluate:
         "results/logs/evaluate/{task}-seed{seed}-{planner}.log",
     threads: PARAMS["evaluate"]["threads"]
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(4000),
         runtime=growing(60),
         gpu=gpus_per_job(),
     params:
@@ -40,7 +40,7 @@ rule evaluate_policy:
         "results/logs/evaluate_policy/{task}-seed{seed}-{policy}.log",
     threads: PARAMS["evaluate"]["threads"]
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(4000),
         runtime=growing(60),
         gpu=gpus_per_job(),
     params:
@@ -70,7 +70,7 @@ rule evaluate_training:
         "results/logs/evaluate_training/{task}-seed{seed}-{planner}.log",
     threads: PARAMS["evaluate"]["threads"]
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(4000),
         runtime=growing(60),
         gpu=gpus_per_job(),
     params:
@@ -104,7 +104,7 @@ rule evaluate_plans:
         "results/logs/evaluate_plans/{task}-seed{seed}.log",
     threads: PARAMS["evaluate"]["threads"]
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(4000),
         runtime=growing(60),
         gpu=gpus_per_job(),
     params:
@@ -137,7 +137,7 @@ rule measure_latency:
         "results/logs/measure_latency/{task}.log",
     threads: whole_machine(PARAMS["measure_latency"]["threads"])
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(4000),
         runtime=growing(60),
         gpu=gpus_per_job(),
     params:

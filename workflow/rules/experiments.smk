@@ -18,7 +18,7 @@ rule evaluate_experiment:
         "results/logs/evaluate_experiment/{task}-seed{seed}-{experiment}.log",
     threads: PARAMS["evaluate"]["threads"]
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(4000),
         runtime=growing(720),
         gpu=gpus_per_job(),
     params:

@@ -27,7 +27,7 @@ rule make_report:
         "results/logs/make_report.log",
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(4000),
         runtime=growing(30),
     params:
         settings(

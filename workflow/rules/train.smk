@@ -9,7 +9,7 @@ rule train_transformer:
     priority: 1  # the longest first, so that none is left to the end
     threads: PARAMS["train_transformer"]["threads"]
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(4000),
         runtime=growing(240),
         gpu=gpus_per_job(),
     params:
@@ -39,7 +39,7 @@ rule train_diffusion:
     priority: 1  # the longest first, so that none is left to the end
     threads: PARAMS["train_diffusion"]["threads"]
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(4000),
         runtime=growing(240),
         gpu=gpus_per_job(),
     params:
@@ -67,7 +67,7 @@ rule train_inverse_dynamics:
         "results/logs/train_inverse_dynamics/{task}-seed{seed}.log",
     threads: PARAMS["train_inverse_dynamics"]["threads"]
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(4000),
         runtime=growing(60),
         gpu=gpus_per_job(),
     params:
@@ -88,7 +88,7 @@ rule train_value:
         "results/logs/train_value/{task}-seed{seed}.log",
     threads: PARAMS["train_value"]["threads"]
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(4000),
         runtime=growing(60),
         gpu=gpus_per_job(),
     params:
@@ -114,7 +114,7 @@ rule train_policy:
         "results/logs/train_policy/{task}-seed{seed}-{policy}.log",
     threads: PARAMS["train_policy"]["threads"]
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(4000),
         runtime=growing(60),
         gpu=gpus_per_job(),
     params:

@@ -9,7 +9,7 @@ rule tune:
         "results/logs/tune/{task}-seed{seed}-{planner}.log",
     threads: PARAMS["tune"]["threads"]
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(4000),
         runtime=growing(120),
         gpu=gpus_per_job(),
     params:
@@ -38,7 +38,7 @@ rule tune_policy:
         "results/logs/tune_policy/{task}-seed{seed}-{policy}.log",
     threads: PARAMS["tune"]["threads"]
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(4000),
         runtime=growing(60),
         gpu=gpus_per_job(),
     params:
