@@ -3,7 +3,7 @@ PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c 'import os; print(min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()))')
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: results rivals test lint docs environment environment-of-rivals lock
+.PHONY: results rivals test test-slurm lint docs environment environment-of-rivals lock
 
 results: environment
 	$(RUN) snakemake --cores $(CORES)
@@ -16,6 +16,14 @@ rivals: environment environment-of-rivals
 
 test: environment
 	$(RUN) pytest --numprocesses 2 --dist loadfile
+
+# The graph through Slurm, on a cluster that lives as long as the test: installs Debian's packages.
+test-slurm:
+	@command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ] || \
+		{ echo "error: make test-slurm installs slurm-wlm and munge, which takes root on Debian or Ubuntu" >&2; exit 1; }
+	@$(MAKE) --no-print-directory environment
+	sh tests/slurm/install.sh
+	$(RUN) pytest tests/slurm
 
 lint: environment
 	$(RUN) ruff check

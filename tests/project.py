@@ -1,5 +1,6 @@
 """A project of their own for the graph and integration tests, and the two engines run in it."""
 
+import copy
 import os
 import runpy
 import shutil
@@ -29,12 +30,24 @@ class Project:
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the project, with this environment's programs first."""
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment(), capture_output=True, text=True
+        )
+
+    def environment(self) -> dict[str, str]:
+        """The variables of a command in the project."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         # One thread per process: the tests measure nothing, and the machine may be small.
         environment = os.environ | {"PATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
         # The same files are the same commit, which results name.
-        environment |= dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), "2024-07-23T12:00:00Z")
-        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+        return environment | dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), "2024-07-23T12:00:00Z")
+
+    def duplicate(self, folder: Path) -> "Project":
+        """A copy of this project with all that it has made, as old as here."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        duplicate = copy.copy(self)
+        duplicate.folder = folder
+        return duplicate
 
     def use_preset(self, name: str) -> None:
         """Make params.yaml a preset."""
