@@ -72,11 +72,12 @@ def by_dvc(projects: dict[str, Project]) -> Project:
     return projects["dvc"]
 
 
-def test_readmes_example_runs(by_snakemake: Project) -> None:
+def test_readmes_example_runs_with_what_was_trained(by_snakemake: Project) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     assert len(example.splitlines()) <= 15
-    assert "hopper-medium-expert" in example
-    example = example.replace("hopper-medium-expert", TASK)
+    shipped, trained = "models/hopper-medium-expert", f"results/runs/{TASK}/seed0"
+    assert shipped in example
+    example = example.replace(shipped, trained)
     # Run as the stages are: src/ is first on the path because the file lies there.
     (by_snakemake.folder / "src" / "example.py").write_text(example)
     printed = run(by_snakemake, "python src/example.py")

@@ -275,6 +275,7 @@ def stub_planner(
         return_scale=10.0,
         history=history_length,
         stride=stride,
+        steps_read=stride * (history_length - 1) + 1,
         horizon=horizon,
     )
 
