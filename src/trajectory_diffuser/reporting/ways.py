@@ -91,7 +91,5 @@ def way_figure(results: Results, task: str) -> Figure:
 
 
 def _share(shares: pd.Series) -> str:
-    lowest, mean, highest = shares.min(), shares.mean(), shares.max()
-    if lowest == highest:
-        return percent(mean, 0)
-    return f"{percent(mean, 0)} ({100 * lowest:.0f} to {100 * highest:.0f})"
+    lowest, mean, highest = (f"{100 * value:.0f}" for value in (shares.min(), shares.mean(), shares.max()))
+    return f"{mean} %" if lowest == highest else f"{mean} % ({lowest} to {highest})"
