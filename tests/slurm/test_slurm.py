@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
+import psutil
 import pytest
 from cluster import Cluster, call, until
 from project import Project
@@ -72,14 +73,17 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left(cluster: Cluster) -> Iterator[None]:
-    """After a test that failed, too, neither Snakemake nor a job runs on."""
+def nothing_left(cluster: Cluster, tmp_path: Path) -> Iterator[None]:
+    """After a test that failed, too, neither Snakemake nor a job runs on, nor what a job has left."""
     yield
     for process in Run.started:
         process.kill()
         process.wait()
     Run.started.clear()
     cluster.cancel_jobs()
+    for process in psutil.process_iter(["cwd"]):
+        if (process.info["cwd"] or "").startswith(f"{tmp_path}/"):
+            process.kill()
 
 
 @pytest.fixture(scope="module")
