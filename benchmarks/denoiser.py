@@ -24,6 +24,7 @@ import pandas as pd
 from denoiser_variants import CODE
 
 import train_diffusion
+from trajectory_diffuser.common.consistency import check_consistency
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.common.stage import ending_with_one_line
 from trajectory_diffuser.common.versions import code_commit
@@ -69,17 +70,22 @@ def main() -> None:
     params, home, commit = load_params(), Path.cwd(), code_commit()
     file = home / "results/denoiser/denoiser.csv"
     file.parent.mkdir(parents=True, exist_ok=True)
+    changed = {
+        variant: params | {"train_diffusion": params["train_diffusion"] | SETTINGS.get(variant, {})}
+        for variant in arguments.variants
+    }
+    for variant in arguments.variants:
+        check_consistency(changed[variant], params["planners"])
     for variant, seed in itertools.product(arguments.variants, arguments.seeds):
         done = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=CELL)
         if (done[CELL] == [arguments.task, variant, seed, commit]).all(axis=1).any():
             continue
-        changed = params | {"train_diffusion": params["train_diffusion"] | SETTINGS.get(variant, {})}
         patches = CODE.get(variant, lambda horizon: [])(params["tasks"][arguments.task]["horizon"])
         with ExitStack() as stack:
             stack.enter_context(project_of(home, variant, arguments.task, seed))
             for each in patches:
                 stack.enter_context(each)
-            row = measured(changed, arguments.task, seed, arguments.episodes)
+            row = measured(changed[variant], arguments.task, seed, arguments.episodes)
         row = {"task": arguments.task, "variant": variant, "seed": seed} | row | {"commit": commit}
         print(" | ".join(str(value) for value in row.values()), flush=True)
         pd.DataFrame([row]).to_csv(file, mode="a", header=done.empty, index=False)
