@@ -8,11 +8,12 @@ from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.environments.ways import has_two_ways
 from trajectory_diffuser.evaluation.cell import run_directory
 from trajectory_diffuser.evaluation.diagnosis import draft_errors, plan_signs
 from trajectory_diffuser.evaluation.episodes import computed_on
 from trajectory_diffuser.evaluation.situations import held_out
-from trajectory_diffuser.evaluation.ways import has_two_ways, plan_ways
+from trajectory_diffuser.evaluation.ways import plan_ways
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
 
@@ -25,7 +26,9 @@ def main(params: dict[str, Any], task: str, seed: int) -> None:
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
         drafts = draft_errors(models, dataset)
         plans = plan_signs(params, task, seed, dataset, models, runtime)
-        ways = plan_ways(params, task, seed, dataset, models, runtime) if has_two_ways(dataset) else None
+        ways = None
+        if has_two_ways(params["tasks"][task]["source"]):
+            ways = plan_ways(params, task, seed, dataset, models, runtime)
         record = {"task": task, "seed": seed, "split": held_out(dataset)} | computed_on(runtime)
     with atomic_directory(run_directory(task, seed) / "diagnosis") as directory:
         drafts.to_csv(directory / "drafts.csv", index=False)

@@ -45,9 +45,13 @@ class Project:
     def duplicate(self, folder: Path) -> "Project":
         """A copy of this project with all that it has made, as old as here."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        duplicate = copy.copy(self)
-        duplicate.folder = folder
-        return duplicate
+        return self.at(folder)
+
+    def at(self, folder: Path) -> "Project":
+        """The same project in another folder, which is there or is to be made."""
+        other = copy.copy(self)
+        other.folder = folder
+        return other
 
     def use_preset(self, name: str) -> None:
         """Make params.yaml a preset."""

@@ -1,6 +1,5 @@
 """The smoke preset, really run, through both engines."""
 
-import copy
 import hashlib
 import json
 import re
@@ -222,8 +221,7 @@ def test_who_pulls_shared_results_has_nothing_to_do_with_either_engine(
     run(by_dvc, f"dvc remote modify storage endpointurl {s3}")
     by_dvc.commit()  # dvc.lock and .dvc/config
     run(by_dvc, "dvc push")
-    theirs = copy.copy(by_dvc)
-    theirs.folder = tmp_path / "clone"
+    theirs = by_dvc.at(tmp_path / "clone")
     run(by_dvc, f"git clone --quiet . {theirs.folder}")
     assert not (theirs.folder / "results" / "runs").exists()
 

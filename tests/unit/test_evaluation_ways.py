@@ -43,7 +43,8 @@ def dataset(project_params):
     kinds = ["shortest"] * 3 + ["detour"]
     lengths = np.diff(whole.episode_offsets) + 1
     observations = [paths(1, kind, length)[0] for kind, length in zip(kinds, lengths, strict=True)]
-    provenance = whole.provenance | {"maze": MAZE.to_json(), "source": {"detours": 0.2}}
+    provenance = whole.provenance | {"maze": MAZE.to_json()}
+    project_params["tasks"]["task"]["source"] = {"detours": 0.2}
     return replace(whole, observations=np.concatenate(observations), provenance=provenance)
 
 
@@ -111,8 +112,7 @@ def test_the_stage_looks_only_where_the_data_have_detours(project_params, datase
     evaluate_plans.main(project_params, "task", 4)
     assert pd.read_csv(f"{folder}/ways.csv")["planner"].tolist() == [DATA, "draft", "ddim"]
     assert set(np.load(f"{folder}/ways.npz")) == {DATA, "draft", "ddim"}
-    plain = replace(dataset, provenance=dataset.provenance | {"source": {}})
-    monkeypatch.setattr(evaluate_plans.PreparedDataset, "load", lambda _: plain)
+    project_params["tasks"]["task"]["source"] = {}
     evaluate_plans.main(project_params, "task", 4)
     with pytest.raises(FileNotFoundError):
         np.load(f"{folder}/ways.npz")

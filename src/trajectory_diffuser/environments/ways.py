@@ -1,11 +1,18 @@
 """Which of a maze's two ways a path takes, or whether it leads between them, through the wall."""
 
+from typing import Any
+
 import numpy as np
 
 from trajectory_diffuser.environments.maze import Maze
 
 WAYS = ("shortest", "detour", "through", "neither")
 DATA = "data"  # in tables of planners: the episodes that they learned from
+
+
+def has_two_ways(source: dict[str, Any]) -> bool:
+    """Whether data of this source, a task's entry in the parameters, take detours; only mazes have them."""
+    return bool(source.get("detours"))
 
 
 def way_shares(paths: np.ndarray, maze: Maze) -> dict[str, float]:

@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -17,6 +16,7 @@ from trajectory_diffuser.evaluation.situations import (
     plans_in_situations,
     situations,
     spread,
+    what_followed,
 )
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
@@ -109,8 +109,7 @@ def _nearness(plans: Tensor, models: PlanningModels, dataset: PreparedDataset) -
     device = plans.device
     windows = WindowSampler(dataset, models.horizon, device, absorbing=True, stride=models.stride)
     present, _, last = situations(dataset, models.steps_read)
-    ahead = present[:, None] + models.stride * np.arange(models.horizon)  # [situations, H]
-    observations = np.asarray(dataset.observations[np.minimum(ahead, last[:, None])])
+    observations = what_followed(dataset, present, last, models)  # [situations, H, obs]
     actual = torch.from_numpy(dataset.normaliser.normalise(observations)).to(device)
     nearest = nearest_windows(torch.cat([plans.flatten(0, 1), actual]), windows)
     known = nearest[-len(actual) :].double()  # [situations]

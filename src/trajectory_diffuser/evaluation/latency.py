@@ -36,7 +36,7 @@ class SteadyState:
         ]
         self.step = 0
         self.batch = batch
-        for _ in range(agent.memory.steps - 1):
+        for _ in range(agent.units.steps_read - 1):
             agent.observe(self._next(), 0.0)
         self.whole_cycle()
 

@@ -6,6 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.trajectory_planner import Plan
 
@@ -29,21 +30,29 @@ def situations(dataset: PreparedDataset, steps: int) -> tuple[np.ndarray, np.nda
     return np.minimum(np.maximum((first + last) // 2, first + steps), last), first, last
 
 
+def what_followed(
+    dataset: PreparedDataset, present: np.ndarray, last: np.ndarray, models: PlanningModels
+) -> np.ndarray:
+    """Observations [N, H, obs] from rows [N] on, as far as plans go; an episode stays at its `last` row."""
+    ahead = present[:, None] + models.stride * np.arange(models.horizon)  # [N, H]
+    return np.asarray(dataset.observations[np.minimum(ahead, last[:, None])])
+
+
 def plans_in_situations(planner: Planner, dataset: PreparedDataset) -> Plan:
     """What a fresh planner plans: `PLANS_EACH` plans in each of the `situations`, side by side.
 
     It has seen the states and rewards up to there and planned one step before, as in the middle of an
     episode that began with its target return.
     """
-    memory = planner.memory
+    memory, steps = planner.memory, planner.units.steps_read
     present, first, _ = (
-        np.repeat(rows, PLANS_EACH) for rows in situations(dataset, memory.steps)
+        np.repeat(rows, PLANS_EACH) for rows in situations(dataset, steps)
     )  # [situations x plans each]
     returns_to_go = np.asarray(dataset.returns_to_go)
-    earliest = np.maximum(present - memory.steps, first)
+    earliest = np.maximum(present - steps, first)
     memory.target_return = memory.target_return - (returns_to_go[first] - returns_to_go[earliest])
     before = earliest
-    for ago in range(memory.steps, -1, -1):
+    for ago in range(steps, -1, -1):
         rows = np.maximum(present - ago, earliest)
         reward = returns_to_go[before] - returns_to_go[rows]
         if ago in (1, 0):

@@ -10,16 +10,11 @@ from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.environments.maze import Maze
 from trajectory_diffuser.environments.ways import DATA, way_shares
 from trajectory_diffuser.evaluation.cell import planner_of, tuned_row
-from trajectory_diffuser.evaluation.situations import PLANS_EACH, held_out
+from trajectory_diffuser.evaluation.situations import PLANS_EACH, held_out, what_followed
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
 
 STARTS = 32
-
-
-def has_two_ways(dataset: PreparedDataset) -> bool:
-    """Whether the data were collected in a maze, with detours."""
-    return dataset.provenance["maze"] is not None and bool(dataset.provenance["source"].get("detours"))
 
 
 def plan_ways(
@@ -44,8 +39,7 @@ def plan_ways(
     """
     maze = Maze.from_json(dataset.provenance["maze"])
     first, last = dataset.observation_bounds(np.arange(len(dataset.episode_offsets) - 1))
-    ahead = first[:, None] + models.stride * np.arange(models.horizon)  # [episodes, H]
-    paths = {DATA: np.asarray(dataset.observations[np.minimum(ahead, last[:, None])])}
+    paths = {DATA: what_followed(dataset, first, last, models)}  # [episodes, H, obs]
     starts, _ = dataset.observation_bounds(dataset.episodes(held_out(dataset)))
     present = dataset.observations[np.repeat(starts[:STARTS], PLANS_EACH)]  # [starts x plans each, obs]
     for name in params["run"]["planners"]:

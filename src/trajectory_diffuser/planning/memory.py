@@ -30,8 +30,7 @@ class EpisodeMemory:
         self.target_return = target_return
         self.tokens: np.ndarray | None = None
         self.environments = np.arange(0)
-        self.steps = units.steps_read
-        self.padding = self.steps
+        self.padding = units.steps_read
         self.last_plan: Plan | None = None
         self.plan_age = 0
 
@@ -47,7 +46,7 @@ class EpisodeMemory:
                 f"the models were trained on {len(units.normaliser.mean)}"
             )
         if self.tokens is None:
-            shape = (len(observation), self.steps, observation.shape[1] + 1)
+            shape = (len(observation), units.steps_read, observation.shape[1] + 1)
             self.tokens = np.zeros(shape, np.float32)
             self.environments = np.arange(len(observation))
             return_to_go = np.full(len(observation), self.target_return / units.return_scale, np.float32)

@@ -12,7 +12,7 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.computing.manifest import require_intact
 from trajectory_diffuser.computing.times import read_times
-from trajectory_diffuser.environments.ways import WAYS
+from trajectory_diffuser.environments.ways import WAYS, has_two_ways
 from trajectory_diffuser.reporting.rivals import read_rivals
 
 MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")
@@ -187,7 +187,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
                 _read_table(folder / "drafts.csv", stage, DRAFT_COLUMNS),
                 _read_plans(folder / "plans.csv", stage, PLAN_COLUMNS, run["planners"]),
             )
-            if params["tasks"][task]["source"].get("detours"):
+            if has_two_ways(params["tasks"][task]["source"]):
                 table = _read_plans(folder / "ways.csv", stage, WAY_COLUMNS, run["planners"])
                 with np.load(_require(folder / "ways.npz", stage)) as arrays:
                     ways[task, seed] = table, dict(arrays)
