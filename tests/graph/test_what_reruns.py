@@ -147,7 +147,7 @@ EDITS = {
         [f"*@{REPLAY}*"],
     ),
     "history of a task": (
-        params("history: 8", "history: 4"),
+        params("history: 8", "history: 6"),
         [f"train_transformer@{HOPPER}-*", f"measure_latency@{HOPPER}", "make_report"],
         by_planners(f"{HOPPER}-*"),
     ),

@@ -358,7 +358,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "horizon that cannot be halved": (
         {"train_diffusion.channel_multipliers": [1, 2, 4], "tasks.TASK.horizon": 18},
         "tasks.TASK.horizon",
-        ["18 must be a multiple of 4", "channel_multipliers"],
+        ["18 with train_diffusion.past_states (4) must be a multiple of 4", "channel_multipliers"],
     ),
     "horizon that cannot be halved with the past": (
         {"train_diffusion.past_states": 2},
