@@ -1,6 +1,8 @@
 """Snakemake and DVC run the same jobs: commands, inputs, outputs and parameters."""
 
 import re
+from functools import partial
+from typing import Any
 
 import pytest
 import yaml
@@ -8,30 +10,42 @@ from graphs import dvc_jobs, snakemake_jobs
 from project import Project, presets
 
 
-def enlarge(project: Project) -> None:
-    """Every task of the default parameters and of the presets, with three seeds."""
-    file = project.folder / "params.yaml"
-    params = yaml.safe_load(file.read_text())
+def preset(name: str) -> dict[str, Any]:
+    """A preset's parameters."""
+    return yaml.safe_load(presets["preset"](name))
+
+
+def every_task() -> dict[str, Any]:
+    """The tasks of the default parameters and of the presets, with three seeds and a few planners."""
+    params = preset("default")
     for name in presets["names"]():
-        params["tasks"] |= yaml.safe_load(presets["preset"](name))["tasks"]
-    params["run"] |= {
-        "tasks": list(params["tasks"]),
-        "seeds": [2, 0, 11],
-        "planners": list(params["planners"]),
-        "policies": list(params["policies"]),
-        "experiments": list(params["experiments"]),
-    }
-    file.write_text(yaml.safe_dump(params))
+        params["tasks"] |= preset(name)["tasks"]
+    planners = params["evaluate_training"]["planners"]
+    params["run"] |= {"tasks": list(params["tasks"]), "seeds": [2, 0, 11], "planners": planners}
+    return params
 
 
-@pytest.mark.parametrize("matrix", ["default", "smoke", "enlarged"])
+def every_row() -> dict[str, Any]:
+    """The planners, policies and experiments that the default parameters name, on one task."""
+    params = preset("default")
+    rows = {name: list(params[name]) for name in ("planners", "policies", "experiments")}
+    params["run"] |= rows | {"tasks": params["run"]["tasks"][:1], "seeds": [11]}
+    return params
+
+
+MATRICES = {
+    "default": partial(preset, "default"),
+    "smoke": partial(preset, "smoke"),
+    "every task": every_task,
+    "every row": every_row,
+}
+
+
+@pytest.mark.parametrize("matrix", MATRICES)
 def test_the_engines_expand_to_the_same_jobs(project: Project, matrix: str) -> None:
     project.reset()
-    if matrix == "enlarged":
-        enlarge(project)
-    elif matrix != "default":
-        project.use_preset(matrix)
-    written = yaml.safe_load((project.folder / "params.yaml").read_text())
+    written = MATRICES[matrix]()
+    (project.folder / "params.yaml").write_text(yaml.safe_dump(written))
     params, followed = written["run"], len(written["evaluate_training"]["planners"])
     brought = project.folder / "data" / "external" / params["tasks"][0] / "deeper" / "file.bin"
     brought.parent.mkdir(parents=True, exist_ok=True)
