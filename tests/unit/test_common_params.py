@@ -243,6 +243,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         "make_report.claims.better_than_its_draft.reference",
         ["'cloning' has no entry under planners or policies or rivals"],
     ),
+    "unknown task of a study": (
+        {"make_report.studies": {"size": {"question": "?", "quantity": "1", "tasks": {"hoper": 1, "b": 2}}}},
+        "make_report.studies.size.tasks",
+        ["'hoper' has no entry under tasks"],
+    ),
     "claim that a rival is slower": (
         {"make_report.claims.faster_than_full_diffusion.reference": "iql"},
         "make_report.claims.faster_than_full_diffusion.reference",

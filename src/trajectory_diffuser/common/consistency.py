@@ -42,6 +42,7 @@ def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) 
 
 
 def _check_names(params: dict[str, Any]) -> None:
+    studies = params["make_report"]["studies"]
     claimed = [
         (f"make_report.claims.{name}.{role}", kinds, [claim[role]])
         for name, claim in params["make_report"]["claims"].items()
@@ -55,6 +56,7 @@ def _check_names(params: dict[str, Any]) -> None:
         ("run.experiments", "experiments", params["run"]["experiments"]),
         ("evaluate_training.planners", "planners", params["evaluate_training"]["planners"]),
         ("measure_latency.sweep.planners", "planners", params["measure_latency"]["sweep"]["planners"]),
+        *((f"make_report.studies.{name}.tasks", "tasks", study["tasks"]) for name, study in studies.items()),
         *claimed,
     ):
         for name in names:

@@ -3,10 +3,15 @@
 from typing import Any
 
 from trajectory_diffuser.reporting.artefacts import Results
+from trajectory_diffuser.reporting.studies import shown_studies
 
 EXPERIMENT = (
     "Means over seeds. The distance is between two plans for the same situation of the data, root mean "
     "square over states and dimensions, in standard deviations of the data."
+)
+STUDY = (
+    "Means over episodes, lines through the means over seeds, bars from the lowest to the highest; times are "
+    "those of the smallest batch. Each point is a task of its own, with networks and tuning of its own."
 )
 
 
@@ -28,6 +33,7 @@ def captions(results: Results) -> dict[str, str]:
         "training_curves": "Validation is on held-out episodes, with the averaged weights that are used.",
         "tuning": "Mean scores over the trials of all seeds at each point of a planner's grid; what a seed "
         "chose is framed.",
+        **{f"study_{name}": STUDY for name in shown_studies(results)},
         **{f"experiment_{name}": EXPERIMENT for name in results.params["run"]["experiments"]},
         "score_against_training": "The score after a part of the steps of all networks, against the minutes "
         "that those which the planner itself uses had taken by then; bars go from the lowest to the highest "

@@ -19,6 +19,7 @@ from trajectory_diffuser.reporting.data_cards import collected_here, data_card, 
 from trajectory_diffuser.reporting.experiment_figure import experiment_answer, experiment_figure
 from trajectory_diffuser.reporting.failure_signs import draft_error_figure, sign_rows, sign_table
 from trajectory_diffuser.reporting.markdown import scores_page, verdict_page
+from trajectory_diffuser.reporting.studies import shown_studies, study_answer, study_figure, study_rows
 from trajectory_diffuser.reporting.style import inline_svg, save_svg, theme
 from trajectory_diffuser.reporting.summaries import common_scores, headline
 from trajectory_diffuser.reporting.tuning_figure import (
@@ -75,6 +76,8 @@ def write_report(results: Results, folder: Path) -> None:
     sign_rows(results).to_csv(folder / "signs.csv", index=False)
     if results.ways:
         way_rows(results).to_csv(folder / "ways.csv", index=False)
+    if shown_studies(results):
+        study_rows(results).to_csv(folder / "studies.csv", index=False)
     if results.training_evaluations:
         training_figure.points(results).to_csv(folder / "training_scores.csv", index=False)
     (folder / "figures").mkdir()
@@ -106,6 +109,10 @@ def write_report(results: Results, folder: Path) -> None:
         answers={
             name: {task: experiment_answer(results, task, name) for task in results.tasks}
             for name in results.params["run"]["experiments"]
+        },
+        studies={
+            name: (results.params["make_report"]["studies"][name]["question"], study_answer(results, name))
+            for name in shown_studies(results)
         },
         ways={
             task: (way_answer(results, task), way_table(results, task)) for task in tasks_with_ways(results)
@@ -159,6 +166,8 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
         for task in results.tasks:
             planners = results.params["experiments"][name]["planners"]
             add(f"experiment_{name}", experiment_figure(results, task, name), planners, task)
+    for name in shown_studies(results):
+        add(f"study_{name}", study_figure(results, name), results.planners)
     for task in results.tasks:
         add("scaling", figures.scaling(results, task), [], task)
         add("training_curves", figures.training_curves(results, task), [], task)

@@ -22,7 +22,7 @@ def results_of(
     ]
     columns = ["task", "seed", "planner", "environment_seed", "normalised_score"]
     latency = [(task, planner, 1, (rates or {}).get(planner, 1.0)) for task in names for planner in scores]
-    settings = {"confidence": 0.95, "equivalence_margin": 5.0, "claims": claims}
+    settings = {"confidence": 0.95, "equivalence_margin": 5.0, "studies": {}, "claims": claims}
     run = {"tasks": names, "seeds": list(range(seeds)), "planners": list(scores), "policies": []}
     reference = {"minimum": 0.0, "maximum": 100.0}
     return Results(
