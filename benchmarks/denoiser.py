@@ -52,7 +52,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "next state x 10": {"next_state_weight": 10.0},  # Decision Diffuser's, and all its public copies'
     "average over 1,000 steps": {"ema_decay": 0.999},
     "epsilon": {"prediction": "epsilon"},
-    "past states": {"past_states": 4},  # as Decision Diffuser's plans begin with states that have been
+    "no past states": {"past_states": 0},  # plans begin with the present state
 }
 
 
@@ -68,6 +68,7 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=5, help="at each point of the grid")
     arguments = parser.parse_args()
     params, home, commit = load_params(), Path.cwd(), code_commit()
+    horizon = params["tasks"][arguments.task]["horizon"]
     file = home / "results/denoiser/denoiser.csv"
     file.parent.mkdir(parents=True, exist_ok=True)
     changed = {
@@ -80,7 +81,8 @@ def main() -> None:
         done = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=CELL)
         if (done[CELL] == [arguments.task, variant, seed, commit]).all(axis=1).any():
             continue
-        patches = CODE.get(variant, lambda horizon: [])(params["tasks"][arguments.task]["horizon"])
+        states = horizon + changed[variant]["train_diffusion"]["past_states"]
+        patches = CODE.get(variant, lambda states: [])(states)
         with ExitStack() as stack:
             stack.enter_context(project_of(home, variant, arguments.task, seed))
             for each in patches:

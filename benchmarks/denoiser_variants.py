@@ -77,12 +77,12 @@ def refine_asking(planner: TrajectoryPlanner, start: Tensor | None, history: Ten
     return unchanged_refine(planner, start, asked, *rest)
 
 
-def transformer(horizon: int) -> type[nn.Module]:
+def transformer(states: int) -> type[nn.Module]:
     """A diffusion transformer of as many weights, in the U-Net's place."""
 
     class Denoiser(DiffusionTransformer):
         def __init__(self, state_size: int, base_width: int, channel_multipliers: list[int]) -> None:
-            super().__init__(state_size, horizon, 4 * base_width, heads=4, depth=3)
+            super().__init__(state_size, states, 4 * base_width, heads=4, depth=3)
 
     return Denoiser
 
@@ -100,17 +100,17 @@ def with_diffusion(kind: type[TrajectoryDiffusion]) -> list[Any]:
 
 
 CODE: dict[str, Callable[[int], list[Any]]] = {
-    "GroupNorm": lambda horizon: [patch.object(temporal_unet, "ResidualBlock", BlockWithGroupNorm)],
-    "transformer": lambda horizon: [
-        patch.object(train_diffusion, "TemporalUNet", transformer(horizon)),
-        patch.dict(building.NETWORKS, diffusion=transformer(horizon)),
+    "GroupNorm": lambda states: [patch.object(temporal_unet, "ResidualBlock", BlockWithGroupNorm)],
+    "transformer": lambda states: [
+        patch.object(train_diffusion, "TemporalUNet", transformer(states)),
+        patch.dict(building.NETWORKS, diffusion=transformer(states)),
     ],
-    "discounted labels": lambda horizon: [
+    "discounted labels": lambda states: [
         patch.object(windows, "_observations_on", discounted_labels),
         patch.object(TrajectoryPlanner, "_refine", refine_asking),
     ],
-    "noise on the present state": lambda horizon: with_diffusion(WithStateNoise),
-    "no clipping": lambda horizon: [
+    "noise on the present state": lambda states: with_diffusion(WithStateNoise),
+    "no clipping": lambda states: [
         patch.object(Normaliser, "normalised_minimum", unclipped(-1)),
         patch.object(Normaliser, "normalised_maximum", unclipped(1)),
     ],
