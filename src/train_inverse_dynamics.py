@@ -2,25 +2,30 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from trajectory_diffuser.common.stage import run_stage
-from trajectory_diffuser.datasets.windows import SPLITS, TransitionSampler
+from trajectory_diffuser.datasets.windows import SPLITS, PreparedDataset, TransitionSampler
 from trajectory_diffuser.models.building import arguments_of
 from trajectory_diffuser.models.mlp import InverseDynamics
-from trajectory_diffuser.training.run import training_run
+from trajectory_diffuser.training.run import Objective, training_run
 
 
 def main(params: dict[str, Any], task: str, seed: int) -> None:
     """Write results/runs/{task}/seed{seed}/inverse_dynamics/."""
-    settings, stride = params["train_inverse_dynamics"], params["tasks"][task]["stride"]
+    settings = params["train_inverse_dynamics"]
     with training_run(params, "train_inverse_dynamics", task, seed, ["stride"]) as run:
-        transitions = {
-            split: TransitionSampler(run.dataset, run.device, split=split, stride=stride) for split in SPLITS
-        }
         config = arguments_of(InverseDynamics, settings | run.dataset.sizes)
         model = InverseDynamics(**config).to(run.device)
-        run.train(model, transitions, inverse_dynamics_loss, config)
+        run.train(model, objective(params, task, run.dataset, run.device), config)
+
+
+def objective(params: dict[str, Any], task: str, dataset: PreparedDataset, device: torch.device) -> Objective:
+    """Transitions, as far apart as a plan's states, and the action's loss."""
+    stride = params["tasks"][task]["stride"]
+    transitions = {split: TransitionSampler(dataset, device, split=split, stride=stride) for split in SPLITS}
+    return Objective(transitions, inverse_dynamics_loss)
 
 
 def inverse_dynamics_loss(

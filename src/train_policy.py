@@ -9,7 +9,7 @@ from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.datasets.windows import SPLITS, TransitionSampler
 from trajectory_diffuser.models.building import arguments_of
 from trajectory_diffuser.models.mlp import PolicyNetwork
-from trajectory_diffuser.training.run import training_run
+from trajectory_diffuser.training.run import Objective, training_run
 
 
 def main(params: dict[str, Any], task: str, seed: int, policy: str) -> None:
@@ -28,7 +28,7 @@ def main(params: dict[str, Any], task: str, seed: int, policy: str) -> None:
         }
         config = arguments_of(PolicyNetwork, run.settings | run.dataset.sizes)
         model = PolicyNetwork(**config).to(run.device)
-        run.train(model, transitions, cloning_loss, config)
+        run.train(model, Objective(transitions, cloning_loss), config)
 
 
 def cloning_loss(

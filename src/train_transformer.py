@@ -7,33 +7,43 @@ import torch
 from torch import Tensor
 
 from trajectory_diffuser.common.stage import run_stage
-from trajectory_diffuser.datasets.windows import SPLITS, WindowSampler
+from trajectory_diffuser.datasets.windows import SPLITS, PreparedDataset, WindowSampler
 from trajectory_diffuser.models.building import arguments_of
 from trajectory_diffuser.models.causal_transformer import CausalTransformer
-from trajectory_diffuser.training.run import training_run
+from trajectory_diffuser.training.run import Objective, training_run
 
 
 def main(params: dict[str, Any], task: str, seed: int) -> None:
     """Write results/runs/{task}/seed{seed}/transformer/."""
-    settings, task_settings = params["train_transformer"], params["tasks"][task]
-    context, return_scale = task_settings["history"] + task_settings["horizon"], task_settings["return_scale"]
+    settings, context = params["train_transformer"], _context(params["tasks"][task])
     keys = ["horizon", "history", "stride", "return_scale"]
     with training_run(params, "train_transformer", task, seed, keys) as run:
-        windows = {
-            split: WindowSampler(
-                run.dataset,
-                context,
-                run.device,
-                split=split,
-                return_scale=return_scale,
-                stride=task_settings["stride"],
-                length_keys=("history", "horizon"),
-            )
-            for split in SPLITS
-        }
         config = arguments_of(CausalTransformer, settings | run.dataset.sizes | {"context": context})
         model = CausalTransformer(**config).to(run.device)
-        run.train(model, windows, partial(transformer_loss, state_noise=settings["state_noise"]), config)
+        run.train(model, objective(params, task, run.dataset, run.device), config)
+
+
+def objective(params: dict[str, Any], task: str, dataset: PreparedDataset, device: torch.device) -> Objective:
+    """Windows of history and horizon, and the loss of what follows each of their states."""
+    settings, state_noise = params["tasks"][task], params["train_transformer"]["state_noise"]
+    windows = {
+        split: WindowSampler(
+            dataset,
+            _context(settings),
+            device,
+            split=split,
+            return_scale=settings["return_scale"],
+            stride=settings["stride"],
+            length_keys=("history", "horizon"),
+        )
+        for split in SPLITS
+    }
+    return Objective(windows, partial(transformer_loss, state_noise=state_noise))
+
+
+def _context(task_settings: dict[str, Any]) -> int:
+    """How many tokens the transformer reads at most."""
+    return task_settings["history"] + task_settings["horizon"]
 
 
 def transformer_loss(

@@ -28,7 +28,7 @@ from trajectory_diffuser.datasets.windows import (
 )
 from trajectory_diffuser.models.building import weights_file
 from trajectory_diffuser.training.checkpoint import ROOT, Checkpoint
-from trajectory_diffuser.training.loop import Diverged, train
+from trajectory_diffuser.training.loop import Diverged, Loss, train
 from trajectory_diffuser.training.result import CurveRow, TrainingResult
 
 SOURCE = Path(__file__).parents[2]
@@ -85,6 +85,35 @@ def training_run(
 
 
 @dataclass(frozen=True)
+class Objective:
+    """What a model is trained on, and what for.
+
+    Attributes:
+        samplers: of the splits `train` and `validation`.
+        loss: scalar loss of the model (in training, or the averaged copy in validation) and a batch, all that
+            the sampler returns.
+    """
+
+    samplers: Mapping[str, WindowSampler | TransitionSampler]
+    loss: Callable[..., Tensor]
+
+    @property
+    def validates(self) -> bool:
+        """Whether anything is held out."""
+        return not self.samplers["validation"].empty
+
+    def batch_loss(self, settings: dict[str, Any], device: torch.device) -> Loss:
+        """The loss of a model and a split, in batches and arithmetic of the stage's settings."""
+        autocast = torch.autocast(device.type, torch.bfloat16, enabled=settings["precision"] == "bfloat16")
+
+        def loss(model: nn.Module, split: str) -> Tensor:
+            with autocast:
+                return self.loss(model, *self.samplers[split].sample(settings["batch_size"]))
+
+        return loss
+
+
+@dataclass(frozen=True)
 class TrainingRun:
     """One model of one task and seed in training.
 
@@ -116,8 +145,7 @@ class TrainingRun:
     def train(
         self,
         model: nn.Module,
-        samplers: Mapping[str, WindowSampler | TransitionSampler],
-        loss: Callable[..., Tensor],
+        objective: "Objective",
         config: dict[str, Any],
         part: str = "",
     ) -> None:
@@ -125,9 +153,7 @@ class TrainingRun:
 
         Args:
             model: initialised, on the device.
-            samplers: of the splits `train` and `validation`.
-            loss: scalar loss of the model (in training, or the averaged copy in validation) and a batch, all
-                that the sampler returns.
+            objective: what it is trained on, and its loss.
             config: keyword arguments from which the network that is saved can be built again.
             part: the module of the model that is this network, by its name there; by default the whole model.
 
@@ -137,26 +163,18 @@ class TrainingRun:
         if self.settings["compile"]:
             # In place, and not copied with the model; dropout draws what it draws without compiling.
             model.get_submodule(part).compile(options={"fallback_random": True})
-        autocast = torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.settings["precision"] == "bfloat16"
-        )
-
-        def batch_loss(model: nn.Module, split: str) -> Tensor:
-            with autocast:
-                return loss(model, *samplers[split].sample(self.settings["batch_size"]))
-
         checkpoint = Checkpoint(ROOT / self.task / f"seed{self.seed}" / self.name, self._identity())
         live = checkpoint.directory / "dvclive"  # to be watched while training goes on
         with _dvclive(live) as log:
             try:
                 result = train(
                     model,
-                    batch_loss,
+                    objective.batch_loss(self.settings, self.device),
                     self.settings,
                     self.random_seed,
                     checkpoint,
                     log,
-                    not samplers["validation"].empty,
+                    objective.validates,
                     f"{self.name} {self.task} seed {self.seed}",
                 )
             except Diverged:
