@@ -30,7 +30,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     text = re.sub(r"\n  planners: .*", "\n  planners: [trajectory_diffuser, ddim]", text, count=1)
     text = re.sub(r"\n  policies: .*", "\n  policies: [behaviour_cloning, best_tenth_cloning]", text, count=1)
     text = text.replace("\n  experiments: []", "\n  experiments: [refinement]")
-    file.write_text(re.sub(r"(evaluate_training:\n  planners:) .*", r"\1 [ddim]", text))
+    text = re.sub(r"(evaluate_training:\n  planners:) .*", r"\1 [ddim]", text)
+    file.write_text(re.sub(r"(\nfinetune: .*\n  planners:) .*", r"\1 [ddim]", text))
     for job in snakemake_graph(project):
         for output in job["outputs"]:
             (project.folder / output).mkdir(parents=True)
@@ -85,9 +86,9 @@ def code(*modules: str) -> list[tuple[str, None, None]]:
 
 
 def by_planners(cells: str = "*") -> list[str]:
-    """The tunings and evaluations of planners, with their last and with kept weights, and in experiments."""
+    """The tunings, evaluations and fine-tunings of planners, with kept weights and in experiments too."""
     return [
-        f"tune@{cells}",
+        f"*tune@{cells}",
         *(f"evaluate{what}@{cells}" for what in ("", "_training", "_plans", "_experiment")),
     ]
 
@@ -104,30 +105,34 @@ EDITS = {
         [],
         [],
     ),
-    "source module": (code("collecting/sources/d4rl.py"), ["fetch_dataset@*", "prepare_dataset@*"], ["*"]),
+    "source module": (
+        code("collecting/sources/d4rl.py"),
+        ["fetch_dataset@*", "prepare_dataset@*", "finetune@*"],
+        ["*"],
+    ),
     "environments code": (
         code("environments/environment.py"),
-        ["fetch_dataset@*", "prepare_dataset@*", "tune*@*", "evaluate*@*", "make_report"],
+        ["fetch_dataset@*", "prepare_dataset@*", "*tune*@*", "evaluate*@*", "make_report"],
         ["*"],
     ),
     "windows code": (
         code("datasets/windows.py"),
-        ["prepare_dataset@*", "train_*", "tune*@*", "evaluate*@*", "measure_latency@*"],
+        ["prepare_dataset@*", "train_*", "*tune*@*", "evaluate*@*", "measure_latency@*"],
         ["make_report"],
     ),
     "networks' code": (
         code("models/temporal_unet.py"),
-        ["train_*", "tune*@*", "evaluate*@*", "measure_latency@*"],
+        ["train_*", "*tune*@*", "evaluate*@*", "measure_latency@*"],
         ["make_report"],
     ),
     "training code": (
         code("training/loop.py"),
-        ["train_*"],
+        ["train_*", "finetune@*"],
         ["tune*@*", "evaluate*@*", "measure_latency@*", "make_report"],
     ),
     "planning code": (
         code("planning/planner.py"),
-        ["tune*@*", "evaluate*@*", "measure_latency@*"],
+        ["*tune*@*", "evaluate*@*", "measure_latency@*"],
         ["make_report"],
     ),
     "report code": (code("reporting/page.py"), ["make_report"], []),
@@ -138,7 +143,7 @@ EDITS = {
     ),
     "stage module": (
         [("src/train_value.py", CODE, CODE)],
-        ["train_value@*"],
+        ["train_value@*", "finetune@*"],
         [*by_planners(), "measure_latency@*", "make_report"],
     ),
     "data of a task": (
@@ -148,7 +153,7 @@ EDITS = {
     ),
     "history of a task": (
         params("history: 8", "history: 6"),
-        [f"train_transformer@{HOPPER}-*", f"measure_latency@{HOPPER}", "make_report"],
+        [f"train_transformer@{HOPPER}-*", f"finetune@{HOPPER}-*", f"measure_latency@{HOPPER}", "make_report"],
         by_planners(f"{HOPPER}-*"),
     ),
     "horizon of a task": (
@@ -156,6 +161,7 @@ EDITS = {
         [
             f"train_transformer@{HOPPER}-*",
             f"train_diffusion@{HOPPER}-*",
+            f"finetune@{HOPPER}-*",
             f"measure_latency@{HOPPER}",
             "make_report",
         ],
@@ -164,26 +170,29 @@ EDITS = {
     "trials": (
         params("episodes: 16", "episodes: 32"),
         ["tune*@*"],
-        ["evaluate*@*", "measure_latency@*", "make_report"],
+        ["evaluate*@*", "finetune@*", "measure_latency@*", "make_report"],
     ),
     "tuning's environments": (
-        params("first_environment_seed: 20000", "first_environment_seed: 30000"),
+        params("first_environment_seed: 20000", "first_environment_seed: 25000"),
         ["tune*@*"],
-        ["evaluate*@*", "measure_latency@*", "make_report"],
+        ["evaluate*@*", "finetune@*", "measure_latency@*", "make_report"],
     ),
     "grid of tuning": (
         params("target_return: [1.0, 1.2]", "target_return: [1.0, 1.1]"),
         ["tune*@*", "measure_latency@*"],
-        ["evaluate*@*", "make_report"],
+        ["evaluate*@*", "finetune@*", "make_report"],
     ),
     "tuning's module": (
         [("src/tune.py", CODE, CODE)],
         ["tune@*"],
-        ["evaluate@*", "evaluate_training@*", *BY_ALL_TUNINGS, "measure_latency@*", "make_report"],
+        [
+            *("evaluate@*", "evaluate_training@*", "finetune@*", *BY_ALL_TUNINGS),
+            *("measure_latency@*", "make_report"),
+        ],
     ),
     "named guidance of a planner": (
         params("sampler: ddim}", "sampler: ddim, guidance: 1.2}"),
-        ["tune@*-ddim", "evaluate*@*-ddim", *BY_ALL_TUNINGS, "measure_latency@*", "make_report"],
+        ["*tune@*-ddim", "evaluate*@*-ddim", *BY_ALL_TUNINGS, "measure_latency@*", "make_report"],
         [],
     ),
     "base of the planners": (
@@ -193,7 +202,7 @@ EDITS = {
     ),
     "planner": (
         params("sampler: ddim}", "sampler: ddim, refine_steps: 6}"),
-        ["tune@*-ddim", "evaluate*@*-ddim", *BY_ALL_TUNINGS, "measure_latency@*", "make_report"],
+        ["*tune@*-ddim", "evaluate*@*-ddim", *BY_ALL_TUNINGS, "measure_latency@*", "make_report"],
         [],
     ),
     "planner that is its base": (
@@ -230,12 +239,12 @@ EDITS = {
     "claim": (params("times: 3.0", "times: 4.0"), ["make_report"], []),
     "base of the trainings": (
         params("ema_decay: 0.995", "ema_decay: 0.99"),
-        ["train_*"],
+        ["train_*", "finetune@*"],
         ["tune*@*", "evaluate*@*", "measure_latency@*", "make_report"],
     ),
     "moments at which weights are kept": (
         params("keep_at: [0.125", "keep_at: [0.2"),
-        ["train_*", "evaluate_training@*"],
+        ["train_*", "evaluate_training@*", "finetune@*"],
         [
             *("tune*@*", "evaluate@*", "evaluate_policy@*", *BY_ALL_TUNINGS),
             *("measure_latency@*", "make_report"),
@@ -247,10 +256,12 @@ EDITS = {
         [],
     ),
     "episodes": (
-        params("episodes: 10\n", "episodes: 9\n"),
+        params("episodes: 10\n", "episodes: 11\n"),
         ["evaluate@*", "evaluate_policy@*"],
         ["make_report"],
     ),
+    "fine-tuning": (params("rounds: 4", "rounds: 3"), ["finetune@*", "make_report"], []),
+    "fine-tuning's code": (code("finetuning/rounds.py"), ["finetune@*"], ["make_report"]),
     "experiment": (
         params("refine_steps: [0, 1, 2, 5", "refine_steps: [0, 1, 2, 6"),
         ["evaluate_experiment@*", "make_report"],
@@ -258,7 +269,7 @@ EDITS = {
     ),
     "one training": (
         params("label_dropout: 0.25", "label_dropout: 0.2"),
-        ["train_diffusion@*", "measure_latency@*"],
+        ["train_diffusion@*", "finetune@*", "measure_latency@*"],
         [*by_planners(), "make_report"],
     ),
 }

@@ -14,6 +14,9 @@ rule make_report:
         tunings=cells(*tunings()),
         diagnoses=cells("results/runs/{task}/seed{seed}/diagnosis"),
         experiments=cells("results/runs/{task}/seed{seed}/experiments/{experiment}"),
+        finetunings=cells(
+            "results/runs/{task}/seed{seed}/finetuning/{planner}", planner=config["finetune"]["planners"]
+        ),
         latencies=cells("results/runs/{task}/latency"),
     output:
         report(
@@ -38,6 +41,7 @@ rule make_report:
             "rivals",
             "experiments",
             "evaluate_training",
+            "finetune",
             "make_report",
         ),
     message:

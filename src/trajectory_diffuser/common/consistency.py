@@ -28,6 +28,7 @@ def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) 
     for name, written in written_planners.items():
         _check_planner(name, written, params)
     _check_tuning(params)
+    _check_finetuning(params)
     _check_networks(params)
     if params["run"]["device"] == "cuda" and params["planning"]["runtime"] == "openvino":
         raise UserError(
@@ -55,6 +56,7 @@ def _check_names(params: dict[str, Any]) -> None:
         ("run.policies", "policies", params["run"]["policies"]),
         ("run.experiments", "experiments", params["run"]["experiments"]),
         ("evaluate_training.planners", "planners", params["evaluate_training"]["planners"]),
+        ("finetune.planners", "planners", params["finetune"]["planners"]),
         ("measure_latency.sweep.planners", "planners", params["measure_latency"]["sweep"]["planners"]),
         *((f"make_report.studies.{name}.tasks", "tasks", study["tasks"]) for name, study in studies.items()),
         *claimed,
@@ -235,6 +237,33 @@ def _check_tuning(params: dict[str, Any]) -> None:
             f"tune.first_environment_seed: environments {trials.start} to {trials.stop - 1} are tuned in "
             f"and {held_out.start} to {held_out.stop - 1} evaluated; use {held_out.stop} or more"
         )
+
+
+def _check_finetuning(params: dict[str, Any]) -> None:
+    finetune = params["finetune"]
+    if not finetune["planners"]:
+        return
+    for name in finetune["planners"]:
+        if name not in params["run"]["planners"]:
+            raise UserError(
+                f"finetune.planners: {name!r} is not among run.planners, with which it would be tuned; "
+                "add it there or remove it here"
+            )
+    if finetune["evaluation_episodes"] > params["evaluate"]["episodes"]:
+        raise UserError(
+            f"finetune.evaluation_episodes: {finetune['evaluation_episodes']} is more than evaluate.episodes "
+            f"({params['evaluate']['episodes']}); use at most as many"
+        )
+    first = finetune["first_environment_seed"]
+    last = first + finetune["rounds"] * finetune["episodes"] - 1
+    for stage, does in (("tune", "tunes in"), ("evaluate", "evaluates in")):
+        other = params[stage]["first_environment_seed"]
+        end = other + params[stage]["episodes"]
+        if max(first, other) < min(last + 1, end):
+            raise UserError(
+                f"finetune.first_environment_seed: environments {first} to {last} are collected in, and "
+                f"{stage} {does} {other} to {end - 1}; use {end} or more"
+            )
 
 
 def _check_networks(params: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Closed-loop evaluation: an agent acts in real environments, many episodes at once."""
 
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +41,12 @@ class Rollout:
 
 
 def run_episodes(
-    agent: Agent, environment: dict[str, Any], seeds: list[int], maze: Maze | None, title: str
+    agent: Agent,
+    environment: dict[str, Any],
+    seeds: list[int],
+    maze: Maze | None,
+    title: str,
+    record: Callable[..., None] | None = None,
 ) -> Rollout:
     """Run one episode per seed, side by side, each until it ends.
 
@@ -50,6 +56,8 @@ def run_episodes(
         seeds: reset seed of each episode.
         maze: walls, to count plan segments that cross them; None for tasks without.
         title: what the progress bar calls it.
+        record: receives every step, of the n episodes that go on: their indices [n], observations [n, obs],
+            actions [n, act], rewards [n], next observations [n, obs] and terminations [n].
 
     Raises:
         UserError: the environment cannot be made, or breaks down (see `Watched`).
@@ -70,7 +78,8 @@ def run_episodes(
             midway = maze.midway(observations[:, :2], observations[:, -2:])  # [N, 2]
             midway_reached[:] = 0
         while len(running):
-            decided = agent.act(observations[running], rewards)  # [running, action]
+            seen = observations[running]
+            decided = agent.act(seen, rewards)  # [running, action]
             if 0 in running:
                 recorder.record(observations[0])
             plan = agent.memory.new_plan
@@ -84,6 +93,8 @@ def run_episodes(
             actions[running] = decided
             observations, received, terminated, truncated, info = environments.step(actions)
             rewards, over = received[running], (terminated | truncated)[running]
+            if record is not None:
+                record(running, seen, decided, rewards, observations[running], terminated[running])
             if maze is not None:
                 there = (maze.cells(observations[running, :2]) == midway[running]).all(axis=1)
                 midway_reached[running[there]] = 1

@@ -27,6 +27,10 @@ LATENCY_COLUMNS = (
 )  # fmt: skip
 SCALING_COLUMNS = ("varied", "value", "planner", "seconds_per_plan", "network_seconds")
 TRAINING_SCORE_COLUMNS = ("task", "seed", "planner", "fraction", "episode", "normalised_score")
+FINETUNING_COLUMNS = (
+    "task", "seed", "planner", "variant", "trained", "round", "environment_steps", "episode",
+    "environment_seed", "return", "normalised_score",
+)  # fmt: skip
 SPREAD_COLUMNS = ("plan_distance", "action_deviation")
 DRAFT_COLUMNS = ("step", "drafts", "error", "spread")
 PLAN_COLUMNS = ("planner", "guidance", "plan_distance", "distance_at_1", "nearness")
@@ -58,7 +62,8 @@ class Results:
     (choice.json and times.json) likewise, `latency_machines`, `provenance` and `data` by task, `diagnoses`
     (drafts and plans, see `evaluation.diagnosis`) by (task, seed), `ways` (shares and paths, see
     `evaluation.ways`) likewise where the data have detours, `experiments` (points and episodes, see
-    `evaluation.experiment`) by (task, seed, experiment). Wherever planners are named policies stand too, but
+    `evaluation.experiment`) by (task, seed, experiment); `finetuning` has a row per episode of an online
+    fine-tuning (FINETUNING_COLUMNS). Wherever planners are named policies stand too, but
     among `plans`, `scaling` and what is of kept weights, and `rivals`, those that are on disk, among `scores`
     and `evaluations` only; `left_out` says why others are not shown.
     """
@@ -80,6 +85,7 @@ class Results:
     diagnoses: dict[tuple[str, int], tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)
     ways: dict[tuple[str, int], tuple[pd.DataFrame, dict[str, np.ndarray]]] = field(default_factory=dict)
     experiments: dict[tuple[str, int, str], tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)
+    finetuning: pd.DataFrame = field(default_factory=pd.DataFrame)
     rivals: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
 
@@ -138,6 +144,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
     provenance, task_data, latency, scaling, machines = {}, {}, [], [], {}
     scores, curves, training, evaluations, plans, tuning = [], [], [], {}, {}, {}
     training_scores, training_evaluations, diagnoses, ways, experiments = [], {}, {}, {}, {}
+    finetuning = []
     for task in run["tasks"]:
         prepare = f"prepare_dataset --task {task}"
         data = _intact(root / "data" / "processed" / task, prepare)
@@ -199,6 +206,10 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
                     _read_table(folder / "points.csv", stage, (*point, *SPREAD_COLUMNS)),
                     _read_scores(folder / "episodes.csv", stage, (*point, "normalised_score")),
                 )
+            for planner in params["finetune"]["planners"]:
+                stage = f"finetune --task {task} --seed {seed} --planner {planner}"
+                folder = _intact(cell / "finetuning" / planner, stage)
+                finetuning.append(_read_scores(folder / "scores.csv", stage, FINETUNING_COLUMNS))
     rivals, left_out = read_rivals(params, root, provenance)
     for key, (table, record) in rivals.items():
         scores.append(table[list(SCORE_COLUMNS)])
@@ -221,6 +232,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         diagnoses=diagnoses,
         ways=ways,
         experiments=experiments,
+        finetuning=_concatenate(finetuning or [pd.DataFrame(columns=FINETUNING_COLUMNS)]),
         rivals=[name for name in params["rivals"] if name in {rival for _, _, rival in rivals}],
         left_out=left_out,
     )

@@ -13,6 +13,10 @@ STUDY = (
     "Means over episodes, lines through the means over seeds, bars from the lowest to the highest; times are "
     "those of the smallest batch. Each point is a task of its own, with networks and tuning of its own."
 )
+FINETUNING = (
+    "In each round the planner collects episodes, and a variant's networks train on with the data and these; "
+    "the others stay as they are. Lines go through the means over seeds, bars from the lowest to the highest."
+)
 
 
 def captions(results: Results) -> dict[str, str]:
@@ -35,6 +39,7 @@ def captions(results: Results) -> dict[str, str]:
         "chose is framed.",
         **{f"study_{name}": STUDY for name in shown_studies(results)},
         **{f"experiment_{name}": EXPERIMENT for name in results.params["run"]["experiments"]},
+        "finetuning": FINETUNING,
         "score_against_training": "The score after a part of the steps of all networks, against the minutes "
         "that those which the planner itself uses had taken by then; bars go from the lowest to the highest "
         "seed. Kept weights are averages from the middle of one training, whose learning rate falls along "

@@ -18,6 +18,7 @@ from trajectory_diffuser.reporting.captions import captions, provenance_line
 from trajectory_diffuser.reporting.data_cards import collected_here, data_card, data_figure
 from trajectory_diffuser.reporting.experiment_figure import experiment_answer, experiment_figure
 from trajectory_diffuser.reporting.failure_signs import draft_error_figure, sign_rows, sign_table
+from trajectory_diffuser.reporting.finetuning import finetuning_answer, finetuning_figure
 from trajectory_diffuser.reporting.markdown import scores_page, verdict_page
 from trajectory_diffuser.reporting.studies import shown_studies, study_answer, study_figure, study_rows
 from trajectory_diffuser.reporting.style import inline_svg, save_svg, theme
@@ -78,6 +79,8 @@ def write_report(results: Results, folder: Path) -> None:
         way_rows(results).to_csv(folder / "ways.csv", index=False)
     if shown_studies(results):
         study_rows(results).to_csv(folder / "studies.csv", index=False)
+    if results.params["finetune"]["planners"]:
+        results.finetuning.to_csv(folder / "finetuning.csv", index=False)
     if results.training_evaluations:
         training_figure.points(results).to_csv(folder / "training_scores.csv", index=False)
     (folder / "figures").mkdir()
@@ -113,6 +116,11 @@ def write_report(results: Results, folder: Path) -> None:
         studies={
             name: (results.params["make_report"]["studies"][name]["question"], study_answer(results, name))
             for name in shown_studies(results)
+        },
+        finetuning={
+            task: finetuning_answer(results, task)
+            for task in results.tasks
+            if results.params["finetune"]["planners"]
         },
         ways={
             task: (way_answer(results, task), way_table(results, task)) for task in tasks_with_ways(results)
@@ -171,6 +179,8 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
     for task in results.tasks:
         add("scaling", figures.scaling(results, task), [], task)
         add("training_curves", figures.training_curves(results, task), [], task)
+        if finetuned := results.params["finetune"]["planners"]:
+            add("finetuning", finetuning_figure(results, task), finetuned, task)
         if (grids := tuning_grids(results, task)) is not None:
             add("tuning", grids, tuned_planners(results, task), task)
         add("data", data_figure(results, task), [], task)

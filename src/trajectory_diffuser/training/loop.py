@@ -46,7 +46,7 @@ def train(
     loss: Loss,
     settings: dict[str, Any],
     seed: int,
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | None,
     log: Callable[[CurveRow], None],
     validate: bool,
     title: str,
@@ -62,7 +62,7 @@ def train(
         loss: draws a batch of the split and returns the scalar loss; uses torch's global random state only.
         settings: the stage's section of the parameters.
         seed: seed of this training run.
-        checkpoint: where to resume from and to save to.
+        checkpoint: where to resume from and to save to; None where a killed training begins anew.
         log: receives every row of the curves, those from before a resumption too.
         validate: whether there is a validation split.
         title: what the progress bar calls it.
@@ -80,7 +80,7 @@ def train(
         [weights], lr=settings["learning_rate"], weight_decay=settings["weight_decay"], fused=True
     )
     result = TrainingResult(averaged)
-    first = checkpoint.load(result, model, optimiser)
+    first = checkpoint.load(result, model, optimiser) if checkpoint else 0
     started = time.perf_counter() - result.seconds
     for row in result.curves:
         log(row)
@@ -126,11 +126,12 @@ def train(
                 progress.set_postfix(loss=f"{row['train_loss']:.4g}", refresh=False)
                 if validating and (warning := result.overfitting_warning()):
                     progress.write(f"warning: {title}: {warning}", file=sys.stderr)
-            if stopping or (saving and done < steps):
+            if checkpoint and (stopping or (saving and done < steps)):
                 result.seconds = time.perf_counter() - started
                 checkpoint.save(done, result, model, optimiser)
             if stopping:
-                progress.write(f"{title}: told to stop; saved after {done} of {steps} steps", file=sys.stderr)
+                how = "saved" if checkpoint else "ended"
+                progress.write(f"{title}: told to stop; {how} after {done} of {steps} steps", file=sys.stderr)
                 break
     result.seconds = time.perf_counter() - started
     if warning := result.undertraining_warning():

@@ -1,0 +1,1 @@
+"""Online fine-tuning: planners collect episodes, and their networks train on with them."""

@@ -1,0 +1,160 @@
+"""The rounds of online fine-tuning: collect with the planner, train its networks on, evaluate.
+
+Every variant trains some of the planner's networks and leaves the others as they are. All begin with the same
+offline data and weights, and their environments and noise are the same. Normaliser, return scale and held-out
+episodes stay those of the offline data; the return that is asked for follows the best one in the grown data.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import nn
+
+from trajectory_diffuser.collecting.collection import Episode
+from trajectory_diffuser.computing.seeding import derive_seed
+from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.evaluation.cell import make_planner, planner_of, run_directory, tuned_row
+from trajectory_diffuser.evaluation.episodes import evaluate_episodes
+from trajectory_diffuser.evaluation.rollout import run_episodes
+from trajectory_diffuser.finetuning.growing import Collector, with_episodes
+from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.planning.runtime import Runtime
+from trajectory_diffuser.planning.settings import PlannerSettings
+from trajectory_diffuser.training.loop import train
+
+
+def trained_networks(variants: Mapping[str, list[str]], called: list[str]) -> dict[str, list[str]]:
+    """What each variant trains of the networks that a planner calls.
+
+    Left out are variants of which it calls none; one that names none is kept, to compare with.
+    """
+    trained = {name: [each for each in called if each in networks] for name, networks in variants.items()}
+    return {name: networks for name, networks in trained.items() if networks or not variants[name]}
+
+
+@dataclass
+class Finetuning:
+    """The online fine-tuning of one planner on one task with the models of one seed.
+
+    Args:
+        params: all parameters; `finetune` is the protocol.
+        task: name of the task.
+        seed: training seed of the models.
+        planner: name of the planner.
+        stages: the module of the stage that trains each network, by the network's name; see its `objective`.
+        device: to plan and train on.
+
+    Attributes:
+        scores: a table for each evaluation, a row per episode: what `evaluate_episodes` says of it, variant,
+            trained (its networks), round, environment_steps (that were collected until then).
+        collected: likewise for each rollout: variant, round, episode, environment_seed, return, length.
+        curves: likewise for each training, a row per logged step: variant, round, network, and its losses.
+        runtime: that the present networks run on.
+    """
+
+    params: dict[str, Any]
+    task: str
+    seed: int
+    planner: str
+    stages: Mapping[str, ModuleType]
+    device: torch.device
+    scores: list[pd.DataFrame] = field(default_factory=list)
+    collected: list[pd.DataFrame] = field(default_factory=list)
+    curves: list[pd.DataFrame] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.settings = self.params["finetune"]
+        self.row = tuned_row(self.params, self.task, self.seed, self.planner)
+
+    def run(self) -> None:
+        """Go through all rounds of all variants.
+
+        Raises:
+            UserError: data, models or tuning are missing or damaged, or a training diverges.
+        """
+        models = PlanningModels.load(run_directory(self.task, self.seed), self.device)
+        offline = PreparedDataset.load(f"data/processed/{self.task}")
+        # What no training has touched yet is the same in every variant.
+        start = self._evaluate(models, "offline")
+        first = self._collect(models, 1, "offline")
+        called = PlannerSettings.from_row(self.row, models.diffusion.diffusion_steps).networks
+        for variant, trained in trained_networks(self.settings["variants"], called).items():
+            networks, data, steps = models, offline, 0
+            self._note(start, variant, trained, 0, steps)
+            for number in range(1, self.settings["rounds"] + 1):
+                title = f"{variant}, round {number} of {self.settings['rounds']}"
+                episodes = first if number == 1 else self._collect(networks, number, title)
+                data, steps = with_episodes(data, episodes), steps + sum(map(len, episodes))
+                self.collected.append(_returns(episodes).assign(variant=variant, round=number))
+                new = {name: self._train(name, networks, data, variant, number, title) for name in trained}
+                networks = replace(networks, best_return=data.best_return, **new)
+                self._note(self._evaluate(networks, title), variant, trained, number, steps)
+
+    def _runtime(self) -> Runtime:
+        """A fresh one: some keep what networks compiled to."""
+        self.runtime = Runtime(
+            self.params["planning"]["runtime"], self.params["planning"]["precision"], self.device
+        )
+        return self.runtime
+
+    def _collect(self, models: PlanningModels, number: int, title: str) -> list[Episode]:
+        """The episodes of a round, in environments of its own."""
+        count = self.settings["episodes"]
+        first = self.settings["first_environment_seed"] + (number - 1) * count
+        collector = Collector(range(first, first + count))
+        exploring = self.row | {"temperature": self.settings["temperature"]}
+        noise_seed = derive_seed("finetune", self.task, self.seed, self.planner, number)
+        agent = planner_of([exploring], models, self._runtime(), noise_seed)
+        environment, seeds = self.params["tasks"][self.task]["environment"], list(collector.seeds)
+        run_episodes(agent, environment, seeds, None, f"{self._title(title)}, collecting", collector.record)
+        return collector.episodes()
+
+    def _train(
+        self, name: str, models: PlanningModels, data: PreparedDataset, variant: str, number: int, title: str
+    ) -> nn.Module:
+        """A network trained on with the grown data, as its stage trains it but for the number of steps."""
+        settings = self.params[f"train_{name}"] | {"steps": self.settings["steps"][name], "keep_at": []}
+        objective = self.stages[name].objective(self.params, self.task, data, self.device)
+        result = train(
+            copy.deepcopy(getattr(models, name)).requires_grad_(True),
+            objective.batch_loss(settings, self.device),
+            settings,
+            derive_seed("finetune", name, self.seed, number),
+            None,
+            lambda row: None,
+            objective.validates,
+            f"{self._title(title)}, {name}",
+        )
+        self.curves.append(pd.DataFrame(result.curves).assign(variant=variant, round=number, network=name))
+        return result.model.eval().requires_grad_(False)
+
+    def _evaluate(self, models: PlanningModels, title: str) -> pd.DataFrame:
+        cell = (self.params, self.task, self.seed, self.planner)
+        make_agent = partial(make_planner, *cell, models, self._runtime())
+        episodes, name = self.settings["evaluation_episodes"], f"{self.planner}, {title}, evaluating:"
+        table, _ = evaluate_episodes(self.params, self.task, self.seed, name, make_agent, episodes)
+        return table.assign(planner=self.planner)
+
+    def _note(self, table: pd.DataFrame, variant: str, trained: list[str], number: int, steps: int) -> None:
+        where = {"variant": variant, "trained": " ".join(trained), "round": number}
+        self.scores.append(table.assign(**where, environment_steps=steps))
+
+    def _title(self, title: str) -> str:
+        return f"{self.planner} {self.task} seed {self.seed}, {title}"
+
+
+def _returns(episodes: list[Episode]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "episode": range(len(episodes)),
+            "environment_seed": [episode.seed for episode in episodes],
+            "return": [float(episode.rewards.sum()) for episode in episodes],
+            "length": [len(episode) for episode in episodes],
+        }
+    )

@@ -1,0 +1,74 @@
+"""What came of online fine-tuning: scores against the steps that were collected, and which network limits."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from trajectory_diffuser.reporting.artefacts import Results
+from trajectory_diffuser.reporting.style import panels, planner_line
+
+CELL = ["planner", "variant", "trained", "round", "seed"]
+
+
+def finetuning_table(results: Results, task: str) -> pd.DataFrame:
+    """A row per planner, variant, round and seed: CELL, environment_steps, score (mean over episodes)."""
+    rows = results.finetuning[results.finetuning["task"] == task]
+    rows = rows.assign(trained=rows["trained"].astype(object).fillna(""))  # nothing, in a CSV
+    measured = {"environment_steps": ("environment_steps", "first"), "score": ("normalised_score", "mean")}
+    return rows.groupby(CELL, sort=False).agg(**measured).reset_index()
+
+
+def finetuning_figure(results: Results, task: str) -> Figure:
+    """A panel per planner: environment steps against score, a line per variant."""
+    settings, table = results.params["finetune"], finetuning_table(results, task)
+    figure, axes = panels(len(settings["planners"]), columns=2, width=4.2, height=3.2)
+    for axis, planner in zip(axes, settings["planners"], strict=True):
+        own = table[table["planner"] == planner]
+        for variant in own["variant"].unique():
+            rounds = own[own["variant"] == variant].groupby("round")
+            steps = rounds["environment_steps"].mean()
+            planner_line(axis, list(settings["variants"]), variant, steps, rounds["score"])
+        axis.set(title=planner, xlabel="environment steps collected", ylabel="normalised score")
+        axis.legend(fontsize="small")
+    return figure
+
+
+def finetuning_answer(results: Results, task: str) -> str:
+    """For each planner the variant that gains most, and the network that limits it if one stands out."""
+    table, margin = finetuning_table(results, task), results.params["make_report"]["equivalence_margin"]
+    sentences = []
+    for planner in results.params["finetune"]["planners"]:
+        own = table[table["planner"] == planner]
+        means = own.groupby(["round", "variant", "trained"], sort=False)["score"].mean()
+        last = own["round"].max()
+        gains = (means.loc[last] - means.loc[0]).reset_index("trained", name="gain")
+        each = ", ".join(f"{row.Index} {row.gain:+.1f}" for row in gains.itertuples())
+        steps = own.loc[own["round"] == last, "environment_steps"].mean()
+        before = f"{planner} scores {means.iloc[0]:.1f} before, and after {steps:,.0f} steps {each}"
+        if gains["gain"].max() <= margin:
+            sentences.append(f"{before}: no variant gains more than the margin, {margin:g}.")
+        else:
+            limit = _limiting(dict(zip(gains["trained"], gains["gain"], strict=True)), margin)
+            sentences.append(f"{before}: {gains['gain'].idxmax()} gains most. {limit}".rstrip())
+    return " ".join(sentences)
+
+
+def _limiting(gains: dict[str, float], margin: float) -> str:
+    """Which network gains most when it alone is trained, and costs most when it alone is not.
+
+    It limits if it does so by more than the margin. `gains` are by the trained networks, separated by spaces.
+    """
+    alone = {trained: gain for trained, gain in gains.items() if len(trained.split()) == 1}
+    all_of_them = max(gains, key=lambda trained: len(trained.split()))
+    networks, costs = all_of_them.split(), {}
+    for name in networks if len(networks) > 2 else []:  # of two, what the one costs is what the other gains
+        rest = " ".join(each for each in networks if each != name)
+        if rest in gains:
+            costs[name] = gains[all_of_them] - gains[rest]
+    sentences = []
+    for found, what in ((alone, "Trained alone {} gains most"), (costs, "Left as it was {} costs most")):
+        if len(found) > 1:
+            first, second = sorted(found, key=found.get, reverse=True)[:2]
+            clear = found[first] > max(found[second], 0) + margin
+            end = "it limits" if clear else f"not clearly more than {second}, {found[second]:+.1f}"
+            sentences.append(f"{what.format(first)}, {found[first]:+.1f}: {end}.")
+    return " ".join(sentences)
