@@ -30,6 +30,7 @@ SMALL = {
     "base_width": 8,
     "channel_multipliers": [2, 4],
     "diffusion_steps": 10,
+    "past_states": 2,
     "warmup_steps": 2,
     "validate_every": 5,
     "checkpoint_every": 4,
