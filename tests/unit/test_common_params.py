@@ -461,7 +461,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     ),
     "fine-tuning of what is no network": (
         {"finetune.variants": {"mine": ["denoiser"]}},
-        "finetune.variants.mine",
+        "finetune.variants.mine.0",
         ["'denoiser'"],
     ),
     "openvino on a GPU": (
