@@ -163,6 +163,16 @@ def test_a_function_is_made_once_for_each_network_method_and_setting():
     assert len(runtime.functions) == 3
 
 
+def test_a_copy_has_what_was_compiled_and_keeps_more_to_itself():
+    models, runtime = make_models(), Runtime("torch", "float32", CPU)
+    first = runtime.compile(models.value)
+    other = runtime.copy()
+    assert other.compile(models.value) is first
+    other.compile(models.inverse_dynamics)
+    assert len(other.functions) == 2 and len(runtime.functions) == 1
+    assert (other.name, other.precision, other.device) == ("torch", "float32", CPU)
+
+
 def test_planners_of_a_runtime_share_what_is_compiled():
     models, runtime = make_models(), Runtime("openvino", "float32", CPU)
     for candidates in (1, 2):

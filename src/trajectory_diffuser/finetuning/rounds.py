@@ -55,7 +55,7 @@ class Finetuning:
             trained (its networks), round, environment_steps (that were collected until then).
         collected: likewise for each rollout: variant, round, episode, environment_seed, return, length.
         curves: likewise for each training, a row per logged step: variant, round, network, and its losses.
-        runtime: that the present networks run on.
+        runtime: what the networks run on.
     """
 
     params: dict[str, Any]
@@ -71,6 +71,8 @@ class Finetuning:
     def __post_init__(self) -> None:
         self.settings = self.params["finetune"]
         self.row = tuned_row(self.params, self.task, self.seed, self.planner)
+        planning = self.params["planning"]
+        self.runtime = Runtime(planning["runtime"], planning["precision"], self.device)
 
     def run(self) -> None:
         """Go through all rounds of all variants.
@@ -81,36 +83,29 @@ class Finetuning:
         models = PlanningModels.load(run_directory(self.task, self.seed), self.device)
         offline = PreparedDataset.load(f"data/processed/{self.task}")
         # What no training has touched yet is the same in every variant.
-        start = self._evaluate(models, "offline")
-        first = self._collect(models, 1, "offline")
+        start = self._evaluate(models, self.runtime, "offline")
+        first = self._collect(models, self.runtime, 1, "offline")
         called = PlannerSettings.from_row(self.row, models.diffusion.diffusion_steps).networks
         for variant, trained in trained_networks(self.settings["variants"], called).items():
-            networks, data, steps = models, offline, 0
+            networks, runtime, data, steps = models, self.runtime.copy(), offline, 0
             self._note(start, variant, trained, 0, steps)
             for number in range(1, self.settings["rounds"] + 1):
                 title = f"{variant}, round {number} of {self.settings['rounds']}"
-                episodes = first if number == 1 else self._collect(networks, number, title)
+                episodes = first if number == 1 else self._collect(networks, runtime, number, title)
                 data, steps = with_episodes(data, episodes), steps + sum(map(len, episodes))
                 self.collected.append(_returns(episodes).assign(variant=variant, round=number))
                 new = {name: self._train(name, networks, data, variant, number, title) for name in trained}
                 networks = replace(networks, best_return=data.best_return, **new)
-                self._note(self._evaluate(networks, title), variant, trained, number, steps)
+                self._note(self._evaluate(networks, runtime, title), variant, trained, number, steps)
 
-    def _runtime(self) -> Runtime:
-        """A fresh one: some keep what networks compiled to."""
-        self.runtime = Runtime(
-            self.params["planning"]["runtime"], self.params["planning"]["precision"], self.device
-        )
-        return self.runtime
-
-    def _collect(self, models: PlanningModels, number: int, title: str) -> list[Episode]:
+    def _collect(self, models: PlanningModels, runtime: Runtime, number: int, title: str) -> list[Episode]:
         """The episodes of a round, in environments of its own."""
         count = self.settings["episodes"]
         first = self.settings["first_environment_seed"] + (number - 1) * count
         collector = Collector(range(first, first + count))
         exploring = self.row | {"temperature": self.settings["temperature"]}
         noise_seed = derive_seed("finetune", self.task, self.seed, self.planner, number)
-        agent = planner_of([exploring], models, self._runtime(), noise_seed)
+        agent = planner_of([exploring], models, runtime, noise_seed)
         environment, seeds = self.params["tasks"][self.task]["environment"], list(collector.seeds)
         run_episodes(agent, environment, seeds, None, f"{self._title(title)}, collecting", collector.record)
         return collector.episodes()
@@ -134,9 +129,9 @@ class Finetuning:
         self.curves.append(pd.DataFrame(result.curves).assign(variant=variant, round=number, network=name))
         return result.model.eval().requires_grad_(False)
 
-    def _evaluate(self, models: PlanningModels, title: str) -> pd.DataFrame:
+    def _evaluate(self, models: PlanningModels, runtime: Runtime, title: str) -> pd.DataFrame:
         cell = (self.params, self.task, self.seed, self.planner)
-        make_agent = partial(make_planner, *cell, models, self._runtime())
+        make_agent = partial(make_planner, *cell, models, runtime)
         episodes, name = self.settings["evaluation_episodes"], f"{self.planner}, {title}, evaluating:"
         table, _ = evaluate_episodes(self.params, self.task, self.seed, name, make_agent, episodes)
         return table.assign(planner=self.planner)

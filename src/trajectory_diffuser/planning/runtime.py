@@ -48,6 +48,12 @@ class Runtime:
             self.functions[key] = Function(module, self._backend(module))
         return self.functions[key]
 
+    def copy(self) -> "Runtime":
+        """One that has what this one has compiled, and keeps what it compiles from now on for itself."""
+        other = Runtime(self.name, self.precision, self.device)
+        other.cuda_graphs, other.functions = self.cuda_graphs, dict(self.functions)
+        return other
+
     def _backend(self, module: "Method") -> Callable[..., Tensor]:
         if self.name == "openvino":
             return OpenVINO(module, self.precision)
