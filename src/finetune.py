@@ -35,8 +35,8 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
         record = evaluation_record(task, seed, planner, tuned, finetuning.runtime)
     with atomic_directory(run_directory(task, seed) / "finetuning" / planner) as directory:
         for name in ("scores", "collected", "curves"):
-            tables = getattr(finetuning, name)
-            pd.concat(tables or [pd.DataFrame()]).to_csv(directory / f"{name}.csv", index=False)
+            tables = getattr(finetuning, name) or [pd.DataFrame()]  # no curves where nothing is trained
+            pd.concat(tables).to_csv(directory / f"{name}.csv", index=False)
         write_json(directory / "finetuning.json", record)
         write_times(directory, seconds=round(time.perf_counter() - started, 1))
 

@@ -212,3 +212,10 @@ def test_a_planner_that_is_not_tuned_ends_it_before_any_work(params):
     with pytest.raises(UserError, match=r"tuning/ddim/choice.json: missing"):
         finetune.main(params, "task", 4, "ddim")
     assert not Path("results/runs/task/seed4/finetuning").exists()
+
+
+def test_variants_that_train_nothing_a_planner_calls_end_it_before_any_work(planted):
+    planted.settings["variants"] = {"denoiser": ["diffusion"]}
+    with pytest.raises(UserError, match=r"none trains what draft calls; name one of: transformer, inverse"):
+        planted.run()
+    assert not planted.scores

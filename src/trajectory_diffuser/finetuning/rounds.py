@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from trajectory_diffuser.collecting.collection import Episode
+from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation.cell import make_planner, planner_of, run_directory, tuned_row
@@ -78,15 +79,20 @@ class Finetuning:
         """Go through all rounds of all variants.
 
         Raises:
-            UserError: data, models or tuning are missing or damaged, or a training diverges.
+            UserError: data or models are missing or damaged, no variant trains what the planner calls, or a
+                training diverges.
         """
         models = PlanningModels.load(run_directory(self.task, self.seed), self.device)
         offline = PreparedDataset.load(f"data/processed/{self.task}")
+        called = PlannerSettings.from_row(self.row, models.diffusion.diffusion_steps).networks
+        variants = trained_networks(self.settings["variants"], called)
+        if not variants:
+            known = ", ".join(called)
+            raise UserError(f"finetune.variants: none trains what {self.planner} calls; name one of: {known}")
         # What no training has touched yet is the same in every variant.
         start = self._evaluate(models, self.runtime, "offline")
         first = self._collect(models, self.runtime, 1, "offline")
-        called = PlannerSettings.from_row(self.row, models.diffusion.diffusion_steps).networks
-        for variant, trained in trained_networks(self.settings["variants"], called).items():
+        for variant, trained in variants.items():
             networks, runtime, data, steps = models, self.runtime.copy(), offline, 0
             self._note(start, variant, trained, 0, steps)
             for number in range(1, self.settings["rounds"] + 1):
