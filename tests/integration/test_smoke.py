@@ -43,7 +43,7 @@ def digests(project: Project) -> dict[str, str]:
     folders = [project.folder / name for name in ("data/raw", "data/processed", "results/runs")]
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     files = [path for path in files if path.name not in NO_RESULT and path.parent.name != "latency"]
-    files += [project.folder / REPORT / name for name in ("metrics.json", "scores.csv")]
+    files += [project.folder / REPORT / name for name in ("scores.json", "scores.csv")]
     return {
         str(path.relative_to(project.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(files)
@@ -96,10 +96,10 @@ def test_snakemake_makes_the_report(by_snakemake: Project) -> None:
     report = by_snakemake.folder / REPORT
     assert (report / "index.html").stat().st_size > 10_000
     assert any((report / "figures").iterdir())
-    metrics = json.loads((report / "metrics.json").read_text())
+    means = json.loads((report / "scores.json").read_text())
     scores = pd.read_csv(report / "scores.csv")
     latency = pd.read_csv(report / "latency.csv")
-    assert set(scores["planner"]) == set(latency["planner"]) == set(metrics[TASK])
+    assert set(scores["planner"]) == set(latency["planner"]) == set(means[TASK])
     params = load_params(by_snakemake.folder / "params.yaml")["run"]
     acting = [*params["planners"], *params["policies"]]
     assert set(scores["planner"]) == set(acting)
@@ -157,8 +157,17 @@ def test_an_experiment_changes_only_the_report(by_snakemake: Project) -> None:
     table = run(by_snakemake, "dvc exp show --csv --only-changed")
     assert "narrow" in table and "make_report.confidence" in table
     assert len(table.splitlines()[0].split(",")) < 20
-    metrics = run(by_snakemake, "dvc metrics show --json")
-    assert "trajectory_diffuser" in metrics
+    chosen = "--drop .*/|params.yaml|.*\\. --keep make_report.confidence"
+    table = run(by_snakemake, f"dvc exp show --no-pager {chosen}")
+    assert all(word in table for word in ("narrow", "make_report.confidence", "score", "undecided", "held"))
+    assert max(map(len, table.splitlines())) <= 120
+
+
+def test_metrics_fit_a_terminal(by_snakemake: Project) -> None:
+    printed = run(by_snakemake, "dvc metrics show")
+    names, _ = (line.split()[1:] for line in printed.splitlines())
+    assert names == ["cannot_be_judged", "did_not_hold", "held", "not_run", "score", "undecided"]
+    assert max(map(len, printed.splitlines())) <= 120
 
 
 def test_one_job_or_two_at_a_time_both_engines_write_the_same_bytes(

@@ -116,7 +116,7 @@ class Results:
 
     @property
     def known_planners(self) -> list[str]:
-        """All that act in params.yaml: each keeps its colour and marker whatever else is run."""
+        """All that act in params.yaml: each keeps its marker whatever else is run."""
         return [*self.params["planners"], *self.params["policies"], *self.params["rivals"]]
 
     @property
@@ -124,6 +124,13 @@ class Results:
         """The planner that stands out: the subject of the first claim whose subject is in the run."""
         subjects = [claim["subject"] for claim in self.params["make_report"]["claims"].values()]
         return next((planner for planner in subjects if planner in self.with_plans), self.with_plans[0])
+
+    @property
+    def controls(self) -> list[str]:
+        """The planners of the run that a claim says the subject is better than."""
+        claims = self.params["make_report"]["claims"].values()
+        rivals = [claim["reference"] for claim in claims if claim["kind"] == "better"]
+        return [planner for planner in dict.fromkeys(rivals) if planner in self.with_plans]
 
 
 def run_planners(params: dict[str, Any]) -> list[str]:

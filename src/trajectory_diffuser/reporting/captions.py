@@ -22,10 +22,16 @@ FINETUNING = (
 def captions(results: Results) -> dict[str, str]:
     """A sentence or two for every kind of figure: what its axes and legend do not say."""
     episode = f"evaluation episode 0 of seed {results.seeds[0]}"
+    frontier = (
+        "Up and to the left is better: the line joins those than which none is both faster and better. Bars "
+        "reach from the lowest to the highest seed, times are those of the smallest batch."
+    )
+    if results.rivals:
+        frontier += f" Not timed: {_listed(results.rivals)}."
     return {
         "episode_scores": "Each marker is an episode; the boxes are medians and quartiles.",
-        "speed_against_return": "Up and to the left is better. Times are those of the smallest batch, bars "
-        "reach from the lowest to the highest seed.",
+        "speed_against_return": frontier,
+        "speed_against_return_over_tasks": frontier,
         "performance_profiles": "Higher is better. A run is a training seed on a task, its score the mean "
         "of its episodes.",
         "scaling": "Time per plan against one thing at a time, about the task's own settings, "

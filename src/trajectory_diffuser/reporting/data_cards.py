@@ -9,11 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from trajectory_diffuser.environments.maze import Maze
-from trajectory_diffuser.evaluation.scores import normalised_score
 from trajectory_diffuser.reporting.artefacts import Results
-from trajectory_diffuser.reporting.imitation import differing_arguments, imitation_score
+from trajectory_diffuser.reporting.imitation import BEST, IMITATION, data_scores, differing_arguments
 from trajectory_diffuser.reporting.style import INK, panels
-from trajectory_diffuser.reporting.tables import Table
+from trajectory_diffuser.reporting.tables import Table, significant
 
 # The kinds of source whose data this project collects itself.
 COLLECTED_HERE = ("behaviour", "controller", "ogbench")
@@ -24,30 +23,29 @@ def data_card(results: Results, task: str) -> Table:
     """Size, origin, returns and reference scores of a task's data, one fact per row."""
     record, settings = results.provenance[task], results.params["tasks"][task]
     length, returns, reference = record["episode_length"], record["return"], record["reference_scores"]
-    if (mean := imitation_score(results, task)) is None:
+    if scores := data_scores(results, task):
+        imitation = f"{scores[IMITATION]:.1f} (the data's mean return); its best episode: {scores[BEST]:.1f}"
+    else:
         differing = differing_arguments(results, task)
         imitation = f"unknown: evaluation sets {differing}, the data was collected otherwise"
-    else:
-        best = normalised_score(returns["max"], reference["minimum"], reference["maximum"])
-        imitation = f"{mean:.1f} (the data's mean return); its best episode: {best:.1f}"
     facts = {
         "environment": record["environment"],
         "source": _flat(record["source"]),
         "who acted": record["algorithm"],
         "size": f"{record['steps']:,} steps in {record['episodes']:,} episodes",
         "episode length": f"{length['mean']:.0f} (mean); {length['min']} to {length['max']}",
-        "return": f"{returns['mean']:.4g} ± {returns['std']:.3g}; {returns['min']:.4g} to "
-        f"{returns['max']:.4g}",
+        "return": f"{significant(returns['mean'])} ± {significant(returns['std'])}; "
+        f"{significant(returns['min'])} to {significant(returns['max'])}",
         "score of a perfect imitation": imitation,
-        "scores 0 and 100": f"{reference['minimum']:.6g} and {reference['maximum']:.6g}: "
-        f"{reference['origin']}",
+        "scores 0 and 100": f"{significant(reference['minimum'], 5)} and "
+        f"{significant(reference['maximum'], 5)}: {reference['origin']}",
         "note": settings["note"],
         "licence": record["licence"],
         "content hash": f"{record['content_hash'][:16]}…",
     }
     if not record["final_observations"]:
         facts["last observations"] = "not in the file; the last step of each episode trains no transition"
-    return Table(["", task], [[name, str(fact)] for name, fact in facts.items()], names=2)
+    return Table(["fact", task], [[name, str(fact)] for name, fact in facts.items()], names=2)
 
 
 def data_figure(results: Results, task: str) -> Figure:
@@ -60,9 +58,9 @@ def data_figure(results: Results, task: str) -> Figure:
     # The planner's that stands out, with the models of each seed.
     targets = sorted({results.tuning[task, seed, results.subject]["target_return"] for seed in results.seeds})
     lines = {
-        f"score 0: {reference['minimum']:.4g}": (reference["minimum"], ":"),
-        f"score 100: {reference['maximum']:.4g}": (reference["maximum"], "--"),
-    } | {f"target return: {target:.4g}": (target, "-") for target in targets}
+        f"score 0: {significant(reference['minimum'])}": (reference["minimum"], ":"),
+        f"score 100: {significant(reference['maximum'])}": (reference["maximum"], "--"),
+    } | {f"target return: {significant(target)}": (target, "-") for target in targets}
     for label, (value, line) in lines.items():
         returns.axvline(value, color=INK, linestyle=line, linewidth=1.2, label=label)
     returns.set(xlabel="return of an episode", ylabel="episodes")

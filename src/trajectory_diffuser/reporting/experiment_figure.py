@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.heat_map import heat_map, scale_of
-from trajectory_diffuser.reporting.style import panels, planner_line
+from trajectory_diffuser.reporting.style import panels, planner_looks, seeds_line
 from trajectory_diffuser.reporting.tables import span
 
 MEASURES = {  # column, what the axis says, format
@@ -79,7 +79,7 @@ def _lines(
 ) -> None:
     for planner in planners:
         of_seeds = table[table["planner"] == planner].groupby(key, sort=False)[measure]
-        planner_line(axis, results.known_planners, planner, of_seeds.first().index, of_seeds)
+        seeds_line(axis, planner, planner_looks(results)[planner], of_seeds.first().index, of_seeds)
     axis.legend(fontsize="small")
 
 

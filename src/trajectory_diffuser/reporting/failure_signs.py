@@ -73,6 +73,13 @@ def sign_table(results: Results, task: str) -> Table:
     return Table(["sign", "of", "lowest and highest seed", "fails", "shows"], rows, names=2)
 
 
+def shown_signs(results: Results) -> str:
+    """In a sentence: which signs show, of what, on which task."""
+    shown = sign_rows(results)
+    names = [f"{row.sign} ({row.of}, {row.task})" for row in shown[shown["shows"]].itertuples(name="Sign")]
+    return f"Shown: {'; '.join(names)}." if names else "None shows."
+
+
 def sign_rows(results: Results) -> pd.DataFrame:
     """The same of all tasks, in numbers."""
     rows = [

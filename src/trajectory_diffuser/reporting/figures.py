@@ -5,17 +5,22 @@ import pandas as pd
 import seaborn
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 
 from trajectory_diffuser.reporting.artefacts import Results
+from trajectory_diffuser.reporting.imitation import data_scores
 from trajectory_diffuser.reporting.statistics import performance_profile
 from trajectory_diffuser.reporting.style import (
+    CONTROLS,
     INK,
     MARKERS,
     SEED_LINES,
+    SUBJECT,
     panels,
+    plain_ticks,
     planner_colours,
-    planner_markers,
+    planner_looks,
+    score_lines,
 )
 from trajectory_diffuser.reporting.summaries import Scores, runs
 
@@ -30,51 +35,21 @@ PROFILE_POINTS = 500
 CURVE_POINTS = 300  # a curve is averaged down to so many points: the page stays small, the shape stays
 
 
-def speed_against_return(results: Results, headline: pd.DataFrame) -> Figure:
-    """One panel per task: time per decision (log scale) against score (mean, lowest and highest seed)."""
-    colours = planner_colours(results.known_planners)
-    markers = planner_markers(results.known_planners)
-    figure, axes = panels(len(results.tasks), columns=2, width=4.2, height=3.2)
-    for axis, task in zip(axes, results.tasks, strict=True):
-        timed = headline[headline["decisions_per_second"].notna()]
-        for row in timed[timed["task"] == task].itertuples():
-            axis.errorbar(
-                1e3 / row.decisions_per_second,
-                row.mean,
-                yerr=[[max(row.mean - row.lowest, 0.0)], [max(row.highest - row.mean, 0.0)]],
-                color=colours[row.planner],
-                marker=markers[row.planner],
-                markersize=7,
-                capsize=2,
-                label=row.planner,
-            )
-        axis.set(title=task, xscale="log", xlabel="time per decision [ms]", ylabel="normalised score")
-        for formatter in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
-            formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        low, high = axis.get_xlim()
-        if high / low > 30:  # over decades, labels between the powers of ten would run into each other
-            axis.xaxis.set_minor_formatter(NullFormatter())
-    handles, labels = axes[0].get_legend_handles_labels()
-    columns = 5 if len(axes) > 1 else 2  # what fits over one panel or two
-    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
-    return figure
-
-
 def scaling(results: Results, task: str) -> Figure:
     """One panel per varied quantity: plan times, log-log."""
     table = results.scaling[results.scaling["task"] == task]
-    colours = planner_colours(results.known_planners)
-    markers = planner_markers(results.known_planners)
+    looks = planner_looks(results)
     quantities = list(dict.fromkeys(table["varied"]))
     figure, axes = panels(len(quantities), columns=3, width=2.9, height=2.6)
     for axis, quantity in zip(axes, quantities, strict=True):
         for planner, rows in table[table["varied"] == quantity].groupby("planner", sort=False):
-            look = {"color": colours[planner], "marker": markers[planner], "markersize": 5, "linewidth": 1.0}
+            look = looks[planner] | {"markersize": 5, "linewidth": 1.0}
             axis.plot(rows["value"], 1e3 * rows["seconds_per_plan"], label=planner, **look)
         values = sorted(set(table.loc[table["varied"] == quantity, "value"]))
         axis.set(title=SCALING_TITLES[quantity], xscale="log", yscale="log", ylabel="time per plan [ms]")
         axis.set_xticks(values, [str(value) for value in values], minor=False)
         axis.xaxis.set_minor_locator(NullLocator())
+        plain_ticks(axis.yaxis)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4)
     return figure
@@ -82,9 +57,9 @@ def scaling(results: Results, task: str) -> Figure:
 
 def episode_scores(results: Results) -> Figure:
     """One panel per task: the score of every episode (marker by seed) over a box of its quartiles."""
-    colours = planner_colours(results.known_planners)
+    colours = planner_colours(results)
     height = 0.8 + 0.45 * len(results.planners)
-    figure, axes = panels(len(results.tasks), columns=2, width=4.2, height=height)
+    figure, axes = panels(len(results.tasks), columns=2, width=5.6, height=height)
     for axis, task in zip(axes, results.tasks, strict=True):
         scores = results.scores[results.scores["task"] == task]
         seaborn.boxplot(
@@ -114,9 +89,13 @@ def episode_scores(results: Results) -> Figure:
                     marker=MARKERS[index % len(MARKERS)],
                     color=colours[planner],
                 )
+        score_lines(axis, data_scores(results, task), across=False)
         axis.set(title=task, xlabel="normalised score of an episode", ylabel="")
         axis.grid(axis="y", visible=False)
-    figure.legend(handles=_seed_markers(results.seeds), loc="outside upper center", ncols=5)
+    lines = {line.get_label(): line for axis in axes for line in axis.get_legend_handles_labels()[0]}
+    figure.legend(
+        handles=[*_seed_markers(results.seeds), *lines.values()], loc="outside upper center", ncols=3
+    )
     return figure
 
 
@@ -124,13 +103,14 @@ def performance_profiles(results: Results, scores: Scores) -> Figure:
     """The fraction of runs (a seed on a task) above each score; `scores` are `common_scores`."""
     figure, (axis,) = panels(1, columns=1, width=6.0, height=3.2)
     by_planner = {planner: runs(results, scores, planner) for planner in results.planners}
-    every = np.concatenate([own.ravel() for own in by_planner.values()])
-    thresholds = np.linspace(every.min() - 1, every.max() + 1, PROFILE_POINTS)
-    colours = planner_colours(results.known_planners)
+    scores_of_all = np.concatenate([own.ravel() for own in by_planner.values()])
+    thresholds = np.linspace(scores_of_all.min() - 1, scores_of_all.max() + 1, PROFILE_POINTS)
+    looks = planner_looks(results)
     for index, (planner, own) in enumerate(by_planner.items()):
         profile = performance_profile(own, thresholds)
-        line = SEED_LINES[index % len(SEED_LINES)]
-        axis.plot(thresholds, profile, line, color=colours[planner], linewidth=1.5, label=planner)
+        every = (5 * index, PROFILE_POINTS // 10)  # lines that coincide show the markers of both
+        look = looks[planner] | {"markersize": 5, "markevery": every, "linewidth": 1.2}
+        axis.plot(thresholds, profile, label=planner, **look)
     axis.set(xlabel="normalised score", ylabel="fraction of runs above it", ylim=(-0.03, 1.03))
     figure.legend(loc="outside right upper")
     return figure
@@ -139,7 +119,7 @@ def performance_profiles(results: Results, scores: Scores) -> Figure:
 def training_curves(results: Results, task: str) -> Figure:
     """One panel per model: training loss (thin) and validation loss (thick, dots), a line style per seed."""
     figure, axes = panels(len(results.models), columns=4, width=2.5, height=2.4)
-    train, validation = seaborn.color_palette("colorblind", 2)
+    train, validation = CONTROLS[0], SUBJECT
     for axis, model in zip(axes, results.models, strict=True):
         curves = results.curves.query("task == @task and model == @model")
         for index, seed in enumerate(results.seeds):
@@ -154,6 +134,7 @@ def training_curves(results: Results, task: str) -> Figure:
         axis.locator_params(axis="x", nbins=4)
         if curves[["train_loss", "validation_loss"]].min().min() > 0:
             axis.set_yscale("log")
+            plain_ticks(axis.yaxis)
     handles = [
         Line2D([], [], color=train, linewidth=0.9, label="training"),
         Line2D([], [], color=validation, marker=".", label="validation"),

@@ -1,10 +1,12 @@
 """What came of online fine-tuning: scores against the steps that were collected, and which network limits."""
 
+from itertools import cycle
+
 import pandas as pd
 from matplotlib.figure import Figure
 
 from trajectory_diffuser.reporting.artefacts import Results
-from trajectory_diffuser.reporting.style import panels, planner_line
+from trajectory_diffuser.reporting.style import CONTROLS, REST, SUBJECT, looks, panels, seeds_line
 
 CELL = ["planner", "variant", "trained", "round", "seed"]
 
@@ -20,13 +22,14 @@ def finetuning_table(results: Results, task: str) -> pd.DataFrame:
 def finetuning_figure(results: Results, task: str) -> Figure:
     """A panel per planner: environment steps against score, a line per variant."""
     settings, table = results.params["finetune"], finetuning_table(results, task)
+    variants = looks(dict(zip(settings["variants"], cycle((SUBJECT, *CONTROLS, REST)), strict=False)))
     figure, axes = panels(len(settings["planners"]), columns=2, width=4.2, height=3.2)
     for axis, planner in zip(axes, settings["planners"], strict=True):
         own = table[table["planner"] == planner]
         for variant in own["variant"].unique():
             rounds = own[own["variant"] == variant].groupby("round")
             steps = rounds["environment_steps"].mean()
-            planner_line(axis, list(settings["variants"]), variant, steps, rounds["score"])
+            seeds_line(axis, variant, variants[variant], steps, rounds["score"])
         axis.set(title=planner, xlabel="environment steps collected", ylabel="normalised score")
         axis.legend(fontsize="small")
     return figure

@@ -5,17 +5,30 @@ import json
 from trajectory_diffuser.evaluation.scores import normalised_score
 from trajectory_diffuser.reporting.artefacts import Results
 
+IMITATION, BEST = "imitation of the data", "best episode of the data"
+
 
 def imitation_score(results: Results, task: str) -> float | None:
     """The normalised mean return of the data's episodes.
 
     None where evaluation rewards otherwise than the data.
     """
+    return data_scores(results, task).get(IMITATION)
+
+
+def data_scores(results: Results, task: str) -> dict[str, float]:
+    """The normalised scores of the data: of its episodes' mean return and of its best episode.
+
+    Empty where evaluation rewards otherwise than the data.
+    """
     if differing_arguments(results, task):
-        return None
-    reference = results.provenance[task]["reference_scores"]
-    mean = results.data[task].returns.mean(dtype=float)
-    return float(normalised_score(mean, reference["minimum"], reference["maximum"]))
+        return {}
+    reference, returns = results.provenance[task]["reference_scores"], results.data[task].returns
+    returns = {IMITATION: returns.mean(dtype=float), BEST: returns.max()}
+    return {
+        name: float(normalised_score(value, reference["minimum"], reference["maximum"]))
+        for name, value in returns.items()
+    }
 
 
 def differing_arguments(results: Results, task: str) -> str:

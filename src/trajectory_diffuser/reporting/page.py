@@ -17,23 +17,24 @@ from trajectory_diffuser.reporting.artefacts import (
 from trajectory_diffuser.reporting.captions import captions, provenance_line
 from trajectory_diffuser.reporting.data_cards import collected_here, data_card, data_figure
 from trajectory_diffuser.reporting.experiment_figure import experiment_answer, experiment_figure
-from trajectory_diffuser.reporting.failure_signs import draft_error_figure, sign_rows, sign_table
+from trajectory_diffuser.reporting.failure_signs import draft_error_figure, shown_signs, sign_rows, sign_table
 from trajectory_diffuser.reporting.finetuning import finetuning_answer, finetuning_figure
+from trajectory_diffuser.reporting.frontier import frontier
 from trajectory_diffuser.reporting.markdown import scores_page, verdict_page
 from trajectory_diffuser.reporting.studies import shown_studies, study_answer, study_figure, study_rows
 from trajectory_diffuser.reporting.style import inline_svg, save_svg, theme
-from trajectory_diffuser.reporting.summaries import common_scores, headline
+from trajectory_diffuser.reporting.summaries import common_scores, headline, mean_score
 from trajectory_diffuser.reporting.tuning_figure import (
     tuned_planners,
     tuning_cost,
     tuning_grids,
     tuning_table,
 )
-from trajectory_diffuser.reporting.verdict import judge
+from trajectory_diffuser.reporting.verdict import ALL_TASKS, DID_NOT_HOLD, HELD, UNDECIDED, Row, judge
 from trajectory_diffuser.reporting.verdict_table import (
     COLUMNS,
     how_judged,
-    verdict_metrics,
+    verdict_entries,
     verdict_table,
     verdict_text,
 )
@@ -51,26 +52,26 @@ REFINEMENT_FIGURE = "plan_refinement.png"
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure on the page: its `<svg>` element, what it shows, and what it was made with."""
+    """A figure on the page: its `<svg>` element, and what it shows."""
 
     name: str
     svg: str
     caption: str
-    made_with: str
 
 
 def write_report(results: Results, folder: Path) -> None:
-    """Write page, verdict, scores, the numbers as CSV and for DVC, and figures/ into `folder`.
+    """Write page, verdict, scores, the numbers as CSV and JSON, and figures/ into `folder`.
 
-    What DVC compares are metrics.json, the same in every run of the same parameters on a machine, and
-    verdict.json, for which times count too.
+    metrics.json is what DVC compares: the least, and all of one line. scores.json and scores.csv are the same
+    in every run of the same parameters on a machine; for the verdict times count too.
     """
     verdict = judge(results)
     (folder / "verdict.txt").write_text(verdict_text(results, verdict))
     (folder / "verdict.md").write_text(verdict_page(results, verdict))
     (folder / "scores.md").write_text(scores_page(results))
-    write_json(folder / "metrics.json", _mean_scores(results))
-    write_json(folder / "verdict.json", verdict_metrics(results, verdict))
+    write_json(folder / "scores.json", _mean_scores(results))
+    write_json(folder / "verdict.json", verdict_entries(results, verdict))
+    write_json(folder / "metrics.json", metrics(results, verdict))
     results.scores[list(SCORE_COLUMNS)].to_csv(folder / "scores.csv", index=False)
     results.latency[list(LATENCY_COLUMNS)].to_csv(folder / "latency.csv", index=False)
     results.scaling[["task", *SCALING_COLUMNS]].to_csv(folder / "scaling.csv", index=False)
@@ -98,7 +99,8 @@ def write_report(results: Results, folder: Path) -> None:
     )
     page = environment.get_template(TEMPLATE).render(
         run=results.params["run"],
-        made_with=provenance_line(results, results.tasks, []),
+        made_with=provenance_line(results, results.tasks, results.planners),
+        scope=verdict[0].scope,
         verdict_columns=COLUMNS,
         verdict=verdict_table(verdict),
         how_judged=how_judged(results),
@@ -106,6 +108,7 @@ def write_report(results: Results, folder: Path) -> None:
         headline={task: tables.headline_table(results, task) for task in results.tasks},
         planners=tables.planner_table(results),
         latency={task: tables.latency_table(results, task) for task in results.tasks},
+        tuned=any(tuned_planners(results, task) for task in results.tasks),
         tuning={task: tuning_table(results, task) for task in results.tasks},
         tuning_cost={task: tuning_cost(results, task) for task in results.tasks},
         experiments=results.params["experiments"],
@@ -125,6 +128,7 @@ def write_report(results: Results, folder: Path) -> None:
         ways={
             task: (way_answer(results, task), way_table(results, task)) for task in tasks_with_ways(results)
         },
+        shown_signs=shown_signs(results),
         signs={task: sign_table(results, task) for task in results.tasks},
         training={task: tables.training_table(results, task) for task in results.tasks},
         warnings=tables.training_warnings(results),
@@ -138,8 +142,20 @@ def write_report(results: Results, folder: Path) -> None:
     (folder / "index.html").write_text(page)
 
 
+def metrics(results: Results, verdict: list[Row]) -> dict[str, float]:
+    """The subject's score, and how many claims have each answer: on the task or, of several, over all.
+
+    So few that `dvc exp show` has room for them; which claims they are, and why, says verdict.json. Those not
+    judged cannot be, or were not run.
+    """
+    score = mean_score(results, common_scores(results), results.subject, results.tasks).mean
+    answers = [row.answer for row in verdict if row.scope == verdict[0].scope]
+    counts = {answer.replace(" ", "_"): answers.count(answer) for answer in (HELD, DID_NOT_HOLD, UNDECIDED)}
+    return {"score": round(score, 1)} | counts | {"not_judged": len(answers) - sum(counts.values())}
+
+
 def _mean_scores(results: Results) -> dict[str, dict[str, float]]:
-    """By task and planner: what `dvc exp show` lists."""
+    """By task and planner."""
     table = headline(results)
     return {
         task: {row.planner: round(row.mean, 1) for row in table[table["task"] == task].itertuples()}
@@ -157,13 +173,14 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
         caption = sentences[kind] if task is None else f"{task}: {sentences[kind]}"
         made_with = provenance_line(results, results.tasks if task is None else [task], planners)
         save_svg(figure, folder / f"{name}.svg", f"{caption} {made_with}")
-        pictures[name] = Picture(name, inline_svg(folder / f"{name}.svg"), caption, made_with)
+        pictures[name] = Picture(name, inline_svg(folder / f"{name}.svg"), caption)
 
-    scores = headline(results)
     if len(results.tasks) > 1:
         profiles = figures.performance_profiles(results, common_scores(results))
         add("performance_profiles", profiles, results.planners)
-    add("speed_against_return", figures.speed_against_return(results, scores), results.planners)
+        over_tasks = frontier(results, {ALL_TASKS: results.tasks})
+        add("speed_against_return_over_tasks", over_tasks, results.planners)
+    add("speed_against_return", frontier(results, {task: [task] for task in results.tasks}), results.planners)
     add("episode_scores", figures.episode_scores(results), results.planners)
     # Results from elsewhere come without the minutes.
     if results.training_evaluations and training_figure.points(results)["minutes"].notna().any():

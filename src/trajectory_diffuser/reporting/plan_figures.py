@@ -25,7 +25,7 @@ def task_plans(results: Results, task: str) -> Figure:
     """Plans of the run's subject at several steps of episode 0 of the first seed."""
     planner = results.subject
     plans = results.plans[task, results.seeds[0], planner]
-    colour = planner_colours(results.known_planners)[planner]
+    colour = planner_colours(results)[planner]
     maze = _maze(results, task)
     if maze is None:
         settings = results.params["tasks"][task]
@@ -46,7 +46,7 @@ def task_plans(results: Results, task: str) -> Figure:
 
 def maze_planners(results: Results, task: str) -> Figure:
     """Each planner's first plan over the walls and the path that it went, in episode 0 of the first seed."""
-    colours = planner_colours(results.known_planners)
+    colours = planner_colours(results)
     maze = _maze(results, task)
     figure, axes = panels(len(results.with_plans), columns=5, width=2.0, height=2.2)
     for axis, planner in zip(axes, results.with_plans, strict=True):
@@ -75,7 +75,7 @@ def plan_refinement(results: Results) -> Figure | None:
         return None
     way = np.linalg.norm(np.diff(plans["plan"][..., :2], axis=1), axis=-1).sum(axis=-1)  # [n]
     index = int(way.argmax())
-    colour = planner_colours(results.known_planners)[results.subject]
+    colour = planner_colours(results)[results.subject]
     figure, axes = panels(3, columns=3, width=2.8, height=3.0)
     figure.set_facecolor("white")
     for axis, title in zip(axes, ("1. draft", "2. refine", "3. act"), strict=True):
@@ -117,9 +117,7 @@ def _snapshots(plans: Plans, before_goal: bool) -> list[int]:
     return candidates[even].tolist()
 
 
-def _time_series(
-    plans: Plans, colour: tuple[float, float, float], labels: tuple[str, str], stride: int
-) -> Figure:
+def _time_series(plans: Plans, colour: str, labels: tuple[str, str], stride: int) -> Figure:
     """Planned against executed over the horizon; rows: observation dimensions 0 and 1, columns: snapshots."""
     chosen = _snapshots(plans, before_goal=False)
     horizon = plans["plan"].shape[1]
@@ -151,7 +149,7 @@ def _labels(environment_id: str) -> tuple[str, str]:
     return "observation 0", "observation 1"
 
 
-def _legend(plans: Plans, colour: tuple[float, float, float], maze: bool) -> list[Line2D]:
+def _legend(plans: Plans, colour: str, maze: bool) -> list[Line2D]:
     handles = [
         Line2D([], [], color=INK, alpha=0.35, linewidth=1.0 if maze else 2.5, label="executed"),
         Line2D([], [], color=colour, linewidth=1.8, label="plan"),

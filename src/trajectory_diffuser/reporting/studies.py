@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from trajectory_diffuser.reporting.artefacts import Results
-from trajectory_diffuser.reporting.style import panels, planner_line
+from trajectory_diffuser.reporting.style import panels, planner_looks, seeds_line
 from trajectory_diffuser.reporting.summaries import smallest_batch
 
 MEASURED = ["normalised_score", "success", "wall_crossing_fraction"]  # in every episode
@@ -47,13 +47,13 @@ def study_table(results: Results, study: str) -> pd.DataFrame:
 def study_figure(results: Results, study: str) -> Figure:
     """A panel per measure that any task has: a line per planner, bars from the lowest to the highest seed."""
     settings, table = results.params["make_report"]["studies"][study], study_table(results, study)
-    measures = [column for column in MEASURES if table[column].notna().any()]
+    measures, looks = [column for column in MEASURES if table[column].notna().any()], planner_looks(results)
     figure, axes = panels(len(measures), columns=2, width=4.2, height=3.2)
     for axis, measure in zip(axes, measures, strict=True):
         for planner in results.planners:
             of_values = table[table["planner"] == planner].dropna(subset=measure).groupby("value")[measure]
             if of_values.ngroups:
-                planner_line(axis, results.known_planners, planner, list(of_values.groups), of_values)
+                seeds_line(axis, planner, looks[planner], list(of_values.groups), of_values)
         axis.set(xscale="log", xlabel=settings["quantity"], ylabel=MEASURES[measure])
         axis.set_xticks(sorted(table["value"].unique()), minor=False)
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

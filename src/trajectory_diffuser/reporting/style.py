@@ -4,18 +4,25 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib
-import seaborn
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from pandas.core.groupby import SeriesGroupBy
+
+from trajectory_diffuser.reporting.artefacts import Results
 
 matplotlib.use("Agg")
 
 INK = "#22272e"  # text and lines that belong to no planner; the page replaces it by its own text colour
-# Eleven: no factor in common with the ten colours, so that no pair of marker and colour comes again soon.
-MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "h", "*", "<")
+# Each stands out from the page, white or dark, by a contrast of at least 3 to 1.
+SUBJECT = "#d55e00"
+CONTROLS = ("#0173b2", "#029e73", "#a85fa8")
+REST = "#7d858f"
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "h", "*", "<", ">", "d")
 SEED_LINES = ("-", "--", ":", "-.")
 THEME = {
     "axes.edgecolor": INK,
@@ -50,37 +57,61 @@ def theme() -> Iterator[None]:
         yield
 
 
-def planner_colours(planners: Sequence[str]) -> dict[str, tuple[float, float, float]]:
-    """A colour-blind-safe colour for every planner; beyond ten they come again, with other markers."""
-    palette = seaborn.color_palette("colorblind", 10)
-    return {planner: palette[index % len(palette)] for index, planner in enumerate(planners)}
+def planner_colours(results: Results) -> dict[str, str]:
+    """A colour for all planners of params.yaml: the subject's, the controls', and grey for the rest."""
+    colours = dict.fromkeys(results.known_planners, REST)
+    return colours | dict(zip(results.controls, CONTROLS, strict=False)) | {results.subject: SUBJECT}
 
 
-def planner_markers(planners: Sequence[str]) -> dict[str, str]:
-    """A marker for every planner, so that nothing depends on colour alone."""
-    return {planner: MARKERS[index % len(MARKERS)] for index, planner in enumerate(planners)}
+def planner_looks(results: Results) -> dict[str, dict[str, Any]]:
+    """Colour and marker of all planners of params.yaml, see `looks`."""
+    return looks(planner_colours(results))
 
 
-def planner_line(
-    axis: Axes, known: Sequence[str], planner: str, x: Sequence[float], of_seeds: SeriesGroupBy
-) -> None:
-    """The means of groups of seeds at x, in order, and bars from the lowest to the highest seed.
+def looks(colours: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Colour and marker of all names, as arguments of `Axes.plot`.
 
-    `known` are all planners, which share out colours and markers.
+    No two have the same marker, so that nothing depends on colour: beyond MARKERS they come again, hollow.
     """
+    by_name = {}
+    for index, (name, colour) in enumerate(colours.items()):
+        by_name[name] = {"color": colour, "marker": MARKERS[index % len(MARKERS)]}
+        if index >= len(MARKERS):
+            by_name[name]["markerfacecolor"] = "none"
+    return by_name
+
+
+def seeds_line(
+    axis: Axes, name: str, look: dict[str, Any], x: Sequence[float], of_seeds: SeriesGroupBy
+) -> None:
+    """The means of groups of seeds at x, in order, and bars from the lowest to the highest seed."""
     values = of_seeds.agg(["mean", "min", "max"])
     axis.errorbar(
         x,
         values["mean"],
         yerr=[values["mean"] - values["min"], values["max"] - values["mean"]],
-        color=planner_colours(known)[planner],
-        marker=planner_markers(known)[planner],
+        **look,
         markersize=5,
         linewidth=1.2,
         elinewidth=0.8,
         capsize=2,
-        label=planner,
+        label=name,
     )
+
+
+def score_lines(axis: Axes, scores: dict[str, float], across: bool = True) -> None:
+    """A line at each named score, the lowest first: across or, where scores go to the right, upright."""
+    draw = axis.axhline if across else axis.axvline
+    look = {"color": INK, "linewidth": 1.0, "alpha": 0.7, "zorder": 0}
+    for (name, score), style in zip(scores.items(), (":", "--"), strict=False):
+        draw(score, linestyle=style, label=name, **look)
+
+
+def plain_ticks(axis: Axis) -> None:
+    """Write a logarithmic axis out, 0.1 and 200 instead of powers of ten; at most a few numbers a decade."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def panels(count: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
@@ -110,4 +141,5 @@ def inline_svg(path: Path) -> str:
     opening, rest = text.split(">", 1)
     points = float(re.search(r' width="([\d.]+)pt"', opening).group(1))
     opening = re.sub(r' (width|height)="[^"]*"', "", opening)
-    return f'{opening} style="min-width: {min(points, 560):.0f}px; max-width: {1.5 * points:.0f}px">{rest}'
+    # Letters of at least 8 pixels on a telephone, where the figure scrolls.
+    return f'{opening} style="min-width: {0.9 * points:.0f}px; max-width: {1.5 * points:.0f}px">{rest}'

@@ -4,6 +4,8 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
+import numpy as np
+
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.summaries import headline, over_tasks
 
@@ -86,7 +88,7 @@ def planner_table(results: Results) -> Table:
 def latency_table(results: Results, task: str) -> Table:
     """What plans cost: every planner at every measured batch."""
     headers = ["planner", "batch", "median", "95th percentile", "mean", "plans per second",
-               "decisions per second", "network calls", "GFLOP", "bare networks", "time over bare networks",
+               "decisions per second", "network calls", "MFLOP", "bare networks", "time over bare networks",
                "peak memory", "repetitions", "device", "threads"]  # fmt: skip
     rows = [
         [
@@ -95,10 +97,10 @@ def latency_table(results: Results, task: str) -> Table:
             time(row.p50_seconds),
             time(row.p95_seconds),
             time(row.seconds_per_plan),
-            _significant(row.plans_per_second),
-            _significant(row.decisions_per_second),
+            significant(row.plans_per_second),
+            significant(row.decisions_per_second),
             f"{row.network_calls:g}",
-            _significant(row.flops / 1e9),
+            significant(row.flops / 1e6),
             time(row.network_seconds),
             number(row.overhead, 2),
             f"{row.peak_bytes / 1e6:.1f} MB",
@@ -124,9 +126,9 @@ def training_table(results: Results, task: str) -> Table:
             minutes(row.seconds),
             row.device,
             str(row.threads),
-            _significant(row.final_loss),
-            _significant(row.validation_loss),
-            _significant(row.best_validation_step, 6),
+            significant(row.final_loss),
+            significant(row.validation_loss),
+            significant(row.best_validation_step),
         ]
         for row in results.training[results.training["task"] == task].itertuples()
     ]
@@ -150,7 +152,7 @@ def training_warnings(results: Results) -> dict[str, list[str]]:
 
 def number(value: float, digits: int) -> str:
     """A number with so many digits after the point; NOTHING for NaN."""
-    return NOTHING if math.isnan(value) else f"{value:.{digits}f}"
+    return NOTHING if math.isnan(value) else f"{value:,.{digits}f}"
 
 
 def _range(low: float, high: float) -> str:
@@ -163,8 +165,13 @@ def span(values: Collection[float]) -> str:
     return f"{lowest:g}" if lowest == highest else f"{lowest:g} to {highest:g}"
 
 
-def _significant(value: float | None, digits: int = 3) -> str:
-    return NOTHING if value is None or math.isnan(value) else f"{value:.{digits}g}"
+def significant(value: float | None, digits: int = 3) -> str:
+    """A number to so many digits, never with an exponent: whole, with commas, where it is large."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    if abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    return np.format_float_positional(value, precision=digits, unique=False, fractional=False, trim="-")
 
 
 def percent(value: float, digits: int) -> str:
@@ -176,7 +183,7 @@ def time(seconds: float) -> str:
     """A duration in seconds or milliseconds."""
     if math.isnan(seconds):
         return NOTHING
-    return f"{seconds:.2f} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{significant(1e3 * seconds)} ms"
 
 
 def minutes(seconds: float) -> str:

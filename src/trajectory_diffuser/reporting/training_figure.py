@@ -4,10 +4,10 @@ import math
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from trajectory_diffuser.reporting.artefacts import TRAINING_SCORE_COLUMNS, Results
-from trajectory_diffuser.reporting.style import panels, planner_line
+from trajectory_diffuser.reporting.imitation import data_scores
+from trajectory_diffuser.reporting.style import panels, plain_ticks, planner_looks, score_lines, seeds_line
 
 CELL = ["task", "planner", "seed"]
 POINT = [*CELL, "fraction"]
@@ -38,9 +38,10 @@ def score_against_training(results: Results) -> Figure:
     for axis, task in zip(axes, results.tasks, strict=True):
         for planner in results.params["evaluate_training"]["planners"]:
             rows = table[(table["task"] == task) & (table["planner"] == planner)].groupby("fraction")
-            planner_line(axis, results.known_planners, planner, rows["minutes"].mean(), rows["score"])
+            seeds_line(axis, planner, planner_looks(results)[planner], rows["minutes"].mean(), rows["score"])
+        score_lines(axis, data_scores(results, task))
         axis.set(title=task, xscale="log", xlabel="minutes of training", ylabel="normalised score")
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        plain_ticks(axis.xaxis)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4 if len(axes) > 1 else 2)
     return figure

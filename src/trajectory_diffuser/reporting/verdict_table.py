@@ -6,7 +6,7 @@ from typing import Any
 
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.summaries import common_scores
-from trajectory_diffuser.reporting.tables import NOTHING, time
+from trajectory_diffuser.reporting.tables import NOTHING, significant, time
 from trajectory_diffuser.reporting.verdict import Row
 
 COLUMNS = ("on", "answer", "against", "effect [interval]", "time of both", "times as fast", "why")
@@ -43,10 +43,10 @@ def verdict_text(results: Results, rows: list[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def verdict_metrics(results: Results, rows: list[Row]) -> dict[str, dict[str, Any]]:
+def verdict_entries(results: Results, rows: list[Row]) -> dict[str, dict[str, Any]]:
     """By claim and scope: answer, and what it rests on."""
     margin = results.params["make_report"]["equivalence_margin"]
-    metrics: dict[str, dict[str, Any]] = {}
+    entries: dict[str, dict[str, Any]] = {}
     for row in rows:
         entry: dict[str, Any] = {"answer": row.answer, "reference": row.reference}
         if not isnan(row.effect):
@@ -56,8 +56,8 @@ def verdict_metrics(results: Results, rows: list[Row]) -> dict[str, dict[str, An
             entry |= {"seconds": [round(value, 6) for value in (row.seconds, row.reference_seconds)]}
         if not isnan(row.low):
             entry |= {"interval": [round(row.low, 1), round(row.high, 1)]}
-        metrics.setdefault(row.claim, {})[row.scope.replace(" ", "_")] = entry
-    return metrics
+        entries.setdefault(row.claim, {})[row.scope.replace(" ", "_")] = entry
+    return entries
 
 
 def _numbers(row: Row) -> list[str]:
@@ -68,7 +68,7 @@ def _numbers(row: Row) -> list[str]:
     return [
         f"{_points(row.effect)}{interval}",
         f"{time(row.seconds)} : {time(row.reference_seconds)}",
-        NOTHING if isnan(row.times_as_fast) else f"{row.times_as_fast:.1f}x",
+        NOTHING if isnan(row.times_as_fast) else f"{significant(row.times_as_fast, 2)}x",
     ]
 
 

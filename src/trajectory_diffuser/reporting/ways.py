@@ -78,7 +78,7 @@ def way_answer(results: Results, task: str) -> str:
 def way_figure(results: Results, task: str) -> Figure:
     """Paths of the data, and plans of every planner at the start, with the models of the first seed."""
     maze = Maze.from_json(results.provenance[task]["maze"])
-    colours = planner_colours(results.known_planners) | {DATA: INK}
+    colours = planner_colours(results) | {DATA: INK}
     paths = results.ways[task, results.seeds[0]][1]
     shown = [DATA, *results.with_plans]
     figure, axes = panels(len(shown), columns=5, width=2.0, height=2.2)

@@ -18,7 +18,7 @@ from trajectory_diffuser.reporting.captions import planner_settings
 from trajectory_diffuser.reporting.page import write_report
 from trajectory_diffuser.reporting.tables import headline_table
 from trajectory_diffuser.reporting.verdict import DID_NOT_HOLD, HELD, judge
-from trajectory_diffuser.reporting.verdict_table import verdict_metrics, verdict_table
+from trajectory_diffuser.reporting.verdict_table import verdict_entries, verdict_table
 
 IQL = {"question": "Better?", "kind": "better", "subject": "ours", "reference": "iql"}
 FASTEST = {"question": "Fastest?", "kind": "fastest", "subject": "ours"}
@@ -64,11 +64,12 @@ def test_a_rival_on_disk_has_its_scores_and_no_times_in_the_report(params, root_
     folder = tmp_path / "report"
     folder.mkdir()
     write_report(results, folder)
-    metrics = json.loads((folder / "metrics.json").read_text(), parse_constant=pytest.fail)
-    assert metrics["maze-umaze"]["iql"] == metrics["maze-umaze"]["behaviour_cloning"]
+    means = json.loads((folder / "scores.json").read_text(), parse_constant=pytest.fail)
+    assert means["maze-umaze"]["iql"] == means["maze-umaze"]["behaviour_cloning"]
     assert set(pd.read_csv(folder / "scores.csv")["planner"]) == set(results.planners)
     assert "iql" not in set(pd.read_csv(folder / "latency.csv")["planner"])
-    assert "td3_plus_bc (maze-umaze, seed 0: not evaluated)" in (folder / "index.html").read_text()
+    page = (folder / "index.html").read_text()
+    assert "td3_plus_bc (maze-umaze, seed 0: not evaluated)" in page and "Not timed: iql." in page
 
 
 @pytest.mark.parametrize(
@@ -111,4 +112,4 @@ def test_a_claim_about_a_rival_is_judged_by_scores_alone(iql, answer):
     assert better.answer == answer and better.effect == pytest.approx(50 - iql)
     assert fastest.answer == HELD and fastest.reference == "other"
     assert verdict_table([better])["Better? (ours)"][0][4:6] == ["500 ms : -", "-"]
-    assert "seconds" not in verdict_metrics(results, [better])["better"]["task-0"]
+    assert "seconds" not in verdict_entries(results, [better])["better"]["task-0"]

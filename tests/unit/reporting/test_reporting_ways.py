@@ -75,7 +75,7 @@ def test_the_figure_draws_paths_of_the_data_and_of_each_planner(results):
     assert [axis.get_title() for axis in axes] == list(SHARES)
     for index, axis in enumerate(axes):
         assert len(axis.lines) == 50 and (axis.lines[0].get_xdata() == index).all()
-    colours = planner_colours(results.known_planners)
+    colours = planner_colours(results)
     assert [axis.lines[0].get_color() for axis in axes[1:]] == [colours[name] for name in list(SHARES)[1:]]
 
 
