@@ -170,6 +170,19 @@ def test_metrics_fit_a_terminal(by_snakemake: Project) -> None:
     assert max(map(len, printed.splitlines())) <= 120
 
 
+def test_dvc_draws_scores_and_times_of_every_planner_without_a_network(by_snakemake: Project) -> None:
+    run(by_snakemake, "dvc plots show --out .git/plots")
+    folder = by_snakemake.folder / ".git" / "plots"
+    page = (folder / "index.html").read_text()
+    assert "http" not in page
+    pictures = [(folder / source).read_text() for source in re.findall(r'<img src="(.*?)"', page)]
+    assert len(pictures) == 2
+    params = load_params(by_snakemake.folder / "params.yaml")["run"]
+    for picture in pictures:
+        words = re.findall(r">([^<>]+)</text>", picture)
+        assert {TASK, *params["planners"], *params["policies"]} <= set(words)
+
+
 def test_one_job_or_two_at_a_time_both_engines_write_the_same_bytes(
     by_snakemake: Project, by_dvc: Project
 ) -> None:
