@@ -82,6 +82,12 @@ def cells(*patterns, **names):
     return expand(list(patterns), **every | names)
 
 
+def kind_and_task(name):
+    """What a file of the report shows, and the task that its name ends with; else it is of all tasks."""
+    kind, _, task = name.rpartition("_")
+    return (kind, task) if task in config["run"]["tasks"] else (name, "All tasks")
+
+
 @cache
 def gpu_count():
     """The GPUs that jobs on this machine may use; torch, slow to import, is asked only where there is a driver."""

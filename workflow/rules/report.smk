@@ -23,8 +23,8 @@ rule make_report:
             directory("results/report"),
             patterns=["{name}.html", "{name}.csv", "figures/{name}.png", "figures/{name}.svg"],
             caption="../report/results.rst",
-            category="Results",
-            labels={"file": "{name}"},
+            category=lambda wildcards: kind_and_task(wildcards.name)[1],
+            labels=lambda wildcards: {"shows": kind_and_task(wildcards.name)[0].replace("_", " ")},
         ),
     log:
         "results/logs/make_report.log",
