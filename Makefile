@@ -3,7 +3,7 @@ PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c 'import os; print(min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()))')
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: results rivals test test-slurm lint docs environment environment-of-rivals lock
+.PHONY: results rivals test test-slurm test-faults lint docs environment environment-of-rivals lock
 
 results: environment
 	$(RUN) snakemake --cores $(CORES)
@@ -24,6 +24,12 @@ test-slurm:
 	@$(MAKE) --no-print-directory environment
 	sh tests/slurm/install.sh
 	$(RUN) pytest tests/slurm
+
+# Kills, damaged files, full disks and hostile names, really inflicted on the smoke preset, and a table of what came
+# of them: within an hour on 2 cores. Full disks take root.
+KILLS ?= 120
+test-faults: environment
+	$(RUN) pytest --numprocesses 2 --dist worksteal --kills $(KILLS) tests/faults
 
 lint: environment
 	$(RUN) ruff check

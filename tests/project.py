@@ -1,6 +1,6 @@
 """A project of their own for the graph and integration tests, and the two engines run in it."""
 
-import copy
+import hashlib
 import os
 import runpy
 import shutil
@@ -8,10 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from trajectory_diffuser.computing.manifest import TIMES
+
 ROOT = Path(__file__).parents[1]
 presets = runpy.run_path(str(ROOT / "workflow" / "scripts" / "use_preset.py"))
 PRODUCED = [".git", ".venv", ".snakemake", ".*_cache", ".hypothesis", "__pycache__"]
 PRODUCED += ["results", "raw", "processed"]
+NO_RESULT = (".snakemake_timestamp", TIMES)  # not a stage's, and no part of what it writes
 
 
 class Project:
@@ -47,11 +50,12 @@ class Project:
         shutil.copytree(self.folder, folder, symlinks=True)
         return self.at(folder)
 
-    def at(self, folder: Path) -> "Project":
-        """The same project in another folder, which is there or is to be made."""
-        other = copy.copy(self)
-        other.folder = folder
-        return other
+    @classmethod
+    def at(cls, folder: Path) -> "Project":
+        """The project in a folder, where it is already or is to be made."""
+        project = cls.__new__(cls)
+        project.folder = folder
+        return project
 
     def use_preset(self, name: str) -> None:
         """Make params.yaml a preset."""
@@ -75,3 +79,14 @@ class Project:
     def reset(self) -> None:
         """Undo every change to a committed file."""
         self.run("git", "checkout", "--quiet", "--", ".")
+
+    def digests(self) -> dict[str, str]:
+        """Of every file that no time may enter: all but latencies and, of the report, what is not scores."""
+        folders = [self.folder / name for name in ("data/raw", "data/processed", "results/runs")]
+        files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+        files = [path for path in files if path.name not in NO_RESULT and path.parent.name != "latency"]
+        files += [self.folder / "results" / "report" / name for name in ("scores.json", "scores.csv")]
+        return {
+            str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(files)
+        }

@@ -1,6 +1,5 @@
 """The smoke preset, really run, through both engines."""
 
-import hashlib
 import json
 import re
 import runpy
@@ -12,14 +11,13 @@ import pandas as pd
 import pytest
 import requests
 from moto.server import ThreadedMotoServer
-from project import ROOT, Project
+from project import NO_RESULT, ROOT, Project
 
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.computing.manifest import TIMES
 
 REPORT = Path("results/report")
 TASK = "maze-umaze-smoke"
-NO_RESULT = (".snakemake_timestamp", TIMES)  # not a stage's, and no part of what it writes
 
 
 def run(project: Project, command: str) -> str:
@@ -38,18 +36,6 @@ def written(project: Project) -> dict[str, float]:
     }
 
 
-def digests(project: Project) -> dict[str, str]:
-    """Of every file that no time may enter: all but latencies and, of the report, what is not scores."""
-    folders = [project.folder / name for name in ("data/raw", "data/processed", "results/runs")]
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    files = [path for path in files if path.name not in NO_RESULT and path.parent.name != "latency"]
-    files += [project.folder / REPORT / name for name in ("scores.json", "scores.csv")]
-    return {
-        str(path.relative_to(project.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(files)
-    }
-
-
 @pytest.fixture(scope="module")
 def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Project]:
     """One project for each engine, copied together so that both hold the same code."""
@@ -61,7 +47,7 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Project]:
 def by_snakemake(projects: dict[str, Project]) -> Project:
     project = projects["snakemake"]
     (project.folder / ".git" / "printed.txt").write_text(run(project, "snakemake --cores 2"))
-    (project.folder / ".git" / "digests.json").write_text(json.dumps(digests(project)))
+    (project.folder / ".git" / "digests.json").write_text(json.dumps(project.digests()))
     return project
 
 
@@ -196,7 +182,7 @@ def test_dvc_draws_scores_and_times_of_every_planner_without_a_network(by_snakem
 def test_one_job_or_two_at_a_time_both_engines_write_the_same_bytes(
     by_snakemake: Project, by_dvc: Project
 ) -> None:
-    ours, theirs = json.loads((by_snakemake.folder / ".git" / "digests.json").read_text()), digests(by_dvc)
+    ours, theirs = json.loads((by_snakemake.folder / ".git" / "digests.json").read_text()), by_dvc.digests()
     assert len(ours) > 150
     assert [file for file in ours | theirs if ours.get(file) != theirs.get(file)] == []
 
@@ -244,11 +230,11 @@ def test_who_pulls_shared_results_has_nothing_to_do_with_either_engine(
     assert not (theirs.folder / "results" / "runs").exists()
 
     run(theirs, "dvc pull")
-    assert digests(theirs) == digests(by_dvc)
+    assert theirs.digests() == by_dvc.digests()
     assert "Data and pipelines are up to date" in run(theirs, "dvc repro")
     run(theirs, "python workflow/scripts/agree.py --from dvc")
     assert "Nothing to be done" in run(theirs, "snakemake --cores 2")
-    assert digests(theirs) == digests(by_dvc)
+    assert theirs.digests() == by_dvc.digests()
 
 
 def test_a_horizon_longer_than_the_episodes_stops_the_training(tmp_path: Path) -> None:

@@ -44,10 +44,13 @@ def main() -> None:
 
 
 def check_contents() -> None:
-    """End the program when a file is not what was written."""
-    for outputs in OUTPUTS:
-        for manifest in sorted(Path(outputs).rglob(MANIFEST)):
-            folder = manifest.parent
+    """End the program when a file is not what was written, or lies in a folder that nothing has completed."""
+    for outputs in map(Path, OUTPUTS):
+        complete = {manifest.parent for manifest in outputs.rglob(MANIFEST)}
+        around = {parent for folder in complete for parent in folder.parents}
+        files = (path for path in outputs.rglob("[!.]*") if path.is_file())
+        others = {path.parent for path in files if not complete & set(path.parents)} - around
+        for folder in sorted(complete | others):
             try:
                 require_intact(folder, f"rm -r {folder}, and the engine that made it")
             except UserError as error:

@@ -1,0 +1,84 @@
+"""The disk is full: one line, nothing half-written, and it goes on when there is room."""
+
+import random
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from finished import Finished, error_of, one_of_each_rule
+
+TIMES = 2  # each stage
+
+
+@pytest.fixture
+def on_small_disk(original: Finished, tmp_path: Path) -> Iterator[Finished]:
+    """A finished run on a disk of its own."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk")
+    yield original.copy(disk / "copy")
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def fill(folder: Path, leave: int) -> Path:
+    """A file that leaves so many bytes of the disk."""
+    filling = folder.parent / "filling"
+    filling.write_bytes(bytes(max(0, shutil.disk_usage(folder).free - leave)))
+    return filling
+
+
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+RULES = (
+    "evaluate", "evaluate_experiment", "evaluate_plans", "evaluate_policy", "evaluate_training",
+    "fetch_dataset", "make_report", "measure_latency", "prepare_dataset", "train_diffusion",
+    "train_inverse_dynamics", "train_policy", "train_transformer", "train_value", "tune", "tune_policy",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("time", range(TIMES))
+@pytest.mark.parametrize("rule", RULES)
+def test_a_stage_on_a_full_disk_ends_with_one_line_and_goes_on_when_there_is_room(
+    on_small_disk: Finished, rule: str, time: int, happened: Callable[[str, str], None]
+) -> None:
+    finished, chance = on_small_disk, random.Random(f"disk {rule} {time}")
+    (job,) = (job for job in one_of_each_rule(finished.jobs, chance) if job.rule == rule)
+    needed = size(finished.folder / job.output)
+    finished.delete(job.output)
+    filling = fill(finished.folder, int(chance.random() * 0.9 * needed))
+    line = error_of(finished.project.run(*job.arguments))
+    assert line.startswith("error: cannot write"), line
+    assert finished.half_written() == [] and not (finished.folder / job.output).exists()
+    filling.unlink()
+    done = finished.project.run(*job.arguments)
+    assert done.returncode == 0, done.stderr
+    finished.assert_as_before()
+    happened(f"a full disk, {rule}", "one line, nothing half-written, the same files when there was room")
+
+
+@pytest.mark.parametrize("engine", ["snakemake --cores 2", "dvc repro"])
+@pytest.mark.parametrize("pages", [0, 1, 20])
+def test_an_engine_on_a_full_disk_goes_on_when_there_is_room(
+    on_small_disk: Finished, engine: str, pages: int, happened: Callable[[str, str], None]
+) -> None:
+    finished, chance = on_small_disk, random.Random(f"disk {engine} {pages}")
+    job = chance.choice([job for job in finished.jobs if job.rule in ("evaluate", "tune", "train_policy")])
+    finished.delete(job.output)
+    filling = fill(finished.folder, 4096 * pages)
+    command = [*engine.split(), job.output if "snakemake" in engine else job.address]
+    done = finished.project.run(*command)
+    assert done.returncode != 0
+    assert finished.half_written() == []
+    said = "one line" if "Traceback" not in done.stderr else "a traceback of the engine's"
+    print(done.stderr)
+    filling.unlink()
+    done = finished.project.run(*command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    finished.assert_as_before()
+    happened(f"a full disk, {engine}", f"{said}; the same files when there was room")
