@@ -17,7 +17,7 @@ from trajectory_diffuser.planning.runtime import Runtime
 def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     """Write results/runs/{task}/seed{seed}/training_scores/{planner}/."""
     cell, episodes = (params, task, seed, planner), params["evaluate_training"]["episodes"]
-    tables = []
+    row, tables = tuned_record(params, task, seed, planner), []  # what is damaged is seen before any episode
     with computing_device(params["run"], params["evaluate"]["threads"]) as device:
         for fraction in params["base_training"]["keep_at"]:
             models = PlanningModels.load(run_directory(task, seed), device, fraction)
@@ -25,7 +25,7 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
             make_agent = partial(make_planner, *cell, models, runtime)
             table, _ = evaluate_episodes(*cell, make_agent, episodes)
             tables.append(table.assign(fraction=fraction))
-        record = evaluation_record(task, seed, planner, tuned_record(params, task, seed, planner), runtime)
+        record = evaluation_record(task, seed, planner, row, runtime)
         record["networks"] = make_agent().trajectory_planner.settings.networks
     with atomic_directory(run_directory(task, seed) / "training_scores" / planner) as directory:
         pd.concat(tables).to_csv(directory / "scores.csv", index=False)

@@ -50,4 +50,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     counts = Counter(entry for report in reports if report.when == "call" for entry in report.user_properties)
     terminalreporter.section("faults")
     for (fault, what), number in sorted(counts.items()):
-        terminalreporter.write_line(f"{number:6} {fault}: {what}")
+        terminalreporter.write_line(f"| {fault} | {number:,} | {what} |")

@@ -59,7 +59,7 @@ def test_a_stage_on_a_full_disk_ends_with_one_line_and_goes_on_when_there_is_roo
     done = finished.project.run(*job.arguments)
     assert done.returncode == 0, done.stderr
     finished.assert_as_before()
-    happened(f"a full disk, {rule}", "one line, nothing half-written, the same files when there was room")
+    happened("a full disk under a stage", "one line, nothing half-written, the same files once there is room")
 
 
 @pytest.mark.parametrize("engine", ["snakemake --cores 2", "dvc repro"])
@@ -81,4 +81,4 @@ def test_an_engine_on_a_full_disk_goes_on_when_there_is_room(
     done = finished.project.run(*command)
     assert done.returncode == 0, done.stdout + done.stderr
     finished.assert_as_before()
-    happened(f"a full disk, {engine}", f"{said}; the same files when there was room")
+    happened(f"a full disk under {engine.split()[0]}", f"{said}; the same files once there is room")

@@ -59,7 +59,7 @@ def test_a_killed_stage_ends_as_if_it_had_not_been(
 ) -> None:
     chance = random.Random(f"stage {stage_kill}")
     jobs = one_of_each_rule(finished.jobs, chance)
-    job, number = jobs[stage_kill % len(jobs)], SIGNALS[stage_kill // len(jobs) % len(SIGNALS)]
+    job, number = jobs[stage_kill % len(jobs)], SIGNALS[(stage_kill + stage_kill // len(jobs)) % len(SIGNALS)]
     output, moment = finished.folder / job.output, chance.random()
     writing, anew = chance.random() < 0.4, chance.random() < 0.5
     alive = False
@@ -82,8 +82,9 @@ def test_a_killed_stage_ends_as_if_it_had_not_been(
     done = finished.project.run(*job.arguments)
     assert done.returncode == 0, done.stderr
     finished.assert_as_before()
-    came = "the same files when run again" if code else "had done its work by then, the same files"
-    happened(f"{number.name}, {job.rule}, {'writing its output' if writing else 'at any moment'}", came)
+    when = "as it writes its output" if writing else "at any moment"
+    came = "the same files when run again" if code else "had just done its work"
+    happened(f"{number.name} to a stage, {when}", came)
 
 
 def test_a_killed_engine_and_what_it_then_asks_for_lead_to_the_same_files(
@@ -111,7 +112,7 @@ def test_a_killed_engine_and_what_it_then_asks_for_lead_to_the_same_files(
     finished.assert_as_before()
     assert stage_at_work(finished.folder) is None
     after = f", after {' and '.join(asked)}" if asked else ""
-    happened(f"{number.name}, {engine}", f"the same files when run again{after}")
+    happened(f"{number.name} to {engine}", f"the same files when run again{after}")
 
 
 def go_on(finished: Finished, command: list[str]) -> list[str]:

@@ -146,3 +146,10 @@ def test_an_environment_that_breaks_down_leaves_no_evaluation(params):
     with pytest.raises(UserError, match="environment seed 5, step 2: the observation holds nan"):
         evaluate.main(params, "task", 0, PLANNER)
     assert not (RUN / "evaluation").exists()
+
+
+def test_damaged_data_are_named_before_any_episode(params, monkeypatch):
+    Path("data/processed/task/rewards.npy").write_bytes(b"")
+    monkeypatch.setattr(evaluate_training, "evaluate_episodes", lambda *_: pytest.fail("episodes"))
+    with pytest.raises(UserError, match=r"rewards\.npy: damaged"):
+        evaluate_training.main(params, "task", 0, "draft")
