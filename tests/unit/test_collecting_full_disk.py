@@ -15,13 +15,19 @@ from trajectory_diffuser.collecting.preparation import prepare
 from trajectory_diffuser.common.stage import ending_with_one_line
 
 
-def test_a_full_disk_is_seen_before_hdf5_meets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_seen_before_hdf5_meets_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     good(tmp_path / "external" / "toy", D4RL)
     usage = shutil.disk_usage(tmp_path)._replace(free=2**25)
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     entry = {"environment": HOPPER, "source": D4RL, "reference_scores": SCORES}
     with pytest.raises(SystemExit, match="error: cannot write: No space left"), ending_with_one_line():
-        fetch("toy", entry, SETTINGS, tmp_path, tmp_path / "raw")
+        try:
+            fetch("toy", entry, SETTINGS, tmp_path, tmp_path / "raw")
+        finally:
+            printed = capsys.readouterr().err
+    assert printed.endswith("\n")  # the progress bar has ended, so that the error begins a line
     assert [path.name for path in tmp_path.iterdir()] == ["external"]
 
 

@@ -8,7 +8,7 @@ import errno
 import os
 import shutil
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -144,6 +144,8 @@ def _while_there_is_room(episodes: Iterable[Episode], folder: Path) -> Iterator[
     for episode in episodes:
         size = episode.observations.nbytes + episode.actions.nbytes + episode.rewards.nbytes
         if shutil.disk_usage(folder).free < DISK_RESERVE + size:
+            if isinstance(episodes, Generator):  # its progress bar ends before the error is printed
+                episodes.close()
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         yield episode
 
