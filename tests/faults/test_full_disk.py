@@ -63,7 +63,7 @@ def test_a_stage_on_a_full_disk_ends_with_one_line_and_goes_on_when_there_is_roo
 
 
 @pytest.mark.parametrize("engine", ["snakemake --cores 2", "dvc repro"])
-@pytest.mark.parametrize("pages", [0, 1, 20])
+@pytest.mark.parametrize("pages", [0, 1, 3])
 def test_an_engine_on_a_full_disk_goes_on_when_there_is_room(
     on_small_disk: Finished, engine: str, pages: int, happened: Callable[[str, str], None]
 ) -> None:
