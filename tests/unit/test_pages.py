@@ -44,6 +44,17 @@ def test_tables_are_those_of_the_reference_results(page: str):
         assert publish.with_tables(PAGES[page], name, ROOT) == PAGES[page]
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
+def test_scores_and_speedups_in_prose_are_in_the_tables_of_the_reference_results(page: str):
+    reference = (ROOT / "results/reference").glob("*/*.md")
+    printed = "".join(file.read_text() for file in reference)
+    own = re.sub(r"<!-- (.*): begin -->\n(.*\n)*?<!-- \1: end -->", "", PAGES[page])
+    scores = re.findall(r"(?<![\d.])(\d{2,3}\.\d)(?![\d.])", own)
+    speedups = [f"{number}x" for number in re.findall(r"(\d+\.\d) times(?! as far)", own)]
+    assert [number for number in scores + speedups if number not in printed] == []
+    assert speedups
+
+
 def test_tables_replace_what_is_between_their_lines_and_nothing_else(tmp_path: Path):
     (tmp_path / "t.md").write_text("new \\1\n")
     around = "before\n<!-- t.md: begin -->\n{}<!-- t.md: end -->\nafter\n<!-- u.md: begin -->\nother\n"
