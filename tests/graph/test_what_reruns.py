@@ -14,6 +14,8 @@ from dvc.repo import Repo
 from graphs import snakemake_graph
 from project import Project
 
+from trajectory_diffuser.computing.files import atomic_directory
+
 LIBRARY = "src/trajectory_diffuser"
 CODE = None  # an edit of a module that adds a comment
 BY_ALL_TUNINGS = ["evaluate_plans@*", "evaluate_experiment@*"]
@@ -34,10 +36,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     file.write_text(re.sub(r"(\nfinetune: .*\n  planners:) .*", r"\1 [ddim]", text))
     for job in snakemake_graph(project):
         for output in job["outputs"]:
-            (project.folder / output).mkdir(parents=True)
-            (project.folder / output / "placeholder.txt").write_text(output)
-    # Declared as DVC's metrics.
-    (project.folder / "results" / "report" / "metrics.json").write_text("{}")
+            with atomic_directory(project.folder / output) as folder:  # with its manifest
+                (folder / "placeholder.txt").write_text(output)
+                if output == "results/report":  # declared as DVC's metrics
+                    (folder / "metrics.json").write_text("{}")
     touched = project.run("snakemake", "--touch", "--forceall", "--cores", "1")
     assert touched.returncode == 0, touched.stderr
     agreed = project.run("python", "workflow/scripts/agree.py", "--from", "snakemake")
