@@ -26,7 +26,7 @@ test-slurm:
 	$(RUN) pytest tests/slurm
 
 # Kills, damaged files, full disks and hostile names, really inflicted on the smoke preset, and a table of what came
-# of them: within an hour on 2 cores. Full disks take root.
+# of them. Full disks take root.
 KILLS ?= 120
 test-faults: environment
 	$(RUN) pytest --numprocesses 2 --dist worksteal --kills $(KILLS) tests/faults
