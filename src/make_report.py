@@ -4,8 +4,8 @@ from typing import Any
 
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.computing.files import atomic_directory
-from trajectory_diffuser.reporting.artefacts import read_results
 from trajectory_diffuser.reporting.page import write_report
+from trajectory_diffuser.reporting.reading import read_results
 
 
 def main(params: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Small data, networks and planners that several unit tests share."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -210,6 +211,15 @@ def save_models(directory: Path, models: PlanningModels) -> None:
             },
         )
         seal(directory / name / "config.json")
+
+
+def save_choices(run: Path, names: Iterable[str], values: dict[str, float]) -> None:
+    """Write what tuning chose for rows, the same for each, as `tune` does."""
+    for name in names:
+        folder = run / "tuning" / name
+        folder.mkdir(parents=True)
+        write_json(folder / "choice.json", {"values": values})
+        seal(folder / "choice.json")
 
 
 def shipped_rows() -> dict[str, dict[str, Any]]:

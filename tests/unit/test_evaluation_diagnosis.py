@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from seals import seal
-from small_models import CPU, HISTORY, HORIZON, as_module, make_models, save_models
+from small_models import CPU, HISTORY, HORIZON, as_module, make_models, save_choices, save_models
 
 import evaluate_plans
-from trajectory_diffuser.computing.files import read_json, write_json
+from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.datasets.windows import PreparedDataset, WindowSampler
 from trajectory_diffuser.evaluation.cell import planner_of, run_directory
@@ -32,11 +31,7 @@ def params(project_params):
     """A project with tuned planners."""
     project_params["run"]["planners"] = ["draft", "trajectory_diffuser", "ddim"]
     save_models(run_directory("task", 4), make_models())
-    for name in project_params["run"]["planners"]:
-        folder = run_directory("task", 4) / "tuning" / name
-        folder.mkdir(parents=True)
-        write_json(folder / "choice.json", {"values": CHOSEN})
-        seal(folder / "choice.json")
+    save_choices(run_directory("task", 4), project_params["run"]["planners"], CHOSEN)
     return project_params
 
 

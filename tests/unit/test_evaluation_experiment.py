@@ -7,11 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from seals import seal
-from small_models import make_models, save_models
+from small_models import make_models, save_choices, save_models
 
 import evaluate_experiment
-from trajectory_diffuser.computing.files import write_json
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation.cell import planner_of, run_directory
 from trajectory_diffuser.evaluation.experiment import points
@@ -36,11 +34,7 @@ def params(project_params):
         }
     }
     save_models(run_directory("task", 4), make_models())
-    for name in ("trajectory_diffuser", "ddim"):
-        folder = run_directory("task", 4) / "tuning" / name
-        folder.mkdir(parents=True)
-        write_json(folder / "choice.json", {"values": CHOSEN})
-        seal(folder / "choice.json")
+    save_choices(run_directory("task", 4), ("trajectory_diffuser", "ddim"), CHOSEN)
     return params
 
 

@@ -9,11 +9,10 @@ import pytest
 import torch
 from seals import seal
 from small_environments import COUNTING
-from small_models import DATA, HISTORY, HORIZON, STATE, make_models, make_policy, save_models
+from small_models import DATA, HISTORY, HORIZON, STATE, make_models, make_policy, save_choices, save_models
 
 import finetune
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.computing.files import write_json
 from trajectory_diffuser.datasets.windows import PreparedDataset, TransitionSampler
 from trajectory_diffuser.evaluation.cell import run_directory
 from trajectory_diffuser.evaluation.rollout import run_episodes
@@ -78,11 +77,7 @@ def params(project_params):
     params["finetune"] |= {"rounds": 2, "episodes": 4, "evaluation_episodes": 3}
     params["finetune"] |= {"first_environment_seed": 300, "steps": dict.fromkeys(finetune.STAGES, 6)}
     save_models(run_directory("task", 4), make_models())
-    for name in ("draft", "trajectory_diffuser"):
-        folder = run_directory("task", 4) / "tuning" / name
-        folder.mkdir(parents=True)
-        write_json(folder / "choice.json", {"values": CHOSEN})
-        seal(folder / "choice.json")
+    save_choices(run_directory("task", 4), ("draft", "trajectory_diffuser"), CHOSEN)
     return params
 
 

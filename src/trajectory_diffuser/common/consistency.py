@@ -13,6 +13,7 @@ REFERENCES = {  # what a claim may be about; rivals are not timed
     "faster": "planners or policies",
     "fastest": "planners or policies",
 }
+TUNED_THERE = "with which it would be tuned"
 
 
 def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) -> None:
@@ -111,14 +112,17 @@ def _check_sweep(params: dict[str, Any]) -> None:
         )
 
 
-def _check_training_scores(params: dict[str, Any]) -> None:
-    planners, keep_at = params["evaluate_training"]["planners"], params["base_training"]["keep_at"]
+def _require_in_run(key: str, planners: list[str], why: str, params: dict[str, Any]) -> None:
     for name in planners:
         if name not in params["run"]["planners"]:
             raise UserError(
-                f"evaluate_training.planners: {name!r} is not among run.planners, whose evaluation is the "
-                "last point; add it there or remove it here"
+                f"{key}: {name!r} is not among run.planners, {why}; add it there or remove it here"
             )
+
+
+def _check_training_scores(params: dict[str, Any]) -> None:
+    planners, keep_at = params["evaluate_training"]["planners"], params["base_training"]["keep_at"]
+    _require_in_run("evaluate_training.planners", planners, "whose evaluation is the last point", params)
     if planners and not keep_at:
         raise UserError(
             "base_training.keep_at: evaluate_training.planners need shares of the steps, or be []"
@@ -135,12 +139,7 @@ def _check_experiments(params: dict[str, Any]) -> None:
     steps = params["train_diffusion"]["diffusion_steps"]
     for name in params["run"]["experiments"]:
         experiment = params["experiments"][name]
-        for planner in experiment["planners"]:
-            if planner not in params["run"]["planners"]:
-                raise UserError(
-                    f"experiments.{name}.planners: {planner!r} is not among run.planners, with which it "
-                    "would be tuned; add it there or remove it here"
-                )
+        _require_in_run(f"experiments.{name}.planners", experiment["planners"], TUNED_THERE, params)
         if max(calls := experiment["vary"].get("refine_steps", [0])) > steps:
             raise UserError(
                 f"experiments.{name}.vary.refine_steps: {max(calls)} is more than "
@@ -228,11 +227,8 @@ def _check_tuning(params: dict[str, Any]) -> None:
                     f"{points} combinations ({sizes}) that {kind}.{name} leaves to tuning, half among "
                     f"{finalists} finalists; use a multiple of {whole}"
                 )
-    trials, held_out = (
-        range(stage["first_environment_seed"], stage["first_environment_seed"] + stage["episodes"])
-        for stage in (tune, evaluate)
-    )
-    if max(trials.start, held_out.start) < min(trials.stop, held_out.stop):
+    trials, held_out = (_environments(stage, stage["episodes"]) for stage in (tune, evaluate))
+    if _overlap(trials, held_out):
         raise UserError(
             f"tune.first_environment_seed: environments {trials.start} to {trials.stop - 1} are tuned in "
             f"and {held_out.start} to {held_out.stop - 1} evaluated; use {held_out.stop} or more"
@@ -243,27 +239,30 @@ def _check_finetuning(params: dict[str, Any]) -> None:
     finetune = params["finetune"]
     if not finetune["planners"]:
         return
-    for name in finetune["planners"]:
-        if name not in params["run"]["planners"]:
-            raise UserError(
-                f"finetune.planners: {name!r} is not among run.planners, with which it would be tuned; "
-                "add it there or remove it here"
-            )
+    _require_in_run("finetune.planners", finetune["planners"], TUNED_THERE, params)
     if finetune["evaluation_episodes"] > params["evaluate"]["episodes"]:
         raise UserError(
             f"finetune.evaluation_episodes: {finetune['evaluation_episodes']} is more than evaluate.episodes "
             f"({params['evaluate']['episodes']}); use at most as many"
         )
-    first = finetune["first_environment_seed"]
-    last = first + finetune["rounds"] * finetune["episodes"] - 1
+    collected = _environments(finetune, finetune["rounds"] * finetune["episodes"])
     for stage, does in (("tune", "tunes in"), ("evaluate", "evaluates in")):
-        other = params[stage]["first_environment_seed"]
-        end = other + params[stage]["episodes"]
-        if max(first, other) < min(last + 1, end):
+        others = _environments(params[stage], params[stage]["episodes"])
+        if _overlap(collected, others):
+            last, other = collected.stop - 1, others.stop - 1
             raise UserError(
-                f"finetune.first_environment_seed: environments {first} to {last} are collected in, and "
-                f"{stage} {does} {other} to {end - 1}; use {end} or more"
+                f"finetune.first_environment_seed: environments {collected.start} to {last} are collected "
+                f"in, and {stage} {does} {others.start} to {other}; use {others.stop} or more"
             )
+
+
+def _environments(section: dict[str, Any], count: int) -> range:
+    """The seeds of a section's environments."""
+    return range(section["first_environment_seed"], section["first_environment_seed"] + count)
+
+
+def _overlap(one: range, other: range) -> bool:
+    return max(one.start, other.start) < min(one.stop, other.stop)
 
 
 def _check_networks(params: dict[str, Any]) -> None:

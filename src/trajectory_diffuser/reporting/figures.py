@@ -5,7 +5,6 @@ import pandas as pd
 import seaborn
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
 
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.imitation import data_scores
@@ -21,6 +20,7 @@ from trajectory_diffuser.reporting.style import (
     planner_colours,
     planner_looks,
     score_lines,
+    value_ticks,
 )
 from trajectory_diffuser.reporting.summaries import Scores, runs
 
@@ -47,8 +47,7 @@ def scaling(results: Results, task: str) -> Figure:
             axis.plot(rows["value"], 1e3 * rows["seconds_per_plan"], label=planner, **look)
         values = sorted(set(table.loc[table["varied"] == quantity, "value"]))
         axis.set(title=SCALING_TITLES[quantity], xscale="log", yscale="log", ylabel="time per plan [ms]")
-        axis.set_xticks(values, [str(value) for value in values], minor=False)
-        axis.xaxis.set_minor_locator(NullLocator())
+        value_ticks(axis.xaxis, values)
         plain_ticks(axis.yaxis)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4)

@@ -3,10 +3,9 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from trajectory_diffuser.reporting.artefacts import Results
-from trajectory_diffuser.reporting.style import panels, planner_looks, seeds_line
+from trajectory_diffuser.reporting.style import panels, plain_ticks, planner_looks, seeds_line, value_ticks
 from trajectory_diffuser.reporting.summaries import smallest_batch
 
 MEASURED = ["normalised_score", "success", "wall_crossing_fraction"]  # in every episode
@@ -55,11 +54,10 @@ def study_figure(results: Results, study: str) -> Figure:
             if of_values.ngroups:
                 seeds_line(axis, planner, looks[planner], list(of_values.groups), of_values)
         axis.set(xscale="log", xlabel=settings["quantity"], ylabel=MEASURES[measure])
-        axis.set_xticks(sorted(table["value"].unique()), minor=False)
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.minorticks_off()
+        value_ticks(axis.xaxis, sorted(table["value"].unique()))
         if measure == "milliseconds":
             axis.set_yscale("log")
+            plain_ticks(axis.yaxis)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4 if len(axes) > 1 else 2)
     return figure

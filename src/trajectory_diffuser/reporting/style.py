@@ -10,7 +10,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 from pandas.core.groupby import SeriesGroupBy
 
 from trajectory_diffuser.reporting.artefacts import Results
@@ -105,6 +105,12 @@ def score_lines(axis: Axes, scores: dict[str, float], across: bool = True) -> No
     look = {"color": INK, "linewidth": 1.0, "alpha": 0.7, "zorder": 0}
     for (name, score), style in zip(scores.items(), (":", "--"), strict=False):
         draw(score, linestyle=style, label=name, **look)
+
+
+def value_ticks(axis: Axis, values: Sequence[float]) -> None:
+    """Label these values on a logarithmic axis, and nothing else."""
+    axis.set_ticks(values, [f"{value:g}" for value in values])
+    axis.set_minor_locator(NullLocator())
 
 
 def plain_ticks(axis: Axis) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from reporting.made_up_run import made_up_params, write_run
 
-from trajectory_diffuser.reporting.artefacts import read_results
 from trajectory_diffuser.reporting.page import write_report
+from trajectory_diffuser.reporting.reading import read_results
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import pandas as pd
 import pytest
 
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.reporting.artefacts import read_results
 from trajectory_diffuser.reporting.experiment_figure import (
     experiment_answer,
     experiment_figure,
     experiment_table,
 )
+from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.style import theme
 
 TASK = "maze-umaze"

@@ -6,13 +6,13 @@ import pytest
 from seals import seal
 
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.reporting.artefacts import read_results
 from trajectory_diffuser.reporting.failure_signs import (
     draft_error_figure,
     failure_signs,
     sign_rows,
     sign_table,
 )
+from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.style import theme
 
 TASK = "maze-umaze"

@@ -8,9 +8,9 @@ import pytest
 from reporting.made_up_run import write_run
 
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.reporting.artefacts import read_results
 from trajectory_diffuser.reporting.finetuning import finetuning_answer, finetuning_figure, finetuning_table
 from trajectory_diffuser.reporting.page import write_report
+from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.style import theme
 
 TASK, PLANNER = "maze-umaze", "trajectory_diffuser"

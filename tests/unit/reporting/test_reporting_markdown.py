@@ -2,8 +2,8 @@
 
 import pytest
 
-from trajectory_diffuser.reporting.artefacts import read_results
 from trajectory_diffuser.reporting.markdown import scores_page, verdict_page
+from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.tables import headline_table
 from trajectory_diffuser.reporting.verdict import judge
 

@@ -14,8 +14,8 @@ from seals import seal
 import make_report
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params
-from trajectory_diffuser.reporting.artefacts import read_results
 from trajectory_diffuser.reporting.page import write_report
+from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.tables import training_table
 from trajectory_diffuser.reporting.tuning_figure import tuning_cost
 from trajectory_diffuser.reporting.verdict import DID_NOT_HOLD

@@ -13,9 +13,9 @@ from seals import seal
 from trajectory_diffuser.computing.files import write_json
 from trajectory_diffuser.computing.manifest import TIMES
 from trajectory_diffuser.computing.times import write_times
-from trajectory_diffuser.reporting.artefacts import read_results
 from trajectory_diffuser.reporting.captions import planner_settings
 from trajectory_diffuser.reporting.page import write_report
+from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.tables import headline_table
 from trajectory_diffuser.reporting.verdict import DID_NOT_HOLD, HELD, judge
 from trajectory_diffuser.reporting.verdict_table import verdict_entries, verdict_table

@@ -6,8 +6,8 @@ import pytest
 from reporting.made_up_results import results_of
 from reporting.made_up_run import write_run
 
-from trajectory_diffuser.reporting.artefacts import read_results
 from trajectory_diffuser.reporting.page import write_report
+from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.studies import shown_studies, study_answer, study_figure, study_table
 
 STUDY = {

@@ -10,8 +10,8 @@ from scipy import stats
 from seals import seal
 
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.reporting.artefacts import read_results
 from trajectory_diffuser.reporting.data_cards import collected_here, data_card
+from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.summaries import common_scores, headline, over_tasks
 
 

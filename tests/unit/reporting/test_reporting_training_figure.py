@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trajectory_diffuser.reporting.artefacts import read_results
+from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.training_figure import points, score_against_training
 
 TASK = "maze-umaze"

@@ -8,7 +8,7 @@ from seals import seal
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.times import write_times
-from trajectory_diffuser.reporting.artefacts import read_results
+from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.style import theme
 from trajectory_diffuser.reporting.tuning_figure import (
     tuned_planners,

@@ -7,9 +7,9 @@ from seals import seal
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.environments.ways import DATA
-from trajectory_diffuser.reporting.artefacts import read_results
 from trajectory_diffuser.reporting.markdown import scores_page
 from trajectory_diffuser.reporting.page import write_report
+from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.style import planner_colours, theme
 from trajectory_diffuser.reporting.ways import way_answer, way_figure, way_rows, way_table
 
