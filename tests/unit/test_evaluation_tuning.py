@@ -31,6 +31,7 @@ def params(project_params):
     params = project_params
     params["run"]["seeds"] = [0, 4]
     params["tune"] |= {"episodes": 36, "finalists": 3, "first_environment_seed": 7, "grid": GRID}
+    params["tune"] |= {"equal_within": 0.0}
     params["evaluate"] |= {"episodes": 3, "first_environment_seed": 90}
     save_models(RUN, make_models(best_return=BEST))
     return params
@@ -100,6 +101,27 @@ def test_of_equal_points_the_first_is_chosen(params, monkeypatch):
     monkeypatch.setattr(Obliging, "_decide", lambda self, _: torch.zeros(len(self.memory.tokens), ACTION))
     tune.main(params, "task", 4, "trajectory_diffuser")
     assert choice("trajectory_diffuser")["values"] == {key: values[0] for key, values in GRID.items()}
+
+
+@pytest.mark.parametrize(("margin", "chosen"), [(0.0, 2.0), (9.9, 2.0), (10.1, 1.0), (1000.0, 1.0)])
+def test_a_finalist_within_the_margin_goes_before_where_its_guidance_costs_half(
+    params, monkeypatch, margin, chosen
+):
+    gains = {1.0: 0.0, 2.0: 0.5, 3.0: -0.5}  # 0.5 is worth 10 points
+
+    class Guided(Obliging):
+        def __init__(self, rows, planted, models, runtime):
+            super().__init__(rows, planted, models, runtime)
+            self.quality = [gains[row["guidance"]] for row in rows]
+
+    make = lambda rows, models, runtime, _: Guided(rows, {key: 0.0 for key in KEYS}, models, runtime)  # noqa: E731
+    monkeypatch.setattr(tune, "planner_of", make)
+    params["tasks"]["task"]["environment"] = COUNTING | {"max_episode_steps": 1}
+    params["tune"] |= {"episodes": 24, "finalists": 6, "equal_within": margin}
+    params["tune"]["grid"] = GRID | {"temperature": [0.1], "target_return": [0.8, 1.0]}
+    tune.main(params, "task", 4, "trajectory_diffuser")
+    assert choice("trajectory_diffuser")["values"]["guidance"] == chosen
+    assert choice("trajectory_diffuser")["equal_within"] == margin
 
 
 def test_every_row_has_the_same_number_of_trials_in_the_same_environments_at_every_point(params):

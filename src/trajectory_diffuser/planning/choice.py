@@ -33,6 +33,11 @@ def asked_return(multiple: float | np.ndarray, best_return: float) -> float | np
     return multiple * best_return if best_return >= 0 else best_return / multiple
 
 
+def branches(row: Mapping[str, Any]) -> int:
+    """How many branches of the denoiser a planner's guidance weight needs: 0 and 1 one, others both."""
+    return 1 if row.get("guidance", 1) in (0, 1) else 2
+
+
 def draws_noise(row: Mapping[str, Any]) -> bool:
     """Whether a planner's plans take noise: to enter the chain with or, but for its last step, in it."""
     if row["refine_steps"] == 0:
