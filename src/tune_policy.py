@@ -11,7 +11,7 @@ from trajectory_diffuser.planning.runtime import Runtime
 
 
 def main(params: dict[str, Any], task: str, seed: int, policy: str) -> None:
-    """Write results/runs/{task}/seed{seed}/tuning/{policy}/."""
+    """Write results/runs/{task}/seed{seed}/policy_tuning/{policy}/."""
     with computing_device(params["run"], params["tune"]["threads"]) as device:
         model = PolicyModel.load(run_directory(task, seed), policy, device)
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)

@@ -74,10 +74,14 @@ def test_an_engine_on_a_full_disk_goes_on_when_there_is_room(
     command = [*engine.split(), job.output if "snakemake" in engine else job.address]
     done = finished.project.run(*command)
     assert done.returncode != 0
-    assert finished.half_written() == []
+    own = list((finished.folder / "results").glob(".*.tmp")) if "dvc" in engine else []
+    assert set(finished.half_written()) <= set(own)
     said = "one line" if "Traceback" not in done.stderr else "a traceback of the engine's"
+    said += ", a temporary file of its own is left" if own else ""
     print(done.stderr)
     filling.unlink()
+    for path in own:
+        path.unlink()
     done = finished.project.run(*command)
     assert done.returncode == 0, done.stdout + done.stderr
     finished.assert_as_before()

@@ -19,7 +19,7 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 START_SECONDS = 5.0  # of an engine, before its first job
 WRITING_SECONDS = 0.05
 COMPANY = re.compile(r"error: src/.* is at work in .*; wait for it, or end it: kill (\d+)")
-LOCKED = "--unlock"
+LOCKED, INVALID_LOCK = "--unlock", "'dvc.lock' is invalid"
 
 
 def start(finished: Finished, command: list[str]) -> subprocess.Popen[bytes]:
@@ -128,6 +128,9 @@ def go_on(finished: Finished, command: list[str]) -> list[str]:
             asked.append("the stage that lived on had ended")
             with suppress(psutil.NoSuchProcess):
                 psutil.Process(int(company[1])).wait(300)
+        elif INVALID_LOCK in printed:
+            asked.append("without the `dvc.lock` that it calls invalid")
+            (finished.folder / "dvc.lock").unlink()
         else:
             assert LOCKED in printed, printed
             asked.append("snakemake --unlock")

@@ -46,9 +46,10 @@ def params(project_params):
     train_policy.main(params, "task", 0, POLICY)
     for name in (PLANNER, "draft", POLICY):
         values = {"guidance": 1.5, "temperature": 0.5, "target_return": 1.5}
-        Path(f"results/runs/task/seed0/tuning/{name}").mkdir(parents=True)
-        write_json(f"results/runs/task/seed0/tuning/{name}/choice.json", {"values": values})
-        seal(f"results/runs/task/seed0/tuning/{name}/choice.json")
+        folder = RUN / ("policy_tuning" if name == POLICY else "tuning") / name
+        folder.mkdir(parents=True)
+        write_json(folder / "choice.json", {"values": values})
+        seal(folder / "choice.json")
     return params
 
 

@@ -38,7 +38,8 @@ def params(project_params):
 
 
 def choice(name):
-    return read_json(TUNING / name / "choice.json")
+    (file,) = RUN.glob(f"*tuning/{name}/choice.json")
+    return read_json(file)
 
 
 def trials(name):

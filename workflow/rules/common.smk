@@ -62,11 +62,13 @@ def policies(seed="{seed}"):
 
 
 def tunings(seed="{seed}"):
-    """The directories in which the tuning of the run's planners and policies is recorded, of a task and a seed."""
-    run = config["run"]
-    return [
-        f"results/runs/{{task}}/seed{seed}/tuning/{name}" for name in [*run["planners"], *run["policies"]]
-    ]
+    """The directories in which the tuning of the run's planners is recorded, of a task and a seed."""
+    return [f"results/runs/{{task}}/seed{seed}/tuning/{name}" for name in config["run"]["planners"]]
+
+
+def policy_tunings(seed="{seed}"):
+    """The same of the run's policies."""
+    return [f"results/runs/{{task}}/seed{seed}/policy_tuning/{name}" for name in config["run"]["policies"]]
 
 
 def cells(*patterns, **names):

@@ -33,7 +33,7 @@ rule evaluate_policy:
         code("evaluate_policy", "datasets", "diffusion", "environments", "evaluation", "models", "planning"),
         data="data/processed/{task}",
         policy="results/runs/{task}/seed{seed}/policies/{policy}",
-        tuning="results/runs/{task}/seed{seed}/tuning/{policy}",
+        tuning="results/runs/{task}/seed{seed}/policy_tuning/{policy}",
     output:
         directory("results/runs/{task}/seed{seed}/evaluation/{policy}"),
     log:
@@ -130,7 +130,7 @@ rule measure_latency:
         data="data/processed/{task}",
         models=models(seed=FIRST_SEED),
         policies=policies(seed=FIRST_SEED),
-        tuning=tunings(seed=FIRST_SEED),
+        tuning=tunings(seed=FIRST_SEED) + policy_tunings(seed=FIRST_SEED),
     output:
         directory("results/runs/{task}/latency"),
     log:

@@ -11,7 +11,7 @@ rule make_report:
             "results/runs/{task}/seed{seed}/training_scores/{planner}",
             planner=config["evaluate_training"]["planners"],
         ),
-        tunings=cells(*tunings()),
+        tunings=cells(*tunings(), *policy_tunings()),
         diagnoses=cells("results/runs/{task}/seed{seed}/diagnosis"),
         experiments=cells("results/runs/{task}/seed{seed}/experiments/{experiment}"),
         finetunings=cells(

@@ -33,7 +33,7 @@ rule tune_policy:
         data="data/processed/{task}",
         policy="results/runs/{task}/seed{seed}/policies/{policy}",
     output:
-        directory("results/runs/{task}/seed{seed}/tuning/{policy}"),
+        directory("results/runs/{task}/seed{seed}/policy_tuning/{policy}"),
     log:
         "results/logs/tune_policy/{task}-seed{seed}-{policy}.log",
     threads: PARAMS["tune"]["threads"]

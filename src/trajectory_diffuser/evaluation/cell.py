@@ -9,7 +9,7 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.computing.manifest import require_intact
 from trajectory_diffuser.computing.seeding import derive_seed
-from trajectory_diffuser.planning.choice import asked_return, settled
+from trajectory_diffuser.planning.choice import TUNINGS, asked_return, settled
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.policy import Policy, PolicyModel
@@ -25,9 +25,10 @@ def run_directory(task: str, seed: int) -> Path:
     return RUNS / task / f"seed{seed}"
 
 
-def tuning_directory(task: str, seed: int, name: str) -> Path:
+def tuning_directory(params: dict[str, Any], task: str, seed: int, name: str) -> Path:
     """Where it is said what was chosen for a planner or policy with the models of a task and seed."""
-    return run_directory(task, seed) / "tuning" / name
+    kind = "planner" if name in params["planners"] else "policy"
+    return run_directory(task, seed) / TUNINGS[kind] / name
 
 
 def tuned_row(params: dict[str, Any], task: str, seed: int, name: str) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def tuned_row(params: dict[str, Any], task: str, seed: int, name: str) -> dict[s
     Raises:
         UserError: nothing has been chosen yet, or what was is damaged.
     """
-    file, plans = tuning_directory(task, seed, name) / "choice.json", name in params["planners"]
+    file, plans = tuning_directory(params, task, seed, name) / "choice.json", name in params["planners"]
     stage = "tune.py --planner" if plans else "tune_policy.py --policy"
     again = f"python src/{stage} {name} --task {task} --seed {seed}"
     require_intact(file.parent, again)

@@ -36,7 +36,7 @@ def tune(
     make_agent: Callable[[list[dict[str, Any]], int], Agent],
     runtime: Runtime,
 ) -> None:
-    """Write results/runs/{task}/seed{seed}/tuning/{name}/: `trials.csv`, a row per episode, `choice.json`.
+    """Write `tuning_directory`: `trials.csv`, a row per episode, and `choice.json`.
 
     Successive halving in two rounds (Jamieson and Talwalkar 2016, arXiv 1502.07943): one half of the episodes
     goes to all points of the grid alike, the other to the best of them, the finalists. In a round all points
@@ -99,7 +99,7 @@ def tune(
         "first_environment_seed": settings["first_environment_seed"],
         "seed": seed,
     } | computed_on(runtime)
-    with atomic_directory(tuning_directory(task, seed, name)) as directory:
+    with atomic_directory(tuning_directory(params, task, seed, name)) as directory:
         trials.to_csv(directory / "trials.csv", index=False)
         write_json(directory / "choice.json", choice)
         write_times(directory, seconds=round(seconds, 1))

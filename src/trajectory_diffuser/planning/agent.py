@@ -11,7 +11,7 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import PARAMS_FILE, load_params
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.computing.manifest import require_intact
-from trajectory_diffuser.planning.choice import middle, settled
+from trajectory_diffuser.planning.choice import TUNINGS, middle, settled
 from trajectory_diffuser.planning.memory import EpisodeMemory
 from trajectory_diffuser.planning.models import Units
 from trajectory_diffuser.planning.runtime import Runtime
@@ -136,7 +136,7 @@ def find_row(run_directory: Path, task: str, kind: str, name: str) -> tuple[dict
         rows = params[SECTIONS[kind]] if task in params["tasks"] else {}
         known |= set(rows)
         if name in rows:
-            choice = run_directory / "tuning" / name / "choice.json"
+            choice = run_directory / TUNINGS[kind] / name / "choice.json"
             require_intact(choice.parent, AGAIN)
             values = read_json(choice)["values"] if choice.exists() else middle(params["tune"]["grid"])
             return settled(rows[name], values), params["planning"]["precision"]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 TUNED = "tuned"
+TUNINGS = {"planner": "tuning", "policy": "policy_tuning"}  # folders of a run's choices
 TUNABLE = ("guidance", "temperature", "target_return")
 
 

@@ -12,6 +12,7 @@ from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.computing.manifest import require_intact
 from trajectory_diffuser.computing.times import read_times
 from trajectory_diffuser.environments.ways import WAYS, has_two_ways
+from trajectory_diffuser.planning.choice import TUNINGS
 from trajectory_diffuser.reporting.artefacts import (
     CURVE_COLUMNS,
     FINETUNING_COLUMNS,
@@ -74,7 +75,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
                 of_policy, kind = ("", "planner") if plans_ahead else ("_policy", "policy")
                 cell_arguments = f"{of_policy} --task {task} --seed {seed} --{kind} {planner}"
                 stage = f"tune{cell_arguments}"
-                folder = _intact(cell / "tuning" / planner, stage)
+                folder = _intact(cell / TUNINGS[kind] / planner, stage)
                 choice = read_json(_require(folder / "choice.json", stage))
                 tuning[task, seed, planner] = choice | UNKNOWN_TIMES | read_times(folder)
                 stage = f"evaluate{cell_arguments}"

@@ -70,7 +70,8 @@ def write_run(params: dict, root: Path) -> None:
             for planner in [*params["run"]["planners"], *params["run"]["policies"]]:
                 folder = runs / f"seed{seed}" / "evaluation" / planner
                 write_evaluation(params, folder, task, seed, planner, generator)
-                write_tuning(params, runs / f"seed{seed}" / "tuning" / planner, seed, planner)
+                kind = "tuning" if planner in params["planners"] else "policy_tuning"
+                write_tuning(params, runs / f"seed{seed}" / kind / planner, seed, planner)
             write_diagnosis(params, runs / f"seed{seed}" / "diagnosis", seed)
             for experiment in params["run"]["experiments"]:
                 folder = runs / f"seed{seed}" / "experiments" / experiment

@@ -23,7 +23,7 @@ TASK = "maze-umaze"
 def edit(root, planner, seed=None, seconds=90.0, **changes):
     """Change what was recorded of a planner's tuning, of one seed or of both."""
     for each in (0, 1) if seed is None else (seed,):
-        file = root / "results" / "runs" / TASK / f"seed{each}" / "tuning" / planner / "choice.json"
+        (file,) = (root / "results/runs" / TASK / f"seed{each}").glob(f"*tuning/{planner}/choice.json")
         file.write_text(json.dumps(json.loads(file.read_text()) | changes))
         write_times(file.parent, seconds=seconds)
         seal(file)
