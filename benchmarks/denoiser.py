@@ -90,7 +90,7 @@ def main() -> None:
             row = measured(changed[variant], arguments.task, seed, arguments.episodes)
         row = {"task": arguments.task, "variant": variant, "seed": seed} | row | {"commit": commit}
         print(" | ".join(str(value) for value in row.values()), flush=True)
-        pd.DataFrame([row]).to_csv(file, mode="a", header=done.empty, index=False)
+        pd.DataFrame([row]).to_csv(file, mode="a", header=not file.exists(), index=False)
         file.with_suffix(".md").write_text(markdown(pd.read_csv(file)))
 
 

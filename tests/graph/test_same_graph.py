@@ -22,7 +22,7 @@ def every_task() -> dict[str, Any]:
         params["tasks"] |= preset(name)["tasks"]
     planners = params["evaluate_training"]["planners"]
     params["run"] |= {"tasks": list(params["tasks"]), "seeds": [2, 0, 11], "planners": planners}
-    params["finetune"]["planners"] = planners[1:]
+    params["finetune"] |= {"tasks": params["run"]["tasks"], "planners": planners[1:]}
     return params
 
 
@@ -48,7 +48,7 @@ def test_the_engines_expand_to_the_same_jobs(project: Project, matrix: str) -> N
     written = MATRICES[matrix]()
     (project.folder / "params.yaml").write_text(yaml.safe_dump(written))
     params = written["run"]
-    again = sum(len(written[section]["planners"]) for section in ("evaluate_training", "finetune"))
+    again = len(written["evaluate_training"]["planners"])
     brought = project.folder / "data" / "external" / params["tasks"][0] / "deeper" / "file.bin"
     brought.parent.mkdir(parents=True, exist_ok=True)
     brought.touch()
@@ -61,10 +61,11 @@ def test_the_engines_expand_to_the_same_jobs(project: Project, matrix: str) -> N
     ours, theirs = snakemake_jobs(project), dvc_jobs(project)
 
     # fetch, prepare, latency per task; per task and seed four models, the planners, tuned, evaluated and some
-    # of them again with kept weights or fine-tuned, a look at their plans, the policies, which are trained,
-    # tuned and evaluated, and the experiments; one report
+    # of them again with kept weights, a look at their plans, the policies, which are trained, tuned and
+    # evaluated, and the experiments; per seed what is fine-tuned; one report
     per_task, per_seed = 3, 4 + 2 * planners + again + 1 + 3 * policies + experiments
-    assert len(ours) == per_task * tasks + per_seed * tasks * seeds + 1
+    finetuned = len(written["finetune"]["tasks"]) * len(written["finetune"]["planners"])
+    assert len(ours) == per_task * tasks + (per_seed * tasks + finetuned) * seeds + 1
     for job in sorted(ours ^ theirs, key=lambda job: job.command):
         print("Snakemake only:" if job in ours else "DVC only:", job)
     assert ours == theirs

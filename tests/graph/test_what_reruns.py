@@ -33,7 +33,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     text = re.sub(r"\n  policies: .*", "\n  policies: [behaviour_cloning, best_tenth_cloning]", text, count=1)
     text = text.replace("\n  experiments: []", "\n  experiments: [refinement]")
     text = re.sub(r"(evaluate_training:\n  planners:) .*", r"\1 [ddim]", text)
-    file.write_text(re.sub(r"(\nfinetune: .*\n  planners:) .*", r"\1 [ddim]", text))
+    finetuned = rf"\1\n  tasks: [{HOPPER}, {REPLAY}]\n  planners: [ddim]"
+    file.write_text(re.sub(r"(\nfinetune: .*)\n  tasks: .*\n  planners: .*", finetuned, text))
     for job in snakemake_graph(project):
         for output in job["outputs"]:
             with atomic_directory(project.folder / output) as folder:  # with its manifest

@@ -440,22 +440,34 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         ["10000 to 10050", "use 10051 or more"],
     ),
     "fine-tuning of a planner that is not tuned": (
-        {"finetune.planners": ["best_of_32"]},
+        {"finetune.tasks": ["hopper-medium-expert"], "finetune.planners": ["best_of_32"]},
         "finetune.planners",
         ["'best_of_32' is not among run.planners", "add it there or remove it here"],
     ),
     "fine-tuning in environments of the evaluation": (
-        {"finetune.planners": ["ddim"], "finetune.first_environment_seed": 9921},
+        {
+            "finetune.tasks": ["hopper-medium-expert"],
+            "finetune.planners": ["ddim"],
+            "finetune.first_environment_seed": 9921,
+        },
         "finetune.first_environment_seed",
         ["9921 to 10000 are collected in", "evaluate evaluates in 10000 to 10009", "use 10010 or more"],
     ),
     "fine-tuning in environments of the tuning": (
-        {"finetune.planners": ["ddim"], "finetune.first_environment_seed": 20015},
+        {
+            "finetune.tasks": ["hopper-medium-expert"],
+            "finetune.planners": ["ddim"],
+            "finetune.first_environment_seed": 20015,
+        },
         "finetune.first_environment_seed",
         ["tune tunes in 20000 to 20015", "use 20016 or more"],
     ),
     "fine-tuning that is evaluated in more episodes than there are": (
-        {"finetune.planners": ["ddim"], "finetune.evaluation_episodes": 11},
+        {
+            "finetune.tasks": ["hopper-medium-expert"],
+            "finetune.planners": ["ddim"],
+            "finetune.evaluation_episodes": 11,
+        },
         "finetune.evaluation_episodes",
         ["11 is more than evaluate.episodes (10)"],
     ),

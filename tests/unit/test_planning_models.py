@@ -74,6 +74,16 @@ def test_a_missing_model_says_which_stage_to_run(run, name):
         load(run)
 
 
+def test_a_missing_model_of_those_that_are_shipped_comes_back_from_git(run, tmp_path):
+    shipped = tmp_path / "models/hopper"
+    shutil.copytree(run, shipped)
+    shutil.rmtree(shipped / "value")
+    with pytest.raises(
+        UserError, match=r"value: no trained model there; run first: git restore \S*hopper/value"
+    ):
+        PlanningModels.load(shipped, torch.device("cpu"))
+
+
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("damage", ["missing", "damaged"])
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json"])

@@ -15,7 +15,9 @@ rule make_report:
         diagnoses=cells("results/runs/{task}/seed{seed}/diagnosis"),
         experiments=cells("results/runs/{task}/seed{seed}/experiments/{experiment}"),
         finetunings=cells(
-            "results/runs/{task}/seed{seed}/finetuning/{planner}", planner=config["finetune"]["planners"]
+            "results/runs/{task}/seed{seed}/finetuning/{planner}",
+            task=config["finetune"]["tasks"],
+            planner=config["finetune"]["planners"],
         ),
         latencies=cells("results/runs/{task}/latency"),
     output:

@@ -57,6 +57,7 @@ def _check_names(params: dict[str, Any]) -> None:
         ("run.policies", "policies", params["run"]["policies"]),
         ("run.experiments", "experiments", params["run"]["experiments"]),
         ("evaluate_training.planners", "planners", params["evaluate_training"]["planners"]),
+        ("finetune.tasks", "tasks", params["finetune"]["tasks"]),
         ("finetune.planners", "planners", params["finetune"]["planners"]),
         ("measure_latency.sweep.planners", "planners", params["measure_latency"]["sweep"]["planners"]),
         *((f"make_report.studies.{name}.tasks", "tasks", study["tasks"]) for name, study in studies.items()),
@@ -112,12 +113,12 @@ def _check_sweep(params: dict[str, Any]) -> None:
         )
 
 
-def _require_in_run(key: str, planners: list[str], why: str, params: dict[str, Any]) -> None:
-    for name in planners:
-        if name not in params["run"]["planners"]:
-            raise UserError(
-                f"{key}: {name!r} is not among run.planners, {why}; add it there or remove it here"
-            )
+def _require_in_run(
+    key: str, names: list[str], why: str, params: dict[str, Any], kind: str = "planners"
+) -> None:
+    for name in names:
+        if name not in params["run"][kind]:
+            raise UserError(f"{key}: {name!r} is not among run.{kind}, {why}; add it there or remove it here")
 
 
 def _check_training_scores(params: dict[str, Any]) -> None:
@@ -237,8 +238,9 @@ def _check_tuning(params: dict[str, Any]) -> None:
 
 def _check_finetuning(params: dict[str, Any]) -> None:
     finetune = params["finetune"]
-    if not finetune["planners"]:
+    if not finetune["tasks"]:
         return
+    _require_in_run("finetune.tasks", finetune["tasks"], "whose networks are trained on", params, "tasks")
     _require_in_run("finetune.planners", finetune["planners"], TUNED_THERE, params)
     if finetune["evaluation_episodes"] > params["evaluate"]["episodes"]:
         raise UserError(

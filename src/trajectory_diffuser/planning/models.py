@@ -133,7 +133,7 @@ class PlanningModels(Units):
 
 def read_config(directory: Path, stage: str) -> dict[str, Any]:
     """What a stage wrote beside its network. Raises `UserError` where a file is missing or damaged."""
-    command = _training(directory, stage)
+    command = _remedy(directory, stage)
     require_intact(directory, command)
     try:
         config = read_json(directory / "config.json")
@@ -145,11 +145,11 @@ def read_config(directory: Path, stage: str) -> dict[str, Any]:
     return config
 
 
-def _training(directory: Path, stage: str) -> str:
-    """The command that trains a model again, whole where its directory lies among the results."""
+def _remedy(directory: Path, stage: str) -> str:
+    """The command that brings a model back: trains it again or, if it is shipped, takes it from git."""
     run = re.search(r"([^/]+)/seed(\d+)/(?:policies/([^/]+))?", directory.as_posix())
     if run is None:
-        return f"python src/{stage}.py"
+        return f"git restore {directory} (where it is a shipped model; any other: copy it again)"
     task, seed, policy = run.groups()
     return f"python src/{stage}.py --task {task} --seed {seed}" + (f" --policy {policy}" if policy else "")
 

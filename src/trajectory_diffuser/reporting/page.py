@@ -80,7 +80,7 @@ def write_report(results: Results, folder: Path) -> None:
         way_rows(results).to_csv(folder / "ways.csv", index=False)
     if shown_studies(results):
         study_rows(results).to_csv(folder / "studies.csv", index=False)
-    if results.params["finetune"]["planners"]:
+    if results.params["finetune"]["tasks"]:
         results.finetuning.to_csv(folder / "finetuning.csv", index=False)
     if results.training_evaluations:
         training_figure.points(results).to_csv(folder / "training_scores.csv", index=False)
@@ -120,11 +120,7 @@ def write_report(results: Results, folder: Path) -> None:
             name: (results.params["make_report"]["studies"][name]["question"], study_answer(results, name))
             for name in shown_studies(results)
         },
-        finetuning={
-            task: finetuning_answer(results, task)
-            for task in results.tasks
-            if results.params["finetune"]["planners"]
-        },
+        finetuning={task: finetuning_answer(results, task) for task in results.params["finetune"]["tasks"]},
         ways={
             task: (way_answer(results, task), way_table(results, task)) for task in tasks_with_ways(results)
         },
@@ -196,8 +192,9 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
     for task in results.tasks:
         add("scaling", figures.scaling(results, task), [], task)
         add("training_curves", figures.training_curves(results, task), [], task)
-        if finetuned := results.params["finetune"]["planners"]:
-            add("finetuning", finetuning_figure(results, task), finetuned, task)
+        if task in results.params["finetune"]["tasks"]:
+            planners = results.params["finetune"]["planners"]
+            add("finetuning", finetuning_figure(results, task), planners, task)
         if (grids := tuning_grids(results, task)) is not None:
             add("tuning", grids, tuned_planners(results, task), task)
         add("data", data_figure(results, task), [], task)

@@ -110,7 +110,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
                     _read_table(folder / "points.csv", stage, (*point, *SPREAD_COLUMNS)),
                     _read_scores(folder / "episodes.csv", stage, (*point, "normalised_score")),
                 )
-            for planner in params["finetune"]["planners"]:
+            for planner in params["finetune"]["planners"] if task in params["finetune"]["tasks"] else ():
                 stage = f"finetune --task {task} --seed {seed} --planner {planner}"
                 folder = _intact(cell / "finetuning" / planner, stage)
                 finetuning.append(_read_scores(folder / "scores.csv", stage, FINETUNING_COLUMNS))

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.environments.ways import has_two_ways
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.statistics import (
     Estimate,
@@ -73,7 +74,7 @@ def headline(results: Results) -> pd.DataFrame:
     )
     rows = []
     for task in results.tasks:
-        two_ways = "detours" in results.params["tasks"][task]["source"]
+        two_ways = has_two_ways(results.params["tasks"][task]["source"])
         for planner in results.planners:
             estimate = mean_score(results, scores, planner, [task])
             low, high = estimate.interval(confidence)

@@ -79,7 +79,7 @@ def write_run(params: dict, root: Path) -> None:
             for planner in params["evaluate_training"]["planners"]:
                 folder = runs / f"seed{seed}" / "training_scores" / planner
                 write_training_scores(params, folder, task, seed, planner)
-            for planner in params["finetune"]["planners"]:
+            for planner in params["finetune"]["planners"] if task in params["finetune"]["tasks"] else ():
                 folder = runs / f"seed{seed}" / "finetuning" / planner
                 write_finetuning(params["finetune"]["variants"], folder, task, seed, planner)
     seal_all(root)

@@ -22,7 +22,7 @@ VARIANTS = {"all": NETWORKS} | {f"only_{name}": [name] for name in NETWORKS}
 def root(params, tmp_path):
     """A repository's root with a run in which a planner was fine-tuned."""
     params["run"].update(tasks=[TASK], experiments=[])
-    params["finetune"].update(planners=[PLANNER], variants=VARIANTS)
+    params["finetune"].update(tasks=[TASK], planners=[PLANNER], variants=VARIANTS)
     write_run(params, tmp_path)
     return tmp_path
 
