@@ -6,10 +6,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from trajectory_diffuser.reporting.artefacts import Results
+from trajectory_diffuser.reporting.failure_signs import draft_errors
 from trajectory_diffuser.reporting.heat_map import heat_map, scale_of
 from trajectory_diffuser.reporting.style import panels, planner_looks, seeds_line
 from trajectory_diffuser.reporting.tables import span
 
+FEWEST_TASKS = 3  # that are compared with one another
 MEASURES = {  # column, what the axis says, format
     "normalised_score": ("normalised score", ".0f"),
     "plan_distance": ("distance between plans", ".2f"),
@@ -71,6 +73,38 @@ def experiment_answer(results: Results, task: str, experiment: str) -> str:
             f"{planner} is best, {best['normalised_score']:.1f}, at {where}; {len(close)} of {len(own)} "
             f"points are within {margin:g} of that, with {ranges}."
         )
+    return " ".join(sentences)
+
+
+def refinement_and_drafts(results: Results, experiment: str) -> str:
+    """Whether worse drafts need more refinement; empty where too few tasks, or other keys, are varied.
+
+    What a planner needs on a task are the fewest steps that score as well as its best point, by the
+    equivalence margin; how bad drafts are says `failure_signs.draft_errors`.
+    """
+    settings = results.params["experiments"][experiment]
+    margin = results.params["make_report"]["equivalence_margin"]
+    errors = {task: draft_errors(results, task) for task in results.tasks}
+    tasks = [task for task in results.tasks if errors[task]]
+    if "refine_steps" not in settings["vary"] or len(tasks) < FEWEST_TASKS:
+        return ""
+    sentences = []
+    for planner in settings["planners"]:
+        if results.params["planners"][planner]["start"] != "draft":
+            continue
+        needed = []
+        for task in tasks:
+            table = experiment_table(results, task, experiment).query("planner == @planner")
+            means = table.groupby(list(settings["vary"]))["normalised_score"].mean().reset_index()
+            good = means["normalised_score"] >= means["normalised_score"].max() - margin
+            needed.append(means.loc[good, "refine_steps"].min())
+        steps = pd.Series(needed).rank()
+        error = pd.Series([np.mean(errors[task]) for task in tasks]).rank()
+        listed = ", ".join(f"{count:g} on {task}" for task, count in zip(tasks, needed, strict=True))
+        sentence = f"The fewest steps with which {planner} is within {margin:g} of its best are {listed}"
+        if steps.nunique() > 1 and error.nunique() > 1:
+            sentence += f"; their rank correlation with how far drafts are off is {steps.corr(error):+.2f}"
+        sentences.append(f"{sentence}.")
     return " ".join(sentences)
 
 

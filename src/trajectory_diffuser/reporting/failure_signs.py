@@ -40,10 +40,7 @@ def failure_signs(results: Results, task: str) -> list[Sign]:
     episodes, and lost diversity of planners that draw no noise or have a weight of at most 1.
     """
     diagnoses = [results.diagnoses[task, seed] for seed in results.seeds]
-    enough = [drafts[drafts["drafts"] >= FEWEST_DRAFTS] for drafts, _ in diagnoses]
-    furthest = [table.iloc[-1] for table in enough if len(table)]
-    errors = [row["error"] / row["spread"] for row in furthest]
-    signs = [Sign("poor drafts", "draft", errors, POOR_DRAFT, True)]
+    signs = [Sign("poor drafts", "draft", draft_errors(results, task), POOR_DRAFT, True)]
     rows = {
         planner: [plans.set_index("planner").loc[planner] for _, plans in diagnoses]
         for planner in results.with_plans
@@ -56,6 +53,14 @@ def failure_signs(results: Results, task: str) -> list[Sign]:
         left = [row["plan_distance"] / row["distance_at_1"] for row in guided]
         signs.append(Sign("choice lost to guidance", planner, left, COLLAPSED, False))
     return [sign for sign in signs if sign.values]
+
+
+def draft_errors(results: Results, task: str) -> list[float]:
+    """Of each seed of which it can be told: how far drafts are off in the end, as a share of the spread."""
+    tables = [results.diagnoses[task, seed][0] for seed in results.seeds]
+    enough = [drafts[drafts["drafts"] >= FEWEST_DRAFTS] for drafts in tables]
+    furthest = [table.iloc[-1] for table in enough if len(table)]
+    return [row["error"] / row["spread"] for row in furthest]
 
 
 def sign_table(results: Results, task: str) -> Table:

@@ -16,7 +16,11 @@ from trajectory_diffuser.reporting.artefacts import (
 )
 from trajectory_diffuser.reporting.captions import captions, provenance_line
 from trajectory_diffuser.reporting.data_cards import collected_here, data_card, data_figure
-from trajectory_diffuser.reporting.experiment_figure import experiment_answer, experiment_figure
+from trajectory_diffuser.reporting.experiment_figure import (
+    experiment_answer,
+    experiment_figure,
+    refinement_and_drafts,
+)
 from trajectory_diffuser.reporting.failure_signs import draft_error_figure, shown_signs, sign_rows, sign_table
 from trajectory_diffuser.reporting.finetuning import finetuning_answer, finetuning_figure
 from trajectory_diffuser.reporting.frontier import frontier
@@ -115,6 +119,9 @@ def write_report(results: Results, folder: Path) -> None:
         answers={
             name: {task: experiment_answer(results, task, name) for task in results.tasks}
             for name in results.params["run"]["experiments"]
+        },
+        over_tasks_answers={
+            name: refinement_and_drafts(results, name) for name in results.params["run"]["experiments"]
         },
         studies={
             name: (results.params["make_report"]["studies"][name]["question"], study_answer(results, name))

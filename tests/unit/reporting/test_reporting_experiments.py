@@ -1,5 +1,7 @@
 """The report shows what came of the experiments."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -8,6 +10,7 @@ from trajectory_diffuser.reporting.experiment_figure import (
     experiment_answer,
     experiment_figure,
     experiment_table,
+    refinement_and_drafts,
 )
 from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.style import theme
@@ -55,6 +58,41 @@ def test_the_answer_names_the_best_point_and_those_as_good(results):
         "trajectory_diffuser is best, 50.5, at refine steps 5, guidance 1; 2 of 6 points are within 5 of "
         "that, with refine steps 5; guidance 1 to 2. ddim is best"
     )
+
+
+def over_tasks(results, needed, errors):
+    """The sentence of made-up tasks, from the steps from which on each scores 90 and its drafts' error."""
+    tasks = [f"task-{index}" for index in range(len(needed))]
+    settings = {"planners": ["trajectory_diffuser", "ddim"], "vary": {"refine_steps": [0, 1, 5, 20]}}
+    experiments, diagnoses = {}, {}
+    for task, fewest, error in zip(tasks, needed, errors, strict=True):
+        points = pd.DataFrame(
+            [
+                {"planner": planner, "refine_steps": steps, "plan_distance": 0.0}
+                for planner in settings["planners"]
+                for steps in settings["vary"]["refine_steps"]
+            ]
+        )
+        episodes = points.assign(normalised_score=90.0 * (points["refine_steps"] >= fewest))
+        experiments[task, 0, "how_much"] = points, episodes
+        drafts = pd.DataFrame({"step": [1, 2], "drafts": [99, 99], "error": [0.0, error], "spread": 2.0})
+        diagnoses[task, 0] = drafts, pd.DataFrame()
+    params = results.params | {"experiments": {"how_much": settings}}
+    params["run"] = params["run"] | {"tasks": tasks, "seeds": [0]}
+    return refinement_and_drafts(
+        replace(results, params=params, experiments=experiments, diagnoses=diagnoses), "how_much"
+    )
+
+
+def test_over_tasks_it_is_said_whether_worse_drafts_need_more_steps(results):
+    assert over_tasks(results, [0, 20, 5], [0.1, 0.9, 0.5]) == (
+        "The fewest steps with which trajectory_diffuser is within 5 of its best are 0 on task-0, 20 on "
+        "task-1, 5 on task-2; their rank correlation with how far drafts are off is +1.00."
+    )
+    # Ranks 1, 3, 2, 4 and 2, 1, 4, 3: Spearman's 1 - 6 (1 + 4 + 4 + 1) / (4 * 15).
+    assert over_tasks(results, [0, 5, 1, 20], [0.2, 0.1, 0.9, 0.5]).endswith("off is +0.00.")
+    assert "correlation" not in over_tasks(results, [1, 1, 1], [0.1, 0.9, 0.5])
+    assert over_tasks(results, [1, 5], [0.1, 0.9]) == ""
 
 
 def test_an_experiment_that_is_missing_names_its_stage(params, root):
