@@ -13,6 +13,7 @@ import os
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -89,11 +90,8 @@ def training_step(
         kept.extend([model, loss, settings])
         raise Enough
 
-    with patch.object(training_run, "train", keep):
-        try:
-            importlib.import_module(stage).main(params, task, 0, *policy)
-        except Enough:
-            pass
+    with patch.object(training_run, "train", keep), suppress(Enough):
+        importlib.import_module(stage).main(params, task, 0, *policy)
     model, loss, settings = kept
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings["learning_rate"], fused=True)
     model.train()
