@@ -105,8 +105,9 @@ def test_of_equal_points_the_first_is_chosen(params, monkeypatch):
 
 
 @pytest.mark.parametrize(("margin", "chosen"), [(0.0, 2.0), (9.9, 2.0), (10.1, 1.0), (1000.0, 1.0)])
-def test_a_finalist_within_the_margin_goes_before_where_its_guidance_costs_half(
-    params, monkeypatch, margin, chosen
+@pytest.mark.parametrize("finalists", [1, 6])
+def test_what_is_within_the_margin_goes_before_where_its_guidance_costs_half(
+    params, monkeypatch, margin, chosen, finalists
 ):
     gains = {1.0: 0.0, 2.0: 0.5, 3.0: -0.5}  # 0.5 is worth 10 points
 
@@ -118,7 +119,7 @@ def test_a_finalist_within_the_margin_goes_before_where_its_guidance_costs_half(
     make = lambda rows, models, runtime, _: Guided(rows, {key: 0.0 for key in KEYS}, models, runtime)  # noqa: E731
     monkeypatch.setattr(tune, "planner_of", make)
     params["tasks"]["task"]["environment"] = COUNTING | {"max_episode_steps": 1}
-    params["tune"] |= {"episodes": 24, "finalists": 6, "equal_within": margin}
+    params["tune"] |= {"episodes": 24, "finalists": finalists, "equal_within": margin}
     params["tune"]["grid"] = GRID | {"temperature": [0.1], "target_return": [0.8, 1.0]}
     tune.main(params, "task", 4, "trajectory_diffuser")
     assert choice("trajectory_diffuser")["values"]["guidance"] == chosen

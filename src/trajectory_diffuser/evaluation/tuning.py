@@ -20,9 +20,9 @@ from trajectory_diffuser.planning.choice import TUNABLE, asked_return, branches,
 from trajectory_diffuser.planning.runtime import Runtime
 
 RULE = (
-    "of the finalists within equal_within points of the highest mean score over all their episodes those "
-    "whose guidance takes the fewest branches of the denoiser; of these the highest, of equal ones the first "
-    "in the grid"
+    "the finalist with the highest mean score over all its episodes; what is within equal_within points of "
+    "the highest counts as equal, then guidance that takes fewer branches of the denoiser goes before, then "
+    "the higher score, then the order of the grid"
 )
 TRIAL_COLUMNS = ("environment_seed", "return", "normalised_score")
 
@@ -41,8 +41,8 @@ def tune(
     Successive halving in two rounds (Jamieson and Talwalkar 2016, arXiv 1502.07943): one half of the episodes
     goes to all points of the grid alike, the other to the best of them, the finalists. In a round all points
     have the same environments. A planner is not to take twice the time for a gain that so few episodes
-    cannot show: a finalist hardly worse than the best is chosen where its guidance costs half. Where nothing
-    is to be tuned, or nothing that makes a difference, there are no trials.
+    cannot show: in both rounds what is hardly worse than the best goes before it if its guidance costs half.
+    Where nothing is to be tuned, or nothing that makes a difference, there are no trials.
 
     Args:
         params: all parameters; `tune` is the protocol.
@@ -76,12 +76,11 @@ def tune(
         trials["normalised_score"] = normalised_score(
             trials["return"], reference["minimum"], reference["maximum"]
         )
-        # Stable: of equal ones the first in the grid's order.
-        left = sorted(left, key=lambda point: -_scores(trials, point).mean())[: settings["finalists"]]
+        left = _best_first(usual, left, trials, settings["equal_within"])[: settings["finalists"]]
     if not grid:
         trials = pd.DataFrame(columns=TRIAL_COLUMNS)
     seconds = time.perf_counter() - started
-    best = _cheapest(usual, left, trials, settings["equal_within"]) if left else {}
+    best = left[0] if left else {}
     chosen = usual | best
     choice = {
         "task": task,
@@ -105,13 +104,17 @@ def tune(
         write_times(directory, seconds=round(seconds, 1))
 
 
-def _cheapest(
-    usual: dict[str, Any], best_first: list[dict[str, float]], trials: pd.DataFrame, margin: float
-) -> dict[str, float]:
-    """The first of the points with the least costly guidance among those within the margin of the best."""
-    highest = _scores(trials, best_first[0]).mean()
-    equal = [point for point in best_first if _scores(trials, point).mean() >= highest - margin]
-    return min(equal, key=lambda point: branches(usual | point))
+def _best_first(
+    usual: dict[str, Any], points: list[dict[str, float]], trials: pd.DataFrame, margin: float
+) -> list[dict[str, float]]:
+    """The points in the order of RULE."""
+    means = [_scores(trials, point).mean() for point in points]
+
+    def rank(index: int) -> tuple[float, ...]:
+        equal = means[index] >= max(means) - margin
+        return not equal, branches(usual | points[index]) if equal else 0, -means[index]
+
+    return [points[index] for index in sorted(range(len(points)), key=rank)]  # stable: the grid's order
 
 
 def _batches(usual: dict[str, Any], points: list[dict[str, float]]) -> list[list[dict[str, float]]]:
