@@ -7,22 +7,19 @@ Data, environments, latency and the report are left out.
 """
 
 import argparse
-import importlib
 import math
 import os
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 import numpy as np
 import torch
-from preparation import prepare_it, write
+from training import STAGES, bare_steps, prepare_noise, seconds_per_step
 
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.common.versions import code_commit
@@ -33,14 +30,8 @@ from trajectory_diffuser.evaluation.untrained import untrained_models
 from trajectory_diffuser.planning.choice import middle, settled
 from trajectory_diffuser.planning.runtime import Runtime
 from trajectory_diffuser.reporting.markdown import markdown_table
-from trajectory_diffuser.training import run as training_run
 
-STAGES = ("train_transformer", "train_diffusion", "train_inverse_dynamics", "train_value")
 WARM_UP, DECISIONS = 3, 5
-
-
-class Enough(BaseException):
-    """Stops a stage."""
 
 
 def main() -> None:
@@ -53,17 +44,16 @@ def main() -> None:
     task, cells = run["tasks"][0], len(run["tasks"]) * len(run["seeds"])
     with tempfile.TemporaryDirectory() as folder, computing_device(run, 1) as device:
         os.chdir(folder)
-        write(Path(folder), 200, 1000)
-        prepare_it(Path(folder), 200, 1000)
-        Path("data/processed").mkdir(parents=True)
-        Path("processed").rename(Path("data/processed") / task)
+        prepare_noise(task)
         rows, weights = [], 0
         policies = [("train_policy", name) for name in run["policies"]]
         for stage, *policy in [*((stage,) for stage in STAGES), *policies]:
-            seconds, parameters = training_step(params, stage, task, policy, steps)
-            settings = params[stage]
-            weights += 4 * parameters * (1 + len(settings.get("keep_at", params["base_training"]["keep_at"])))
-            each = seconds * settings["steps"] / 3600
+            step, model = bare_steps(params, stage, {}, task, policy)
+            seconds_per_step(step, WARM_UP)
+            seconds = seconds_per_step(step, steps)
+            parameters = sum(parameter.numel() for parameter in model.parameters())
+            weights += 4 * parameters * (1 + len(params["base_training"]["keep_at"]))
+            each = seconds * params[stage]["steps"] / 3600
             rows.append([" ".join([stage, *policy]), f"{1000 * seconds:.1f} ms a step", each])
         longest = [params["tasks"][each]["environment"]["max_episode_steps"] for each in run["tasks"]]
         for planner in run["planners"]:
@@ -78,33 +68,6 @@ def main() -> None:
     table.append(["all", "", _hours(total / cells), _hours(total)])
     print(markdown_table(["job", "measured", "hours", f"hours of all {cells}"], table))
     print(f"\nWeights on disk: {cells * weights / 1e9:.1f} GB. {machine}; commit {commit}.")
-
-
-def training_step(
-    params: dict[str, Any], stage: str, task: str, policy: list[str], steps: int
-) -> tuple[float, int]:
-    """Seconds of a training step, forward, backward and optimiser, and how many parameters it trains."""
-    kept: list[Any] = []
-
-    def keep(model: torch.nn.Module, loss: Any, settings: dict[str, Any], *_: Any) -> None:
-        kept.extend([model, loss, settings])
-        raise Enough
-
-    with patch.object(training_run, "train", keep), suppress(Enough):
-        importlib.import_module(stage).main(params, task, 0, *policy)
-    model, loss, settings = kept
-    optimiser = torch.optim.AdamW(model.parameters(), lr=settings["learning_rate"], fused=True)
-    model.train()
-    for step in range(WARM_UP + steps):
-        if step == WARM_UP:
-            started = time.perf_counter()
-        value = loss(model, "train")
-        optimiser.zero_grad()
-        value.backward()
-        optimiser.step()
-        value.item()
-    seconds = (time.perf_counter() - started) / steps
-    return seconds, sum(parameter.numel() for parameter in model.parameters())
 
 
 def decision(params: dict[str, Any], task: str, planner: str, device: torch.device) -> float:

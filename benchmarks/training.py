@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from statistics import median
@@ -61,10 +61,7 @@ def main() -> None:
     params, commit = load_params(), code_commit()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        write(Path(folder), 200, 1000)
-        prepare_it(Path(folder), 200, 1000)
-        Path("data/processed").mkdir(parents=True)
-        Path("processed").rename(Path("data/processed") / TASK)
+        prepare_noise(TASK)
         head = f"{'bare ms':>8} {'step ms':>8} {'ratio':>6} {'compiled':>9} {'after s':>8} {'bfloat16':>9}"
         print(f"{'stage':22} {head}  device, threads, torch, commit")
         for stage in arguments.stages:
@@ -74,7 +71,7 @@ def main() -> None:
 
 def measured(params: dict[str, Any], stage: str, rows: int) -> str:
     """Everything about one stage."""
-    bare = {name: bare_steps(params, stage, changes) for name, changes in VARIANTS.items()}
+    bare = {name: bare_steps(params, stage, changes)[0] for name, changes in VARIANTS.items()}
     starting = {name: seconds_per_step(step, 1) for name, step in bare.items()}
     times: dict[str, list[float]] = {name: [] for name in ("stage", *bare)}
     turns, facts = deque(bare), ""
@@ -110,15 +107,25 @@ def measured(params: dict[str, Any], stage: str, rows: int) -> str:
     return f"{milliseconds} {ratio('stage'):6.2f} {compiling} {ratio('bfloat16'):9.2f}  {facts}"
 
 
-def bare_steps(params: dict[str, Any], stage: str, changes: dict[str, Any]) -> Callable[[], torch.Tensor]:
-    """A function that takes one bare step with the stage's network and loss, on the same batch every time."""
+def prepare_noise(task: str) -> None:
+    """Noise of Hopper's shape as a task's data, in the current folder."""
+    write(Path(), 200, 1000)
+    prepare_it(Path(), 200, 1000)
+    Path("data/processed").mkdir(parents=True)
+    Path("processed").rename(Path("data/processed") / task)
+
+
+def bare_steps(
+    params: dict[str, Any], stage: str, changes: dict[str, Any], task: str = TASK, policy: Sequence[str] = ()
+) -> tuple[Callable[[], torch.Tensor], torch.nn.Module]:
+    """A function that takes one bare step with the stage's network and loss, and the network."""
     arguments: list[Any] = []
 
     def keep(*given) -> None:
         arguments.extend(given)
         raise Enough
 
-    run(params | {stage: params[stage] | changes}, stage, keep)
+    run(params | {stage: params[stage] | changes}, stage, keep, task, policy)
     model, loss, settings, *_ = arguments
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=settings["learning_rate"], weight_decay=settings["weight_decay"], fused=True
@@ -132,14 +139,20 @@ def bare_steps(params: dict[str, Any], stage: str, changes: dict[str, Any]) -> C
         optimiser.step()
         return value.detach()
 
-    return step
+    return step, model
 
 
-def run(params: dict[str, Any], stage: str, train: Callable[..., None]) -> None:
+def run(
+    params: dict[str, Any],
+    stage: str,
+    train: Callable[..., None],
+    task: str = TASK,
+    policy: Sequence[str] = (),
+) -> None:
     """Run a stage up to where it trains, which is left to `train`, who raises `Enough`."""
     try:
         with patch.object(training_run, "train", train):
-            importlib.import_module(stage).main(params, TASK, 0)
+            importlib.import_module(stage).main(params, task, 0, *policy)
     except Enough:
         pass
 

@@ -60,13 +60,11 @@ def experiment_answer(results: Results, task: str, experiment: str) -> str:
     settings = results.params["experiments"][experiment]
     margin = results.params["make_report"]["equivalence_margin"]
     keys = list(settings["vary"])
-    table = experiment_table(results, task, experiment)
-    means = table.groupby(["planner", *keys], sort=False)["normalised_score"].mean().reset_index()
     sentences = []
     for planner in settings["planners"]:
-        own = means[means["planner"] == planner]
+        own = _points(results, task, experiment, planner)
         best = own.loc[own["normalised_score"].idxmax()]
-        close = own[own["normalised_score"] >= best["normalised_score"] - margin]
+        close = own[own["good"]]
         ranges = "; ".join(f"{_words(key)} {span(close[key])}" for key in keys)
         where = ", ".join(f"{_words(key)} {best[key]:g}" for key in keys)
         sentences.append(
@@ -92,12 +90,8 @@ def refinement_and_drafts(results: Results, experiment: str) -> str:
     for planner in settings["planners"]:
         if results.params["planners"][planner]["start"] != "draft":
             continue
-        needed = []
-        for task in tasks:
-            table = experiment_table(results, task, experiment).query("planner == @planner")
-            means = table.groupby(list(settings["vary"]))["normalised_score"].mean().reset_index()
-            good = means["normalised_score"] >= means["normalised_score"].max() - margin
-            needed.append(means.loc[good, "refine_steps"].min())
+        of_tasks = [_points(results, task, experiment, planner) for task in tasks]
+        needed = [own.loc[own["good"], "refine_steps"].min() for own in of_tasks]
         steps = pd.Series(needed).rank()
         error = pd.Series([np.mean(errors[task]) for task in tasks]).rank()
         listed = ", ".join(f"{count:g} on {task}" for task, count in zip(tasks, needed, strict=True))
@@ -106,6 +100,16 @@ def refinement_and_drafts(results: Results, experiment: str) -> str:
             sentence += f"; their rank correlation with how far drafts are off is {steps.corr(error):+.2f}"
         sentences.append(f"{sentence}.")
     return " ".join(sentences)
+
+
+def _points(results: Results, task: str, experiment: str, planner: str) -> pd.DataFrame:
+    """A row per point: what is varied, `normalised_score` (mean of seeds), `good` (within the margin)."""
+    keys = list(results.params["experiments"][experiment]["vary"])
+    table = experiment_table(results, task, experiment)
+    own = table[table["planner"] == planner]
+    means = own.groupby(keys, sort=False)["normalised_score"].mean().reset_index()
+    lowest = means["normalised_score"].max() - results.params["make_report"]["equivalence_margin"]
+    return means.assign(good=means["normalised_score"] >= lowest)
 
 
 def _lines(
