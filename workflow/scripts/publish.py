@@ -3,8 +3,8 @@
 python workflow/scripts/publish.py NAME
 
 Copies numbers, tables and figures of results/report/, and params.yaml, to results/reference/NAME/, and writes
-verdict.md and scores.md where two lines of a page name them. The page of the report, index.html, is left out:
-git is no place for it.
+verdict.md, scores.md and recommendation.md where two lines of a page name them. The page of the report,
+index.html, is left out: git is no place for it.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from trajectory_diffuser.computing.files import atomic_directory, atomic_file  #
 
 BLOCK = "<!-- {name}: begin -->\n{text}<!-- {name}: end -->\n"
 PAGE = "index.html"
-TABLES = ("verdict.md", "scores.md")
+TABLES = ("verdict.md", "scores.md", "recommendation.md")
 
 
 def main() -> None:

@@ -24,7 +24,8 @@ from trajectory_diffuser.reporting.experiment_figure import (
 from trajectory_diffuser.reporting.failure_signs import draft_error_figure, shown_signs, sign_rows, sign_table
 from trajectory_diffuser.reporting.finetuning import finetuning_answer, finetuning_figure
 from trajectory_diffuser.reporting.frontier import frontier
-from trajectory_diffuser.reporting.markdown import scores_page, verdict_page
+from trajectory_diffuser.reporting.markdown import recommendation_page, scores_page, verdict_page
+from trajectory_diffuser.reporting.recommendation import recommendation_answer, recommendation_table
 from trajectory_diffuser.reporting.studies import shown_studies, study_answer, study_figure, study_rows
 from trajectory_diffuser.reporting.style import inline_svg, save_svg, theme
 from trajectory_diffuser.reporting.summaries import common_scores, headline, mean_score
@@ -73,6 +74,7 @@ def write_report(results: Results, folder: Path) -> None:
     (folder / "verdict.txt").write_text(verdict_text(results, verdict))
     (folder / "verdict.md").write_text(verdict_page(results, verdict))
     (folder / "scores.md").write_text(scores_page(results))
+    (folder / "recommendation.md").write_text(recommendation_page(results))
     write_json(folder / "scores.json", _mean_scores(results))
     write_json(folder / "verdict.json", verdict_entries(results, verdict))
     write_json(folder / "metrics.json", metrics(results, verdict))
@@ -108,6 +110,7 @@ def write_report(results: Results, folder: Path) -> None:
         verdict_columns=COLUMNS,
         verdict=verdict_table(verdict),
         how_judged=how_judged(results),
+        recommendation=(recommendation_answer(results), recommendation_table(results)),
         over_tasks=tables.over_tasks_table(results),
         headline={task: tables.headline_table(results, task) for task in results.tasks},
         planners=tables.planner_table(results),

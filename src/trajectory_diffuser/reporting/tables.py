@@ -77,7 +77,8 @@ def over_tasks_table(results: Results) -> Table:
 def planner_table(results: Results) -> Table:
     """The rows of params.yaml that the planners are, as they were evaluated."""
     keys = ["start", "redraft_every", "refine_steps", "last_steps", "forward_noise", "sampler",
-            "candidates", "actions_per_plan", "guidance", "temperature", "target_return"]  # fmt: skip
+            "candidates", "selection", "actions_per_plan", "guidance", "temperature",
+            "target_return"]  # fmt: skip
     rows = []
     for planner in results.with_plans:
         row = results.evaluations[results.tasks[0], results.seeds[0], planner]["planner_row"]
@@ -172,6 +173,12 @@ def significant(value: float | None, digits: int = 3) -> str:
     if abs(value) >= 10 ** (digits - 1):
         return f"{value:,.0f}"
     return np.format_float_positional(value, precision=digits, unique=False, fractional=False, trim="-")
+
+
+def effect(mean: float, low: float, high: float) -> str:
+    """A difference of scores and its interval, if there is one."""
+    ends = [f"{value:+.1f}" if abs(value) < 100 else f"{value:+.0f}" for value in (mean, low, high)]
+    return ends[0] if math.isnan(low) else f"{ends[0]} [{ends[1]}, {ends[2]}]"
 
 
 def percent(value: float, digits: int) -> str:

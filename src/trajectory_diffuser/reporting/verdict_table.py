@@ -6,7 +6,7 @@ from typing import Any
 
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.summaries import common_scores
-from trajectory_diffuser.reporting.tables import NOTHING, significant, time
+from trajectory_diffuser.reporting.tables import NOTHING, effect, significant, time
 from trajectory_diffuser.reporting.verdict import Row
 
 COLUMNS = ("on", "answer", "against", "effect [interval]", "time of both", "times as fast", "why")
@@ -64,16 +64,11 @@ def _numbers(row: Row) -> list[str]:
     """Effect with interval, times of both, and their ratio."""
     if isnan(row.effect):
         return [NOTHING] * 3
-    interval = "" if isnan(row.low) else f" [{_points(row.low)}, {_points(row.high)}]"
     return [
-        f"{_points(row.effect)}{interval}",
+        effect(row.effect, row.low, row.high),
         f"{time(row.seconds)} : {time(row.reference_seconds)}",
         NOTHING if isnan(row.times_as_fast) else f"{significant(row.times_as_fast, 2)}x",
     ]
-
-
-def _points(value: float) -> str:
-    return f"{value:+.1f}" if abs(value) < 100 else f"{value:+.0f}"
 
 
 def _aligned(cells: list[list[str]]) -> list[str]:
