@@ -1,11 +1,11 @@
-"""What the denoiser's settings are worth: `python benchmarks/denoiser.py --seeds 0 1`.
+"""What the settings of denoiser and draft model are worth: `python benchmarks/networks.py --seeds 0 1`.
 
-To be run where `make results` has trained the task. Each variant's denoiser is trained anew, with one thing
-changed; the other networks stay. Then `ddim`, `full_diffusion` and `trajectory_diffuser` act with it, in
-environments that neither tuning nor evaluation has: at all temperatures and target returns of `tune.grid`,
-with its first guidance. A row (the mean normalised scores of all those episodes, and those of the best point)
-is printed and added to results/denoiser/denoiser.csv, of which denoiser.md is a table. A run that was stopped
-goes on: what the file has of this commit is left out, a denoiser that is there is not trained again (its own
+To be run where `make results` has trained the task. A variant's denoiser (or draft model, for DRAFTS) is
+trained anew, with one thing changed; the other networks stay. Then PLANNERS act with it, in environments that
+neither tuning nor evaluation has: at all temperatures and target returns of `tune.grid`, with its first
+guidance. A row (the mean normalised scores of all those episodes, and those of the best point) is printed and
+added to results/networks/denoiser.csv (or draft.csv), of which denoiser.md is a table. A run that was stopped
+goes on: what the file has of this commit is left out, a network that is there is not trained again (its own
 commit is `trained`).
 """
 
@@ -13,7 +13,7 @@ import argparse
 import itertools
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 import pandas as pd
-from denoiser_variants import CODE
+from network_variants import CODE
 
 import train_diffusion
+import train_transformer
 from trajectory_diffuser.common.consistency import check_consistency
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.common.stage import ending_with_one_line
@@ -42,8 +43,13 @@ from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
 from trajectory_diffuser.reporting.markdown import markdown_table
 
-TRAINED_AS_SHIPPED = ("as shipped", "no clipping")
-PLANNERS = ("ddim", "full_diffusion", "trajectory_diffuser")
+TRAINED_AS_SHIPPED = ("as shipped", "as shipped, drafts", "no clipping")
+STAGES = {"diffusion": train_diffusion, "transformer": train_transformer}
+FILES = {"diffusion": "denoiser", "transformer": "draft"}
+PLANNERS = {
+    "diffusion": ("ddim", "full_diffusion", "trajectory_diffuser"),
+    "transformer": ("draft", "trajectory_diffuser"),
+}
 CELL = ["task", "variant", "seed", "commit"]
 FIRST_ENVIRONMENT_SEED = 40000
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -53,7 +59,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "average over 1,000 steps": {"ema_decay": 0.999},
     "epsilon": {"prediction": "epsilon"},
     "no past states": {"past_states": 0},  # plans begin with the present state
+    "the authors' chain": {"prediction": "epsilon"},  # and their betas, see CODE
+    "as shipped, drafts": {},
+    "no noise on states": {"state_noise": 0.0},
+    "dropout 0.1": {"dropout": 0.1},
 }
+DRAFTS = ("as shipped, drafts", "no noise on states", "dropout 0.1", "no causal mask")
 
 
 def main() -> None:
@@ -69,55 +80,57 @@ def main() -> None:
     arguments = parser.parse_args()
     params, home, commit = load_params(), Path.cwd(), code_commit()
     horizon = params["tasks"][arguments.task]["horizon"]
-    file = home / "results/denoiser/denoiser.csv"
-    file.parent.mkdir(parents=True, exist_ok=True)
+    (home / "results/networks").mkdir(parents=True, exist_ok=True)
+    networks = {each: "transformer" if each in DRAFTS else "diffusion" for each in arguments.variants}
     changed = {
-        variant: params | {"train_diffusion": params["train_diffusion"] | SETTINGS.get(variant, {})}
-        for variant in arguments.variants
+        variant: params | {f"train_{name}": params[f"train_{name}"] | SETTINGS.get(variant, {})}
+        for variant, name in networks.items()
     }
     for variant in arguments.variants:
         check_consistency(changed[variant], params["planners"])
     for variant, seed in itertools.product(arguments.variants, arguments.seeds):
+        network = networks[variant]
+        file = home / f"results/networks/{FILES[network]}.csv"
         done = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=CELL)
         if (done[CELL] == [arguments.task, variant, seed, commit]).all(axis=1).any():
             continue
         states = horizon + changed[variant]["train_diffusion"]["past_states"]
         patches = CODE.get(variant, lambda states: [])(states)
         with ExitStack() as stack:
-            stack.enter_context(project_of(home, variant, arguments.task, seed))
+            stack.enter_context(project_of(home, variant, network, arguments.task, seed))
             for each in patches:
                 stack.enter_context(each)
-            row = measured(changed[variant], arguments.task, seed, arguments.episodes)
+            row = measured(changed[variant], network, arguments.task, seed, arguments.episodes)
         row = {"task": arguments.task, "variant": variant, "seed": seed} | row | {"commit": commit}
         print(" | ".join(str(value) for value in row.values()), flush=True)
         pd.DataFrame([row]).to_csv(file, mode="a", header=not file.exists(), index=False)
-        file.with_suffix(".md").write_text(markdown(pd.read_csv(file)))
+        file.with_suffix(".md").write_text(markdown(pd.read_csv(file), PLANNERS[network]))
 
 
-def markdown(rows: pd.DataFrame) -> str:
+def markdown(rows: pd.DataFrame, planners: Sequence[str]) -> str:
     """A row per variant: for each seed and planner the mean score, and that of the best point in brackets."""
     lines = []
     for variant, own in rows.sort_values("seed").groupby("variant", sort=False):
         scores = [
             ", ".join(f"{row[name]:.1f} ({row[f'{name}_best_point']:.1f})" for _, row in own.iterrows())
-            for name in PLANNERS
+            for name in planners
         ]
         minutes = [
             f"{each['minutes'].mean():.0f}{' on a GPU' * (device != 'cpu')}"
             for device, each in own.groupby("device")
         ]
         lines.append([str(variant), ", ".join(map(str, own["seed"])), ", ".join(minutes), *scores])
-    return markdown_table(["variant", "seeds", "minutes", *(f"`{name}`" for name in PLANNERS)], lines) + "\n"
+    return markdown_table(["variant", "seeds", "minutes", *(f"`{name}`" for name in planners)], lines) + "\n"
 
 
 @contextmanager
-def project_of(home: Path, variant: str, task: str, seed: int) -> Iterator[None]:
-    """Work where the task's data and all networks but the denoiser are the project's in `home`."""
-    project, run = home / "results/denoiser" / variant.replace(" ", "_"), run_directory(task, seed)
+def project_of(home: Path, variant: str, network: str, task: str, seed: int) -> Iterator[None]:
+    """Work where the task's data and all networks but `network` are the project's in `home`."""
+    project, run = home / "results/networks" / variant.replace(" ", "_"), run_directory(task, seed)
     (project / run).mkdir(parents=True, exist_ok=True)
-    shared = [Path("data"), *(run / name for name in NETWORKS if name != "diffusion")]
+    shared = [Path("data"), *(run / name for name in NETWORKS if name != network)]
     if variant in TRAINED_AS_SHIPPED:
-        shared.append(run / "diffusion")
+        shared.append(run / network)
     for path in shared:
         if not (project / path).is_symlink():  # it may lead nowhere yet
             (project / path).symlink_to(home / path)
@@ -128,27 +141,27 @@ def project_of(home: Path, variant: str, task: str, seed: int) -> Iterator[None]
         os.chdir(home)
 
 
-def measured(params: dict[str, Any], task: str, seed: int, episodes: int) -> dict[str, Any]:
-    """Train the denoiser, unless it is there, and act with it."""
+def measured(params: dict[str, Any], network: str, task: str, seed: int, episodes: int) -> dict[str, Any]:
+    """Train the network, unless it is there, and act with it."""
     run, grid = run_directory(task, seed), params["tune"]["grid"]
-    if not (run / "diffusion").exists():
-        train_diffusion.main(params, task, seed)
-    trained = read_json(run / "diffusion" / "training.json")
+    if not (run / network).exists():
+        STAGES[network].main(params, task, seed)
+    trained = read_json(run / network / "training.json")
     reference = PreparedDataset.load(Path("data/processed") / task).provenance["reference_scores"]
     points = [
         {"guidance": grid["guidance"][0], "temperature": temperature, "target_return": target_return}
         for temperature, target_return in itertools.product(grid["temperature"], grid["target_return"])
     ]
     seeds = list(range(FIRST_ENVIRONMENT_SEED, FIRST_ENVIRONMENT_SEED + episodes))
-    seconds = read_times(run / "diffusion").get("seconds", float("nan"))
+    seconds = read_times(run / network).get("seconds", float("nan"))
     row = {"device": trained["device"], "minutes": round(seconds / 60, 1)}
     row["validation_loss"] = trained["validation_loss"]
     with computing_device(params["run"], params["evaluate"]["threads"]) as device:
         models = PlanningModels.load(run, device)
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
-        for name in PLANNERS:
+        for name in PLANNERS[network]:
             rows = [settled(params["planners"][name], point) for point in points for _ in seeds]
-            planner = planner_of(rows, models, runtime, derive_seed("denoiser", task, seed, name))
+            planner = planner_of(rows, models, runtime, derive_seed("networks", task, seed, name))
             environment = params["tasks"][task]["environment"]
             returns = run_episodes(planner, environment, seeds * len(points), None, name).returns
             scores = normalised_score(returns, reference["minimum"], reference["maximum"])
