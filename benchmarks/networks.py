@@ -20,6 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
+import numpy as np
 import pandas as pd
 from network_variants import CODE
 
@@ -143,16 +144,10 @@ def project_of(home: Path, variant: str, network: str, task: str, seed: int) -> 
 
 def measured(params: dict[str, Any], network: str, task: str, seed: int, episodes: int) -> dict[str, Any]:
     """Train the network, unless it is there, and act with it."""
-    run, grid = run_directory(task, seed), params["tune"]["grid"]
+    run = run_directory(task, seed)
     if not (run / network).exists():
         STAGES[network].main(params, task, seed)
     trained = read_json(run / network / "training.json")
-    reference = PreparedDataset.load(Path("data/processed") / task).provenance["reference_scores"]
-    points = [
-        {"guidance": grid["guidance"][0], "temperature": temperature, "target_return": target_return}
-        for temperature, target_return in itertools.product(grid["temperature"], grid["target_return"])
-    ]
-    seeds = list(range(FIRST_ENVIRONMENT_SEED, FIRST_ENVIRONMENT_SEED + episodes))
     seconds = read_times(run / network).get("seconds", float("nan"))
     row = {"device": trained["device"], "minutes": round(seconds / 60, 1)}
     row["validation_loss"] = trained["validation_loss"]
@@ -160,14 +155,35 @@ def measured(params: dict[str, Any], network: str, task: str, seed: int, episode
         models = PlanningModels.load(run, device)
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
         for name in PLANNERS[network]:
-            rows = [settled(params["planners"][name], point) for point in points for _ in seeds]
-            planner = planner_of(rows, models, runtime, derive_seed("networks", task, seed, name))
-            environment = params["tasks"][task]["environment"]
-            returns = run_episodes(planner, environment, seeds * len(points), None, name).returns
-            scores = normalised_score(returns, reference["minimum"], reference["maximum"])
+            scores = scores_at_points(params, task, seed, params["planners"][name], models, runtime, episodes)
             row[name] = round(scores.mean(), 1)
-            row[f"{name}_best_point"] = round(scores.reshape(len(points), -1).mean(axis=1).max(), 1)
+            row[f"{name}_best_point"] = round(scores.mean(axis=1).max(), 1)
     return row | {"trained": trained["commit"]}
+
+
+def scores_at_points(
+    params: dict[str, Any],
+    task: str,
+    seed: int,
+    row: dict[str, Any],
+    models: PlanningModels,
+    runtime: Runtime,
+    episodes: int,
+) -> np.ndarray:
+    """Normalised scores [points, episodes] of a row at the grid's temperatures and target returns."""
+    grid = params["tune"]["grid"]
+    points = [
+        {"guidance": grid["guidance"][0], "temperature": temperature, "target_return": target_return}
+        for temperature, target_return in itertools.product(grid["temperature"], grid["target_return"])
+    ]
+    seeds = list(range(FIRST_ENVIRONMENT_SEED, FIRST_ENVIRONMENT_SEED + episodes))
+    rows = [settled(row, point) for point in points for _ in seeds]
+    planner = planner_of(rows, models, runtime, derive_seed("networks", task, seed))
+    environment = params["tasks"][task]["environment"]
+    returns = run_episodes(planner, environment, seeds * len(points), None, task).returns
+    reference = PreparedDataset.load(Path("data/processed") / task).provenance["reference_scores"]
+    scores = normalised_score(returns, reference["minimum"], reference["maximum"])
+    return scores.reshape(len(points), -1)
 
 
 if __name__ == "__main__":
