@@ -50,6 +50,7 @@ rule all:
 
 onstart:
     refuse_company()
+    lift_rate_limit()
 
 
 onsuccess:
