@@ -67,7 +67,8 @@ class ExportedPlanner:
             elif self.draft_age + 1 < self.row["redraft_every"]:
                 name, previous = "again", {"previous": self.plan["draft"]}
         self.draft_age = self.draft_age + 1 if name == "again" else 0
-        noise = self.row["temperature"] * self.generator.standard_normal(self.shapes[name], np.float32)
+        noise = self.generator.standard_normal(self.shapes[name], np.float32)
+        noise[:, :, 1:] *= self.row["temperature"]  # the present's own is for choosing among candidates
         history = self.history[:, :: self.stride]  # [1, T, state + 1]
         padding = np.int64(-(-self.padding // self.stride))  # rounded up
         return self.run(name, history=history, padding=padding, noise=np.float32(noise), **previous)

@@ -266,6 +266,32 @@ def test_of_the_candidates_the_one_of_highest_value_is_chosen_for_each_environme
     assert len(winners) > 1
 
 
+def test_by_softmax_each_candidate_is_taken_as_often_as_its_value_says():
+    batch, values = 4000, torch.tensor([0.0, 1.0, 2.0])
+    made = {}
+
+    def value(state, action):
+        made["actions"] = action
+        return values.repeat(batch)
+
+    row = {"candidates": 3, "selection": "softmax"}
+    planner = make_planner(make_models(value=as_module(value)), **row)
+    plan = plan_from(planner, *history(batch=batch))
+    candidates = made["actions"].unflatten(0, (batch, 3))  # [B, C, action]
+    taken = (candidates == plan.action[:, None]).all(dim=2).float()  # [B, C]
+    torch.testing.assert_close(taken.mean(dim=0), values.softmax(dim=0), atol=0.03, rtol=0)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.1])
+def test_what_softmax_draws_with_moves_no_plan(temperature):
+    row = {"start": "noise", "refine_steps": "all", "temperature": temperature}
+    planner, inputs = make_planner(**row), padded(*history())
+    noise = plan_noise(planner, 2)
+    other = noise.clone()
+    other[:, :, 0] = 7.0
+    assert torch.equal(planner.plan(*inputs, noise).states, planner.plan(*inputs, other).states)
+
+
 @pytest.mark.parametrize("row", [{}, {"forward_noise": True}, {"start": "noise"}])
 def test_candidates_are_repeated_once_where_the_chain_is_entered(row):
     network = Chain()

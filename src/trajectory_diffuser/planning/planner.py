@@ -111,7 +111,7 @@ class Planner(Agent):
         history, padding = memory.history(self.device)
         shape = planner.noise_shape(len(history), previous)
         noise = torch.randn(shape, generator=self.generator, device=self.device)
-        noise *= self._per_plan(temperature)
+        noise[:, :, 1:] *= self._per_plan(temperature)
         plan = planner.plan(history, padding, noise, previous, memory.plan_age)
         memory.remember(plan)
         return plan

@@ -24,6 +24,7 @@ class PlannerSettings:
     eta: float
     guidance: float
     candidates: int
+    selection: str
     temperature: float
     redraft_every: int
     actions_per_plan: int
@@ -44,6 +45,7 @@ class PlannerSettings:
             eta=SAMPLER_ETA[row["sampler"]],
             guidance=row["guidance"],
             candidates=row["candidates"] if noisy else 1,
+            selection=row.get("selection", "highest"),
             temperature=row["temperature"],
             redraft_every=row["redraft_every"],
             actions_per_plan=row["actions_per_plan"],

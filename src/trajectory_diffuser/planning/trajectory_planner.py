@@ -81,7 +81,8 @@ class TrajectoryPlanner:
         Args:
             history: states and scaled returns-to-go, side by side [B, history, state + 1], the present last.
             padding: whole number [], how many steps at the history's beginning have not been.
-            noise: scaled by the temperature, of `noise_shape`.
+            noise: of `noise_shape`, scaled by the temperature but for that of the present state, which no
+                plan takes: selection by softmax draws with it.
             previous: the plan made `moved` steps ago, if the settings start from it or carry its draft over.
             moved: steps taken since `previous`, less than the horizon.
         """
@@ -90,7 +91,7 @@ class TrajectoryPlanner:
         # 2 refine
         plans = self._refine(start, history, noise, self.timesteps(previous))  # [B C, H, state]
         # 3 act
-        states, action = self._act(plans)
+        states, action = self._act(plans, noise)
         return Plan(states, action, draft, age)
 
     def _draft(
@@ -140,12 +141,15 @@ class TrajectoryPlanner:
             x_t = self.denoise(x_t, t[first : last + 1], return_to_go, noise[:, first + 1 : last + 1])
         return x_t[:, past:]
 
-    def _act(self, plans: Tensor) -> tuple[Tensor, Tensor]:
+    def _act(self, plans: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """The best plans [B, H, state] and first actions [B, action] of all candidates' [B C, H, state]."""
         actions = self.inverse_dynamics(plans[:, 0], plans[:, 1])  # [B C, action]
         if (candidates := self.settings.candidates) == 1:
             return plans, actions
-        values = self.value(plans[:, 0], actions).view(-1, candidates)  # [B, C]
+        values = self.value(plans[:, 0], actions)  # [B C]
+        if self.settings.selection == "softmax":
+            values = values + gumbel(noise[:, 0, 0, 0])
+        values = values.view(-1, candidates)  # [B, C]
         first = candidates * torch.arange(values.shape[0], device=plans.device)  # [B]
         best = first + values.argmax(dim=1)
         return plans[best], actions[best]
@@ -158,3 +162,9 @@ class TrajectoryPlanner:
         """Of a plan's noise: to enter the chain with, and for each of its steps [B C, S + 1, H, state]."""
         models, length = self.models, len(self.timesteps(previous))
         return batch * self.settings.candidates, length, models.horizon, len(models.normaliser.mean)
+
+
+def gumbel(noise: Tensor) -> Tensor:
+    """Gumbel noise of standard normal noise: the highest of values with it is a draw by their softmax."""
+    quantiles = 0.5 + 0.5 * torch.erf(noise / 2**0.5)  # uniform between 0 and 1
+    return -torch.log(-torch.log(quantiles))

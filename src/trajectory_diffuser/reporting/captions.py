@@ -86,7 +86,8 @@ def planner_settings(results: Results, planner: str) -> str:
     parts += [f"drafted every {row['redraft_every']} plans"] if row["redraft_every"] > 1 else []
     parts += [f"{row['actions_per_plan']} actions per plan"] if row["actions_per_plan"] > 1 else []
     parts += ["forward noise"] if row["forward_noise"] else []
-    parts += [f"{row['candidates']} candidates"] if row["candidates"] > 1 else []
+    selected = " by softmax" if row.get("selection") == "softmax" else ""
+    parts += [f"{row['candidates']} candidates{selected}"] if row["candidates"] > 1 else []
     named = ("guidance", "temperature", "target_return")
     parts += [f"{key.replace('_', ' ')} {row[key]:g}" for key in named if row[key] != "tuned"]
     return f"{planner}: {', '.join(parts)}"
