@@ -4,7 +4,11 @@ from collections.abc import Sequence
 
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.captions import provenance_line
-from trajectory_diffuser.reporting.recommendation import recommendation_answer, recommendation_table
+from trajectory_diffuser.reporting.recommendation import (
+    Recommendation,
+    recommendation_answer,
+    recommendation_table,
+)
 from trajectory_diffuser.reporting.tables import Table, headline_table, over_tasks_table
 from trajectory_diffuser.reporting.verdict import Row
 from trajectory_diffuser.reporting.verdict_table import COLUMNS, how_judged, verdict_table
@@ -21,10 +25,12 @@ def verdict_page(results: Results, verdict: list[Row]) -> str:
     return f"{how_judged(results)}\n\n{markdown_table(['question', *COLUMNS], rows)}\n"
 
 
-def recommendation_page(results: Results) -> str:
+def recommendation_page(results: Results, recommendations: list[Recommendation]) -> str:
     """Which row to take on each task, and where planning beats cloning."""
-    table = recommendation_table(results)
-    return f"{recommendation_answer(results)}\n\n{markdown_table(table.headers, table.rows)}\n"
+    answer, table = (
+        write(results, recommendations) for write in (recommendation_answer, recommendation_table)
+    )
+    return f"{answer}\n\n{markdown_table(table.headers, table.rows)}\n"
 
 
 def scores_page(results: Results) -> str:

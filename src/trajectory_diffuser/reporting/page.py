@@ -25,7 +25,11 @@ from trajectory_diffuser.reporting.failure_signs import draft_error_figure, show
 from trajectory_diffuser.reporting.finetuning import finetuning_answer, finetuning_figure
 from trajectory_diffuser.reporting.frontier import frontier
 from trajectory_diffuser.reporting.markdown import recommendation_page, scores_page, verdict_page
-from trajectory_diffuser.reporting.recommendation import recommendation_answer, recommendation_table
+from trajectory_diffuser.reporting.recommendation import (
+    recommend,
+    recommendation_answer,
+    recommendation_table,
+)
 from trajectory_diffuser.reporting.studies import shown_studies, study_answer, study_figure, study_rows
 from trajectory_diffuser.reporting.style import inline_svg, save_svg, theme
 from trajectory_diffuser.reporting.summaries import common_scores, headline, mean_score
@@ -70,11 +74,11 @@ def write_report(results: Results, folder: Path) -> None:
     metrics.json is what DVC compares: the least, and all of one line. scores.json and scores.csv are the same
     in every run of the same parameters on a machine; for the verdict times count too.
     """
-    verdict = judge(results)
+    verdict, recommendations = judge(results), recommend(results)
     (folder / "verdict.txt").write_text(verdict_text(results, verdict))
     (folder / "verdict.md").write_text(verdict_page(results, verdict))
     (folder / "scores.md").write_text(scores_page(results))
-    (folder / "recommendation.md").write_text(recommendation_page(results))
+    (folder / "recommendation.md").write_text(recommendation_page(results, recommendations))
     write_json(folder / "scores.json", _mean_scores(results))
     write_json(folder / "verdict.json", verdict_entries(results, verdict))
     write_json(folder / "metrics.json", metrics(results, verdict))
@@ -110,7 +114,9 @@ def write_report(results: Results, folder: Path) -> None:
         verdict_columns=COLUMNS,
         verdict=verdict_table(verdict),
         how_judged=how_judged(results),
-        recommendation=(recommendation_answer(results), recommendation_table(results)),
+        recommendation=[
+            write(results, recommendations) for write in (recommendation_answer, recommendation_table)
+        ],
         over_tasks=tables.over_tasks_table(results),
         headline={task: tables.headline_table(results, task) for task in results.tasks},
         planners=tables.planner_table(results),

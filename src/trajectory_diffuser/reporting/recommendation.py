@@ -4,11 +4,20 @@ from dataclasses import dataclass
 
 from trajectory_diffuser.reporting.artefacts import Results, run_planners
 from trajectory_diffuser.reporting.statistics import Estimate
-from trajectory_diffuser.reporting.summaries import common_scores, mean_difference, mean_score, smallest_batch
 from trajectory_diffuser.reporting.tables import NOTHING, Table, effect, number, time
+from trajectory_diffuser.reporting.verdict import Evidence
 
 HEADERS = ["task", "take", "score", "time", "planner to take", "score", "time",
            "ahead of the best cloning", "with a draft, ahead of without"]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A row to take, its mean score on the task, and the seconds of a decision."""
+
+    row: str
+    score: float
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -21,56 +30,73 @@ class Comparison:
     times_as_fast: float
 
 
-def recommended(results: Results, task: str, rows: list[str]) -> str:
+@dataclass(frozen=True)
+class Recommendation:
+    """What to take on a task, of all and of the planners; None where the run has not both of two kinds.
+
+    `cloning` is the planner to take beside the policy to take; `drafts` are, of the planners, the one to take
+    that starts from a draft beside the one that does not.
+    """
+
+    task: str
+    of_all: Choice
+    of_planners: Choice
+    cloning: Comparison | None
+    drafts: Comparison | None
+
+
+def recommend(results: Results) -> list[Recommendation]:
+    """One for each task of the run."""
+    evidence, planners, rows = Evidence(results), results.with_plans, results.params["planners"]
+    policies = results.params["run"]["policies"]
+    drafted = [name for name in planners if rows[name]["start"] == "draft"]
+    others = [name for name in planners if name not in drafted]
+    return [
+        Recommendation(
+            task,
+            recommended(evidence, task, run_planners(results.params)),
+            recommended(evidence, task, planners),
+            _compare(evidence, task, planners, policies),
+            _compare(evidence, task, drafted, others),
+        )
+        for task in results.tasks
+    ]
+
+
+def recommended(evidence: Evidence, task: str, rows: list[str]) -> Choice:
     """The fastest of `rows` whose mean score is within the equivalence margin of the best of them."""
-    means = {row: _mean(results, task, row) for row in rows}
-    lowest = max(means.values()) - results.params["make_report"]["equivalence_margin"]
-    return min((row for row in rows if means[row] >= lowest), key=lambda row: _seconds(results, task, row))
+    choices = [Choice(row, evidence.mean(row, [task]), evidence.seconds(row, [task])) for row in rows]
+    lowest = max(choice.score for choice in choices) - evidence.margin
+    return min((each for each in choices if each.score >= lowest), key=lambda choice: choice.seconds)
 
 
-def planning_and_cloning(results: Results, task: str) -> Comparison | None:
-    """The planner to take beside the policy to take; None where the run has not both."""
-    return _compare(results, task, results.with_plans, results.params["run"]["policies"])
-
-
-def drafts_and_others(results: Results, task: str) -> Comparison | None:
-    """Of the planners, the one to take that starts from a draft beside the one that does not."""
-    rows = results.params["planners"]
-    drafted = [name for name in results.with_plans if rows[name]["start"] == "draft"]
-    return _compare(results, task, drafted, [name for name in results.with_plans if name not in drafted])
-
-
-def recommendation_table(results: Results) -> Table:
+def recommendation_table(results: Results, recommendations: list[Recommendation]) -> Table:
     """A row per task."""
     lines = []
-    for task in results.tasks:
-        line = [task]
-        for rows in (run_planners(results.params), results.with_plans):
-            name = recommended(results, task, rows)
-            line += [name, number(_mean(results, task, name), 1), time(_seconds(results, task, name))]
-        line += [
-            _said(results, compare(results, task)) for compare in (planning_and_cloning, drafts_and_others)
-        ]
-        lines.append(line)
+    for each in recommendations:
+        line = [each.task]
+        for choice in (each.of_all, each.of_planners):
+            line += [choice.row, number(choice.score, 1), time(choice.seconds)]
+        lines.append(line + [_said(results, comparison) for comparison in (each.cloning, each.drafts)])
     return Table(HEADERS, lines, names=2)
 
 
-def recommendation_answer(results: Results) -> str:
+def recommendation_answer(results: Results, recommendations: list[Recommendation]) -> str:
     """On which tasks planning beats cloned actions, and on which a draft is worth it.
 
     To score more is to do so by more than the margin and, with several seeds, with an interval above 0.
     """
+    margin = results.params["make_report"]["equivalence_margin"]
     better: dict[str, list[str]] = {"planning": [], "draft": [], "faster": []}
-    for task in results.tasks:
-        cloning, drafts = planning_and_cloning(results, task), drafts_and_others(results, task)
-        if cloning is None or drafts is None:
+    for each in recommendations:
+        if each.cloning is None or each.drafts is None:
             return ""
-        if _scores_more(results, cloning):
-            better["planning"].append(task)
-        if _scores_more(results, drafts):
-            better["draft"].append(task)
-        elif drafts.times_as_fast > 1 and drafts.ahead.mean >= -_margin(results):
-            better["faster"].append(task)
+        if _scores_more(results, each.cloning):
+            better["planning"].append(each.task)
+        if _scores_more(results, each.drafts):
+            better["draft"].append(each.task)
+        elif each.drafts.times_as_fast > 1 and each.drafts.ahead.mean >= -margin:
+            better["faster"].append(each.task)
     where = {name: ", ".join(tasks) or "no task of the run" for name, tasks in better.items()}
     return (
         f"Planning scores more than cloned actions on {where['planning']}. With a draft planners score more "
@@ -78,12 +104,12 @@ def recommendation_answer(results: Results) -> str:
     )
 
 
-def _compare(results: Results, task: str, rows: list[str], others: list[str]) -> Comparison | None:
+def _compare(evidence: Evidence, task: str, rows: list[str], others: list[str]) -> Comparison | None:
     if not rows or not others:
         return None
-    row, other = recommended(results, task, rows), recommended(results, task, others)
-    ahead = mean_difference(results, common_scores(results), row, other, [task])
-    return Comparison(row, other, ahead, _seconds(results, task, other) / _seconds(results, task, row))
+    own, other = recommended(evidence, task, rows), recommended(evidence, task, others)
+    ahead = evidence.effect(own.row, other.row, [task])
+    return Comparison(own.row, other.row, ahead, other.seconds / own.seconds)
 
 
 def _said(results: Results, comparison: Comparison | None) -> str:
@@ -94,17 +120,7 @@ def _said(results: Results, comparison: Comparison | None) -> str:
 
 
 def _scores_more(results: Results, comparison: Comparison) -> bool:
-    low, _ = comparison.ahead.interval(results.params["make_report"]["confidence"])
-    return comparison.ahead.mean > _margin(results) and not low <= 0.0  # NaN with one seed
-
-
-def _margin(results: Results) -> float:
-    return results.params["make_report"]["equivalence_margin"]
-
-
-def _mean(results: Results, task: str, row: str) -> float:
-    return mean_score(results, common_scores(results), row, [task]).mean
-
-
-def _seconds(results: Results, task: str, row: str) -> float:
-    return smallest_batch(results)["seconds_per_plan"][task, row]
+    settings = results.params["make_report"]
+    low, _ = comparison.ahead.interval(settings["confidence"])
+    above = comparison.ahead.mean > settings["equivalence_margin"]
+    return above and not low <= 0.0  # NaN with one seed

@@ -66,7 +66,7 @@ class Row:
 
 def judge(results: Results) -> list[Row]:
     """The rows of every claim: over all tasks first, where there are several, then task by task."""
-    settings, evidence = results.params["make_report"], _Evidence(results)
+    settings, evidence = results.params["make_report"], Evidence(results)
     scopes = {task: [task] for task in results.tasks}
     if len(scopes) > 1:
         scopes = {ALL_TASKS: results.tasks} | scopes
@@ -90,7 +90,7 @@ def judge(results: Results) -> list[Row]:
     return [row.row(settings["confidence"]) if isinstance(row, _Comparison) else row for row in rows]
 
 
-class _Evidence:
+class Evidence:
     """What the run measured, over any of its tasks."""
 
     def __init__(self, results: Results) -> None:
@@ -98,6 +98,10 @@ class _Evidence:
         self.margin = results.params["make_report"]["equivalence_margin"]
         self.scores = common_scores(results)
         self.rates = smallest_batch(results)["decisions_per_second"]
+
+    def mean(self, planner: str, tasks: list[str]) -> float:
+        """Its normalised score, the mean over seeds and tasks."""
+        return mean_score(self.results, self.scores, planner, tasks).mean
 
     def effect(self, subject: str, reference: str, tasks: list[str]) -> Estimate:
         """Subject minus reference, in pairs of episodes."""
@@ -111,7 +115,7 @@ class _Evidence:
         """Where the planner's mean is more than the margin below imitation of the data; "" if nowhere."""
         for task in tasks:
             imitation = imitation_score(self.results, task)
-            mean = mean_score(self.results, self.scores, planner, [task]).mean
+            mean = self.mean(planner, [task])
             if imitation is not None and mean < imitation - self.margin:
                 where = f" on {task}" if len(tasks) > 1 else ""
                 return f"{planner} {mean:.1f}, imitation {imitation:.1f}{where}"
@@ -222,7 +226,7 @@ class _Comparison:
 
 
 def _compare(
-    evidence: _Evidence, name: str, claim: dict[str, Any], scope: str, tasks: list[str]
+    evidence: Evidence, name: str, claim: dict[str, Any], scope: str, tasks: list[str]
 ) -> _Comparison:
     subject = claim["subject"]
     reference = claim.get("reference") or evidence.fastest_rival(subject, tasks)

@@ -9,12 +9,12 @@ from scipy import stats
 
 from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.recommendation import (
-    drafts_and_others,
-    planning_and_cloning,
+    recommend,
     recommendation_answer,
     recommendation_table,
     recommended,
 )
+from trajectory_diffuser.reporting.verdict import Evidence
 
 MAZE, HOPPER = "maze-umaze", "hopper-medium-expert"
 DRAFTED, OTHERS = ["draft", "trajectory_diffuser"], ["full_diffusion", "ddim", "warm_start"]
@@ -37,8 +37,16 @@ def timed(results, task, milliseconds):
     """The results with other times on a task."""
     latency = results.latency.copy()
     own = latency["task"] == task
-    latency.loc[own, "seconds_per_plan"] = latency.loc[own, "planner"].map(milliseconds) / 1000
+    latency.loc[own, "decisions_per_second"] = 1000 / latency.loc[own, "planner"].map(milliseconds)
     return replace(results, latency=latency)
+
+
+def of_task(results, task):
+    return next(each for each in recommend(results) if each.task == task)
+
+
+def to_take(results, rows):
+    return recommended(Evidence(results), MAZE, rows).row
 
 
 POINTS = {"draft": 88.0, "trajectory_diffuser": 95.0, "full_diffusion": 93.0, "ddim": 91.0}
@@ -49,17 +57,25 @@ TIMES = dict(zip(POINTS, [3.0, 6.0, 30.0, 2.0, 2.5, 0.3, 0.2, 0.1], strict=True)
 
 def test_to_take_is_the_fastest_of_those_within_the_margin_of_the_best(results):
     made = timed(scored(results, MAZE, POINTS), MAZE, TIMES)
-    assert recommended(made, MAZE, list(POINTS)) == "ddim"
-    assert recommended(made, MAZE, DRAFTED) == "trajectory_diffuser"  # a draft alone is 7 points behind
+    assert to_take(made, list(POINTS)) == "ddim"
+    assert to_take(made, DRAFTED) == "trajectory_diffuser"  # a draft alone is 7 points behind
     nearer = scored(made, MAZE, POINTS | {"draft": 90.0})
-    assert recommended(nearer, MAZE, DRAFTED) == "draft"
-    assert recommended(made, MAZE, ["best_tenth_cloning", "return_conditioned_cloning"]) == (
+    assert to_take(nearer, DRAFTED) == "draft"
+    assert to_take(made, ["best_tenth_cloning", "return_conditioned_cloning"]) == (
         "return_conditioned_cloning"
     )
 
 
+def test_a_plan_of_several_actions_counts_with_the_time_of_a_decision(results):
+    made = timed(scored(results, MAZE, POINTS), MAZE, TIMES)
+    own = (made.latency["task"] == MAZE) & (made.latency["planner"] == "full_diffusion")
+    made.latency.loc[own, "decisions_per_second"] = 1000.0  # thirty actions of a plan that takes 30 ms
+    made.latency.loc[own, "seconds_per_plan"] = 0.03
+    assert to_take(made, list(POINTS)) == "full_diffusion"
+
+
 def test_how_far_planning_is_ahead_is_paired_over_seeds(params, root, results):
-    comparison = planning_and_cloning(results, HOPPER)
+    comparison = of_task(results, HOPPER).cloning
     means = []
     for seed in params["run"]["seeds"]:
         folder = root / f"results/runs/{HOPPER}/seed{seed}/evaluation"
@@ -77,7 +93,7 @@ def test_the_table_says_what_to_take_of_all_and_of_the_planners(results):
     for task in (HOPPER, MAZE):
         made = timed(scored(made, task, POINTS), task, TIMES)
     made = scored(made, HOPPER, POINTS | {"return_conditioned_cloning": 99.0})
-    hopper, maze = recommendation_table(made).rows
+    hopper, maze = recommendation_table(made, recommend(made)).rows
     assert maze[:7] == [MAZE, "ddim", "91.0", "2 ms", "ddim", "91.0", "2 ms"]
     assert maze[7].startswith("ddim +7.0 [") and maze[7].endswith("] on return_conditioned_cloning")
     assert maze[8].startswith("trajectory_diffuser +4.0 [") and maze[8].endswith("] on ddim")
@@ -88,14 +104,14 @@ def test_the_answer_names_the_tasks_where_planning_and_where_a_draft_pays(result
     made = results
     for task in (HOPPER, MAZE):
         made = timed(scored(made, task, POINTS), task, TIMES)
-    assert recommendation_answer(made) == (
+    assert recommendation_answer(made, recommend(made)) == (
         f"Planning scores more than cloned actions on {HOPPER}, {MAZE}. With a draft planners score more "
         "than without on no task of the run; they score as much, in less time, on no task of the run."
     )
     made = scored(made, MAZE, POINTS | {"trajectory_diffuser": 97.5, "full_diffusion": 80.0})
     made = timed(made, HOPPER, TIMES | {"trajectory_diffuser": 1.0})
     made = scored(made, HOPPER, POINTS | {"best_tenth_cloning": 93.0})
-    assert recommendation_answer(made) == (
+    assert recommendation_answer(made, recommend(made)) == (
         f"Planning scores more than cloned actions on {MAZE}. With a draft planners score more than "
         f"without on {MAZE}; they score as much, in less time, on {HOPPER}."
     )
@@ -107,15 +123,15 @@ def test_a_lead_whose_interval_reaches_below_zero_is_none(results):
     own = (scores["task"] == MAZE) & (scores["planner"] == "ddim")
     scores.loc[own & (scores["seed"] == 0), "normalised_score"] += 20.0
     scores.loc[own & (scores["seed"] == 1), "normalised_score"] -= 10.0
-    comparison = planning_and_cloning(made, MAZE)
+    comparison = of_task(made, MAZE).cloning
     assert comparison.row == "ddim" and comparison.ahead.mean > 5.0
-    assert MAZE not in recommendation_answer(made).split(".")[0]
+    assert MAZE not in recommendation_answer(made, recommend(made)).split(".")[0]
 
 
 def test_without_policies_or_without_a_draft_there_is_nothing_to_compare(results):
     params = results.params
     alone = replace(results, params=params | {"run": params["run"] | {"policies": [], "planners": OTHERS}})
-    assert planning_and_cloning(alone, MAZE) is None
-    assert drafts_and_others(alone, MAZE) is None
-    assert recommendation_answer(alone) == ""
-    assert all(row[7:] == ["-", "-"] for row in recommendation_table(alone).rows)
+    assert of_task(alone, MAZE).cloning is None
+    assert of_task(alone, MAZE).drafts is None
+    assert recommendation_answer(alone, recommend(alone)) == ""
+    assert all(row[7:] == ["-", "-"] for row in recommendation_table(alone, recommend(alone)).rows)
