@@ -43,7 +43,8 @@ def main() -> None:
         axis = figure.subplots()
         for name, marker in zip(COMMANDS, "os", strict=True):
             axis.plot(
-                *zip(*((jobs, seconds[name]) for jobs, seconds in points), strict=True),
+                [jobs for jobs, _ in points],
+                [seconds[name] for _, seconds in points],
                 marker=marker,
                 label=name,
             )

@@ -22,7 +22,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 import numpy as np
 import pandas as pd
+import torch
 from network_variants import CODE
+from torch import nn
 
 import train_diffusion
 import train_transformer
@@ -41,8 +43,11 @@ from trajectory_diffuser.evaluation.scores import normalised_score
 from trajectory_diffuser.models.building import NETWORKS
 from trajectory_diffuser.planning.choice import settled
 from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.runtime import Runtime
 from trajectory_diffuser.reporting.markdown import markdown_table
+from trajectory_diffuser.training.loop import train
+from trajectory_diffuser.training.run import Objective
 
 TRAINED_AS_SHIPPED = ("as shipped", "as shipped, drafts", "no clipping")
 STAGES = {"diffusion": train_diffusion, "transformer": train_transformer}
@@ -179,11 +184,27 @@ def scores_at_points(
     seeds = list(range(FIRST_ENVIRONMENT_SEED, FIRST_ENVIRONMENT_SEED + episodes))
     rows = [settled(row, point) for point in points for _ in seeds]
     planner = planner_of(rows, models, runtime, derive_seed("networks", task, seed))
+    return scores_of(params, task, planner, seeds * len(points), task).reshape(len(points), -1)
+
+
+def scores_of(
+    params: dict[str, Any], task: str, planner: Planner, environment_seeds: list[int], title: str
+) -> np.ndarray:
+    """Normalised scores [episodes] of a planner."""
     environment = params["tasks"][task]["environment"]
-    returns = run_episodes(planner, environment, seeds * len(points), None, task).returns
+    returns = run_episodes(planner, environment, environment_seeds, None, title).returns
     reference = PreparedDataset.load(Path("data/processed") / task).provenance["reference_scores"]
-    scores = normalised_score(returns, reference["minimum"], reference["maximum"])
-    return scores.reshape(len(points), -1)
+    return normalised_score(returns, reference["minimum"], reference["maximum"])
+
+
+def trained_apart(
+    model: nn.Module, objective: Objective, settings: dict[str, Any], seed: int, device: torch.device
+) -> nn.Module:
+    """A model as training leaves it, of which nothing is written."""
+    loss = objective.batch_loss(settings, device)
+    title = f"training a {type(model).__name__}"
+    result = train(model, loss, settings, seed, None, lambda _: None, objective.validates, title)
+    return result.model.eval().requires_grad_(False)
 
 
 if __name__ == "__main__":

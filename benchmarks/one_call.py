@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 import numpy as np
 import torch
-from networks import scores_at_points
+from networks import scores_at_points, trained_apart
 from torch import Tensor
 
 import train_diffusion
@@ -39,7 +39,6 @@ from trajectory_diffuser.planning.choice import middle, settled
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
 from trajectory_diffuser.reporting.markdown import markdown_table
-from trajectory_diffuser.training.loop import train
 from trajectory_diffuser.training.run import Objective
 
 CALLS = (1, 2, 3, 5, 20)
@@ -94,17 +93,8 @@ def trained_on(
         return one_call_loss(model, denoiser, states, returns_to_go[:, 0], calls)
 
     objective = Objective(windows, loss)
-    result = train(
-        copy.deepcopy(denoiser).requires_grad_(True),
-        objective.batch_loss(settings, device),
-        settings,
-        derive_seed("one_call", task, seed, calls),
-        None,
-        lambda _: None,
-        objective.validates,
-        f"one call of {calls}",
-    )
-    return result.model.eval().requires_grad_(False)
+    model = copy.deepcopy(denoiser).requires_grad_(True)
+    return trained_apart(model, objective, settings, derive_seed("one_call", task, seed, calls), device)
 
 
 def one_call_loss(

@@ -19,23 +19,22 @@ from unittest.mock import patch
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 import torch
+from networks import FIRST_ENVIRONMENT_SEED, scores_of, trained_apart
 from torch import Tensor, nn
 
+import train_diffusion
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.common.stage import ending_with_one_line
 from trajectory_diffuser.common.versions import code_commit
 from trajectory_diffuser.computing.device import computing_device, device_name
 from trajectory_diffuser.computing.seeding import derive_seed
-from trajectory_diffuser.datasets.windows import SPLITS, PreparedDataset, WindowSampler
+from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation import cell
-from trajectory_diffuser.evaluation.rollout import run_episodes
-from trajectory_diffuser.evaluation.scores import normalised_score
 from trajectory_diffuser.models.mlp import mlp
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
 from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner
 from trajectory_diffuser.reporting.markdown import markdown_table
-from trajectory_diffuser.training.loop import train
 from trajectory_diffuser.training.run import Objective
 
 ROWS: dict[str, dict[str, Any]] = {
@@ -43,7 +42,6 @@ ROWS: dict[str, dict[str, Any]] = {
     "five calls from noise": {"start": "noise", "sampler": "ddim", "guidance": 1.0},
     "five calls from noise, unguided": {"start": "noise", "sampler": "ddim", "guidance": 0.0},
 }
-FIRST_ENVIRONMENT_SEED = 40000
 
 
 class PlanCritic(nn.Module):
@@ -81,6 +79,7 @@ def main() -> None:
     arguments = parser.parse_args()
     params, task, lines = load_params(), arguments.task, []
     dataset = PreparedDataset.load(f"data/processed/{task}")
+    seeds = [FIRST_ENVIRONMENT_SEED + episode for episode in range(arguments.episodes)]
     with computing_device(params["run"], params["evaluate"]["threads"]) as device:
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
         for seed in arguments.seeds:
@@ -99,7 +98,7 @@ def main() -> None:
                     settled |= {"temperature": arguments.temperature, "target_return": 1.0}
                     with patch.object(cell, "TrajectoryPlanner", kind):
                         planner = cell.planner_of([settled], networks, runtime, derive_seed(task, seed))
-                    scores = act(params, task, dataset, planner, arguments.episodes, f"{name}, {way}")
+                    scores = scores_of(params, task, planner, seeds, f"{name}, {way}")
                     error = scores.std(ddof=1) / len(scores) ** 0.5
                     lines.append([name, way, str(seed), f"{scores.mean():.1f}", f"{error:.1f}"])
                     print(" | ".join(lines[-1]), flush=True)
@@ -108,38 +107,17 @@ def main() -> None:
     print(markdown_table(["plans", "chosen by", "seed", "score", "standard error"], lines))
 
 
-def act(params: dict, task: str, dataset: PreparedDataset, planner: Any, episodes: int, title: str) -> Any:
-    """Normalised scores of the planner's episodes."""
-    seeds = list(range(FIRST_ENVIRONMENT_SEED, FIRST_ENVIRONMENT_SEED + episodes))
-    returns = run_episodes(planner, params["tasks"][task]["environment"], seeds, None, title).returns
-    reference = dataset.provenance["reference_scores"]
-    return normalised_score(returns, reference["minimum"], reference["maximum"])
-
-
 def trained_critic(
     params: dict[str, Any], task: str, seed: int, dataset: PreparedDataset, device: torch.device
-) -> PlanCritic:
-    """The critic of whole plans."""
-    settings, of_task = params["train_value"], params["tasks"][task]
-    horizon, torch_seed = of_task["horizon"], derive_seed("critic", task, seed)
-    windows = {
-        split: WindowSampler(
-            dataset,
-            horizon,
-            device,
-            split=split,
-            return_scale=of_task["return_scale"],
-            absorbing=True,
-            stride=of_task["stride"],
-        )
-        for split in SPLITS
-    }
-    objective = Objective(windows, critic_loss)
-    torch.manual_seed(torch_seed)
+) -> nn.Module:
+    """The critic of whole plans, trained on the windows that a denoiser without past states has."""
+    settings, horizon = params["train_value"], params["tasks"][task]["horizon"]
+    without_past = params | {"train_diffusion": params["train_diffusion"] | {"past_states": 0}}
+    windows = train_diffusion.objective(without_past, task, dataset, device).samplers
+    training_seed = derive_seed("critic", task, seed)
+    torch.manual_seed(training_seed)
     critic = PlanCritic(dataset.observation_size, horizon, settings["width"], settings["layers"]).to(device)
-    loss = objective.batch_loss(settings, device)
-    result = train(critic, loss, settings, torch_seed, None, lambda _: None, objective.validates, "critic")
-    return result.model.eval().requires_grad_(False)
+    return trained_apart(critic, Objective(windows, critic_loss), settings, training_seed, device)
 
 
 def critic_loss(model: PlanCritic, states: Tensor, returns_to_go: Tensor, _: Tensor) -> Tensor:
