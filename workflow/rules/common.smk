@@ -146,10 +146,14 @@ def refuse_company():
 
 
 def lift_rate_limit():
-    """Start jobs at any rate, not 100 a second at most: the limit leaves a timer behind each job that has ended, and
-    each of these has the scheduler look at all ready jobs once a second, to the end (Snakemake 9.27: a fifth of a core
-    after a hundred jobs)."""
-    workflow.scheduler.job_rate_limiter = None
+    """Start jobs at any rate, unless --max-jobs-per-timespan asks for another than Snakemake's own, 100 a second.
+
+    The limit leaves a timer behind each job that has ended, and each of these has the scheduler look at all ready jobs
+    once a timespan, to the end (Snakemake 9.27: a fifth of a core after a hundred jobs).
+    """
+    limit = workflow.scheduling_settings.max_jobs_per_timespan
+    if limit is not None and (limit.max_jobs, limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
 
 
 def last_words(snakemake_logs):
