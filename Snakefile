@@ -51,6 +51,7 @@ rule all:
 onstart:
     refuse_company()
     lift_rate_limit()
+    tell_time_left()
 
 
 onsuccess:

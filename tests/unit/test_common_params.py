@@ -146,6 +146,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         f"{PLANNER}.last_steps",
         ["goes through the whole chain", "remove last_steps"],
     ),
+    "selection among one candidate": (
+        {PLANNER: ROW | {"candidates": 1, "selection": "softmax"}},
+        f"{PLANNER}.selection",
+        ["nothing to select", "remove selection"],
+    ),
     "fewer last steps than calls": (
         {PLANNER: ROW | {"last_steps": 2}},
         f"{PLANNER}.last_steps",

@@ -5,6 +5,8 @@ import sys
 from functools import cache, reduce
 from pathlib import Path
 
+from snakemake.settings.enums import Quietness
+
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
@@ -12,6 +14,7 @@ from trajectory_diffuser.collecting.walking import walk
 from trajectory_diffuser.common.company import stage_at_work
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params, read_params
+from trajectory_diffuser.common.time_left import TimeLeft
 
 
 def checked_params():
@@ -154,6 +157,15 @@ def lift_rate_limit():
     limit = workflow.scheduling_settings.max_jobs_per_timespan
     if limit is not None and (limit.max_jobs, limit.timespan) == (100, 1):
         workflow.scheduler.job_rate_limiter = None
+
+
+def tell_time_left():
+    """Say with Snakemake's progress how long it will still take, unless it is to be quiet."""
+    if (workflow.output_settings.quiet or set()) & {Quietness.PROGRESS, Quietness.ALL}:
+        return
+    ahead = [job for job in workflow.dag.needrun_jobs() if not job.is_norun]
+    waiting = {workflow.dag.jobid(job): (job.rule.name, job.wildcards_dict) for job in ahead}
+    logger.addHandler(TimeLeft(waiting, logger.info))
 
 
 def last_words(snakemake_logs):

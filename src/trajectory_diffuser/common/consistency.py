@@ -188,6 +188,11 @@ def _check_planner(name: str, written: dict[str, Any], params: dict[str, Any]) -
                 f"{key('last_steps', 'refine_steps')}: last_steps: {last} must lie between refine_steps "
                 f"({calls}) and train_diffusion.diffusion_steps ({steps})"
             )
+    if "selection" in row and row["candidates"] == 1:
+        raise UserError(
+            f"{key('selection', 'candidates')}: of candidates: 1 there is nothing to select; "
+            "use more candidates, or remove selection"
+        )
     if start != "draft" and row["redraft_every"] > 1:
         raise UserError(
             f"{key('redraft_every', 'start')}: there is no draft with start: {start}; use redraft_every: 1"
