@@ -70,11 +70,13 @@ def test_readmes_example_runs_with_what_was_trained(by_snakemake: Project) -> No
     assert re.search(r"^return \d+$", printed, flags=re.MULTILINE)
 
 
-def test_without_a_terminal_snakemake_says_what_runs_and_how_much_is_done(by_snakemake: Project) -> None:
+def test_without_a_terminal_snakemake_says_what_runs_how_much_is_done_and_left(by_snakemake: Project) -> None:
     printed = (by_snakemake.folder / ".git" / "printed.txt").read_text()
     assert re.search(rf"^Job \d+: train_diffusion: {TASK}, seed 0$", printed, flags=re.MULTILINE)
     done = re.findall(r"^(\d+) of (\d+) steps \(\d+%\) done$", printed, flags=re.MULTILINE)
     assert done[-1][0] == done[-1][1] and len(done) > 10
+    left = re.findall(r"^(?:about|at least) \d+ min left", printed, flags=re.MULTILINE)
+    assert len(left) > 10
     assert max(map(len, printed.splitlines())) < 300
 
 
@@ -157,6 +159,28 @@ def test_an_experiment_changes_only_the_report(by_snakemake: Project) -> None:
     table = run(by_snakemake, f"dvc exp show --no-pager {chosen}")
     assert all(word in table for word in ("narrow", "make_report.confidence", "score", "undecided", "held"))
     assert max(map(len, table.splitlines())) <= 120
+
+
+def test_the_experiment_of_the_docs_can_be_queued(by_snakemake: Project) -> None:
+    documented = re.search(r"`dvc exp run (-S \S+)`", (ROOT / "docs/running.md").read_text())
+    assert documented is not None
+    assert "Queued experiment" in run(by_snakemake, f"dvc exp run --queue {documented[1]}")
+    run(by_snakemake, "dvc queue remove --queued")
+
+
+def test_queued_experiments_run_side_by_side(by_snakemake: Project) -> None:
+    for confidence in (0.6, 0.7):
+        change = f"--name at-{confidence} --set-param make_report.confidence={confidence}"
+        run(by_snakemake, f"dvc exp run --queue {change}")
+    run(by_snakemake, "dvc queue start --jobs 2")
+    for _ in range(240):
+        if not re.search("Queued|Running", status := run(by_snakemake, "dvc queue status")):
+            break
+        time.sleep(1)
+    assert status.count("Success") == 2, status
+    table = run(by_snakemake, "dvc exp show --csv --only-changed").splitlines()
+    for confidence in (0.6, 0.7):
+        assert sum(f"at-{confidence}," in line and f",{confidence}," in line for line in table) == 1
 
 
 def test_metrics_fit_a_terminal(by_snakemake: Project) -> None:

@@ -29,13 +29,13 @@ def tune(planner: str, task: str = "hopper", seed: int = 0) -> tuple[str, dict[s
 def test_a_job_takes_as_long_as_the_same_with_another_seed() -> None:
     run = Run({1: tune("ddim"), 2: tune("full"), 3: tune("full", seed=1)})
     run.do(1, 1)
-    assert run.do(2, 10) == "about 10 minutes left"
+    assert run.do(2, 10) == "about 10 min left"
 
 
 def test_else_as_the_same_row_on_another_task_else_as_the_rule_on_average() -> None:
     run = Run({1: tune("ddim"), 2: tune("full"), 3: tune("full", task="maze"), 4: tune("draft")})
     run.do(1, 2)
-    assert run.do(2, 10) == "about 16 minutes left"  # 10 and the mean of 2 and 10
+    assert run.do(2, 10) == "about 16 min left"  # 10 and the mean of 2 and 10
 
 
 def test_what_no_job_has_told_is_named_and_not_guessed() -> None:
@@ -43,7 +43,7 @@ def test_what_no_job_has_told_is_named_and_not_guessed() -> None:
     run = Run({1: ("train_value", models), 2: ("train_value", models | {"seed": "1"}), 3: tune("ddim")})
     run.handler.waiting[4] = ("make_report", {})
     said = run.do(1, 3)
-    assert said == "at least 3 minutes left; of make_report and tune nothing has ended yet"
+    assert said == "at least 3 min left; of make_report and tune nothing has ended yet"
 
 
 def test_jobs_side_by_side_share_the_time() -> None:
@@ -54,7 +54,7 @@ def test_jobs_side_by_side_share_the_time() -> None:
     for number in (0, 1):
         run.tell("job_finished", job_id=number)
     run.tell("progress", done=2, total=6)
-    assert run.said == ["about 20 minutes left"]  # four of ten minutes, two at a time
+    assert run.said == ["about 20 min left"]  # four of ten minutes, two at a time
 
 
 def test_what_a_running_job_has_done_already_counts() -> None:
@@ -62,7 +62,7 @@ def test_what_a_running_job_has_done_already_counts() -> None:
     run.do(1, 10)
     run.tell("job_info", jobid=2)
     run.now += 240
-    assert run.handler.sentence() == "about 6 minutes left"
+    assert run.handler.sentence() == "about 6 min left"
 
 
 def test_nothing_is_said_after_the_last_job() -> None:

@@ -63,7 +63,7 @@ class TimeLeft(logging.Handler):
                 left += max(0.0, sum(known) / len(known) - elapsed)
         busy = self.busy + sum(now - start for start in self.started.values())
         at_a_time = max(1.0, busy / max(now - self.began, 1e-9))
-        minutes = f"{left / at_a_time / 60:.0f} minutes left"
+        minutes = f"{left / at_a_time / 60:.0f} min left"
         if unknown:
             return f"at least {minutes}; of {_listed(unknown)} nothing has ended yet"
         return f"about {minutes}"
