@@ -22,9 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 import numpy as np
 import pandas as pd
-import torch
 from network_variants import CODE
-from torch import nn
 
 import train_diffusion
 import train_transformer
@@ -46,8 +44,6 @@ from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.runtime import Runtime
 from trajectory_diffuser.reporting.markdown import markdown_table
-from trajectory_diffuser.training.loop import train
-from trajectory_diffuser.training.run import Objective
 
 TRAINED_AS_SHIPPED = ("as shipped", "as shipped, drafts", "no clipping")
 STAGES = {"diffusion": train_diffusion, "transformer": train_transformer}
@@ -195,16 +191,6 @@ def scores_of(
     returns = run_episodes(planner, environment, environment_seeds, None, title).returns
     reference = PreparedDataset.load(Path("data/processed") / task).provenance["reference_scores"]
     return normalised_score(returns, reference["minimum"], reference["maximum"])
-
-
-def trained_apart(
-    model: nn.Module, objective: Objective, settings: dict[str, Any], seed: int, device: torch.device
-) -> nn.Module:
-    """A model as training leaves it, of which nothing is written."""
-    loss = objective.batch_loss(settings, device)
-    title = f"training a {type(model).__name__}"
-    result = train(model, loss, settings, seed, None, lambda _: None, objective.validates, title)
-    return result.model.eval().requires_grad_(False)
 
 
 if __name__ == "__main__":

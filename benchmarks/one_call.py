@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 import numpy as np
 import torch
-from networks import scores_at_points, trained_apart
+from networks import scores_at_points
 from torch import Tensor
 
 import train_diffusion
@@ -94,7 +94,9 @@ def trained_on(
 
     objective = Objective(windows, loss)
     model = copy.deepcopy(denoiser).requires_grad_(True)
-    return trained_apart(model, objective, settings, derive_seed("one_call", task, seed, calls), device)
+    training_seed = derive_seed("one_call", task, seed, calls)
+    result = objective.train(model, settings, training_seed, f"one call, seed {seed}", device)
+    return result.model.eval().requires_grad_(False)
 
 
 def one_call_loss(

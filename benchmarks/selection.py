@@ -19,7 +19,7 @@ from unittest.mock import patch
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 import torch
-from networks import FIRST_ENVIRONMENT_SEED, scores_of, trained_apart
+from networks import FIRST_ENVIRONMENT_SEED, scores_of
 from torch import Tensor, nn
 
 import train_diffusion
@@ -117,7 +117,9 @@ def trained_critic(
     training_seed = derive_seed("critic", task, seed)
     torch.manual_seed(training_seed)
     critic = PlanCritic(dataset.observation_size, horizon, settings["width"], settings["layers"]).to(device)
-    return trained_apart(critic, Objective(windows, critic_loss), settings, training_seed, device)
+    objective = Objective(windows, critic_loss)
+    result = objective.train(critic, settings, training_seed, f"a critic of plans, seed {seed}", device)
+    return result.model.eval().requires_grad_(False)
 
 
 def critic_loss(model: PlanCritic, states: Tensor, returns_to_go: Tensor, _: Tensor) -> Tensor:

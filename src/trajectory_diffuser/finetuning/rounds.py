@@ -27,7 +27,6 @@ from trajectory_diffuser.finetuning.growing import Collector, with_episodes
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
 from trajectory_diffuser.planning.settings import PlannerSettings
-from trajectory_diffuser.training.loop import train
 
 
 def trained_networks(variants: Mapping[str, list[str]], called: list[str]) -> dict[str, list[str]]:
@@ -122,16 +121,9 @@ class Finetuning:
         """A network trained on with the grown data, as its stage trains it but for the number of steps."""
         settings = self.params[f"train_{name}"] | {"steps": self.settings["steps"][name], "keep_at": []}
         objective = self.stages[name].objective(self.params, self.task, data, self.device)
-        result = train(
-            copy.deepcopy(getattr(models, name)).requires_grad_(True),
-            objective.batch_loss(settings, self.device),
-            settings,
-            derive_seed("finetune", name, self.seed, number),
-            None,
-            lambda row: None,
-            objective.validates,
-            f"{self._title(title)}, {name}",
-        )
+        model = copy.deepcopy(getattr(models, name)).requires_grad_(True)
+        seed = derive_seed("finetune", name, self.seed, number)
+        result = objective.train(model, settings, seed, f"{self._title(title)}, {name}", self.device)
         self.curves.append(pd.DataFrame(result.curves).assign(variant=variant, round=number, network=name))
         return result.model.eval().requires_grad_(False)
 

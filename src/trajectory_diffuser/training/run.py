@@ -28,7 +28,7 @@ from trajectory_diffuser.datasets.windows import (
 )
 from trajectory_diffuser.models.building import weights_file
 from trajectory_diffuser.training.checkpoint import ROOT, Checkpoint
-from trajectory_diffuser.training.loop import Diverged, Loss, train
+from trajectory_diffuser.training.loop import Diverged, train
 from trajectory_diffuser.training.result import CurveRow, TrainingResult
 
 SOURCE = Path(__file__).parents[2]
@@ -97,20 +97,25 @@ class Objective:
     samplers: Mapping[str, WindowSampler | TransitionSampler]
     loss: Callable[..., Tensor]
 
-    @property
-    def validates(self) -> bool:
-        """Whether anything is held out."""
-        return not self.samplers["validation"].empty
-
-    def batch_loss(self, settings: dict[str, Any], device: torch.device) -> Loss:
-        """The loss of a model and a split, in batches and arithmetic of the stage's settings."""
+    def train(
+        self,
+        model: nn.Module,
+        settings: dict[str, Any],
+        seed: int,
+        title: str,
+        device: torch.device,
+        checkpoint: Checkpoint | None = None,
+        log: Callable[[CurveRow], None] = lambda row: None,
+    ) -> TrainingResult:
+        """Train a model on it with a stage's settings; the arguments are those of `training.loop.train`."""
         autocast = torch.autocast(device.type, torch.bfloat16, enabled=settings["precision"] == "bfloat16")
 
         def loss(model: nn.Module, split: str) -> Tensor:
             with autocast:
                 return self.loss(model, *self.samplers[split].sample(settings["batch_size"]))
 
-        return loss
+        validates = not self.samplers["validation"].empty  # whether anything is held out
+        return train(model, loss, settings, seed, checkpoint, log, validates, title)
 
 
 @dataclass(frozen=True)
@@ -167,15 +172,9 @@ class TrainingRun:
         live = checkpoint.directory / "dvclive"  # to be watched while training goes on
         with _dvclive(live) as log:
             try:
-                result = train(
-                    model,
-                    objective.batch_loss(self.settings, self.device),
-                    self.settings,
-                    self.random_seed,
-                    checkpoint,
-                    log,
-                    objective.validates,
-                    f"{self.name} {self.task} seed {self.seed}",
+                title = f"{self.name} {self.task} seed {self.seed}"
+                result = objective.train(
+                    model, self.settings, self.random_seed, title, self.device, checkpoint, log
                 )
             except Diverged:
                 self.dataset.require_finite()
