@@ -3,8 +3,8 @@
 python workflow/scripts/publish.py NAME
 
 Copies numbers, tables and figures of results/report/, and params.yaml, to results/reference/NAME/, and writes
-verdict.md, scores.md and recommendation.md where two lines of a page name them. The page of the report,
-index.html, is left out: git is no place for it.
+its pages in Markdown (experiments.md where there is one) where two lines of README.md, docs/ or models/ name
+them. The page of the report, index.html, is left out: git is no place for it.
 """
 
 import argparse
@@ -20,7 +20,8 @@ from trajectory_diffuser.computing.files import atomic_directory, atomic_file  #
 
 BLOCK = "<!-- {name}: begin -->\n{text}<!-- {name}: end -->\n"
 PAGE = "index.html"
-TABLES = ("verdict.md", "scores.md", "recommendation.md")
+TABLES = ["verdict.md", "scores.md", "recommendation.md"]
+EXPERIMENTS = "experiments.md"
 
 
 def main() -> None:
@@ -36,9 +37,10 @@ def main() -> None:
     with atomic_directory(ROOT / "results" / "reference" / name) as folder:
         shutil.copytree(report, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(PAGE))
         shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
+    tables = [*TABLES, EXPERIMENTS] if (report / EXPERIMENTS).exists() else TABLES
     for page in pages():
         text = page.read_text()
-        for table in TABLES:
+        for table in tables:
             text = with_tables(text, f"results/reference/{name}/{table}", ROOT)
         with atomic_file(page) as work:
             work.write_text(text)

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.style import CONTROLS, REST, SUBJECT, looks, panels, seeds_line
 
+QUESTION = "Does a planner gain by training on with what it collects, and which network limits it?"
 CELL = ["planner", "variant", "trained", "round", "seed"]
 
 

@@ -4,11 +4,15 @@ from collections.abc import Sequence
 
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.captions import provenance_line
+from trajectory_diffuser.reporting.experiment_figure import experiment_answer, refinement_and_drafts
+from trajectory_diffuser.reporting.finetuning import QUESTION as FINETUNING_QUESTION
+from trajectory_diffuser.reporting.finetuning import finetuning_answer
 from trajectory_diffuser.reporting.recommendation import (
     Recommendation,
     recommendation_answer,
     recommendation_table,
 )
+from trajectory_diffuser.reporting.studies import shown_studies, study_answer, study_scores
 from trajectory_diffuser.reporting.tables import Table, headline_table, over_tasks_table
 from trajectory_diffuser.reporting.verdict import Row
 from trajectory_diffuser.reporting.verdict_table import COLUMNS, how_judged, verdict_table
@@ -31,6 +35,36 @@ def recommendation_page(results: Results, recommendations: list[Recommendation])
         write(results, recommendations) for write in (recommendation_answer, recommendation_table)
     )
     return f"{answer}\n\n{markdown_table(table.headers, table.rows)}\n"
+
+
+def asks(results: Results) -> bool:
+    """Whether the run has experiments, studies or fine-tuning: `experiments_page` has something to say."""
+    return bool(results.params["run"]["experiments"] or shown_studies(results) or _finetuned(results))
+
+
+def experiments_page(results: Results) -> str:
+    """Question, answer and, of studies, scores of all that the run asks beside its verdict."""
+    parts = []
+    for name in shown_studies(results):
+        question = results.params["make_report"]["studies"][name]["question"]
+        table = study_scores(results, name)
+        parts += [f"**{question}** {study_answer(results, name)}", _of_planners(table)]
+    for name in results.params["run"]["experiments"]:
+        question = results.params["experiments"][name]["question"]
+        parts.append(f"**{question}** {refinement_and_drafts(results, name)}".rstrip())
+        parts.append(_listed({task: experiment_answer(results, task, name) for task in results.tasks}))
+    if tasks := _finetuned(results):
+        parts.append(f"**{FINETUNING_QUESTION}**")
+        parts.append(_listed({task: finetuning_answer(results, task) for task in tasks}))
+    return "\n\n".join(parts) + "\n"
+
+
+def _finetuned(results: Results) -> list[str]:
+    return results.params["finetune"]["tasks"]
+
+
+def _listed(answers: dict[str, str]) -> str:
+    return "\n".join(f"- {task}: {answer}" for task, answer in answers.items())
 
 
 def scores_page(results: Results) -> str:

@@ -22,9 +22,15 @@ from trajectory_diffuser.reporting.experiment_figure import (
     refinement_and_drafts,
 )
 from trajectory_diffuser.reporting.failure_signs import draft_error_figure, shown_signs, sign_rows, sign_table
-from trajectory_diffuser.reporting.finetuning import finetuning_answer, finetuning_figure
+from trajectory_diffuser.reporting.finetuning import QUESTION, finetuning_answer, finetuning_figure
 from trajectory_diffuser.reporting.frontier import frontier
-from trajectory_diffuser.reporting.markdown import recommendation_page, scores_page, verdict_page
+from trajectory_diffuser.reporting.markdown import (
+    asks,
+    experiments_page,
+    recommendation_page,
+    scores_page,
+    verdict_page,
+)
 from trajectory_diffuser.reporting.recommendation import (
     recommend,
     recommendation_answer,
@@ -79,6 +85,8 @@ def write_report(results: Results, folder: Path) -> None:
     (folder / "verdict.md").write_text(verdict_page(results, verdict))
     (folder / "scores.md").write_text(scores_page(results))
     (folder / "recommendation.md").write_text(recommendation_page(results, recommendations))
+    if asks(results):
+        (folder / "experiments.md").write_text(experiments_page(results))
     write_json(folder / "scores.json", _mean_scores(results))
     write_json(folder / "verdict.json", verdict_entries(results, verdict))
     write_json(folder / "metrics.json", metrics(results, verdict))
@@ -136,6 +144,7 @@ def write_report(results: Results, folder: Path) -> None:
             name: (results.params["make_report"]["studies"][name]["question"], study_answer(results, name))
             for name in shown_studies(results)
         },
+        finetuning_question=QUESTION,
         finetuning={task: finetuning_answer(results, task) for task in results.params["finetune"]["tasks"]},
         ways={
             task: (way_answer(results, task), way_table(results, task)) for task in tasks_with_ways(results)

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.style import panels, plain_ticks, planner_looks, seeds_line, value_ticks
 from trajectory_diffuser.reporting.summaries import smallest_batch
+from trajectory_diffuser.reporting.tables import Table
 
 MEASURED = ["normalised_score", "success", "wall_crossing_fraction"]  # in every episode
 MEASURES = {  # column: what the axis says
@@ -41,6 +42,14 @@ def study_table(results: Results, study: str) -> pd.DataFrame:
     order = pd.Categorical(table["planner"], results.planners)
     table = table.assign(order=order.codes).sort_values(["value", "order", "seed"], ignore_index=True)
     return table[["study", "task", "value", "planner", "seed", *MEASURES]]
+
+
+def study_scores(results: Results, study: str) -> Table:
+    """The mean score of each planner at each value."""
+    quantity = results.params["make_report"]["studies"][study]["quantity"]
+    means = study_table(results, study).pivot_table("normalised_score", "planner", "value")
+    rows = [[planner, *(f"{mean:.1f}" for mean in means.loc[planner])] for planner in results.planners]
+    return Table([f"planner; {quantity}", *(f"{value:g}" for value in means.columns)], rows)
 
 
 def study_figure(results: Results, study: str) -> Figure:

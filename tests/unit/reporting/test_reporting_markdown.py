@@ -2,8 +2,11 @@
 
 import pytest
 
-from trajectory_diffuser.reporting.markdown import scores_page, verdict_page
+from trajectory_diffuser.reporting.experiment_figure import experiment_answer
+from trajectory_diffuser.reporting.finetuning import finetuning_answer
+from trajectory_diffuser.reporting.markdown import asks, experiments_page, scores_page, verdict_page
 from trajectory_diffuser.reporting.reading import read_results
+from trajectory_diffuser.reporting.studies import study_answer, study_table
 from trajectory_diffuser.reporting.tables import headline_table
 from trajectory_diffuser.reporting.verdict import judge
 
@@ -42,3 +45,28 @@ def test_scores_are_those_of_the_page(params, root, text):
     rows = tables(text)[2]
     assert rows[0] == page.headers
     assert [[row[0].strip("`"), *row[1:]] for row in rows[2:]] == page.rows
+
+
+def test_experiments_are_questions_with_the_answers_of_the_page_and_a_studys_scores(params, root):
+    tasks = params["run"]["tasks"]
+    study = {"question": "How much?", "quantity": "cups", "tasks": dict(zip(tasks, (1, 20), strict=True))}
+    params["make_report"]["studies"] = {"cups": study}
+    results = read_results(params, root)
+    text = experiments_page(results)
+    assert f"**How much?** {study_answer(results, 'cups')}\n" in text
+    scores = study_table(results, "cups").groupby(["planner", "value"])["normalised_score"].mean()
+    headers, _, *rows = tables(text)[0]
+    assert headers == ["planner; cups", "1", "20"]
+    for planner, *cells in rows:
+        assert cells == [f"{scores[planner.strip('`'), value]:.1f}" for value in (1, 20)]
+    for name in params["run"]["experiments"]:
+        assert f"**{params['experiments'][name]['question']}**" in text
+        assert all(f"- {task}: {experiment_answer(results, task, name)}" in text for task in tasks)
+    for task in params["finetune"]["tasks"]:
+        assert f"- {task}: {finetuning_answer(results, task)}" in text
+
+
+def test_a_run_that_asks_nothing_else_has_no_such_page(params, root):
+    assert asks(read_results(params, root))
+    params["run"]["experiments"], params["finetune"]["tasks"] = [], []
+    assert not asks(read_results(params, root))
