@@ -55,6 +55,14 @@ def test_scores_and_speedups_in_prose_are_in_the_tables_of_the_reference_results
     assert speedups
 
 
+def test_pictures_of_docs_are_those_of_the_reference_results():
+    pictures = list((ROOT / "docs/figures").glob("*/*"))
+    assert pictures
+    for picture in pictures:
+        reference = ROOT / "results/reference" / picture.parent.name / "figures" / picture.name
+        assert picture.read_bytes() == reference.read_bytes()
+
+
 def test_tables_replace_what_is_between_their_lines_and_nothing_else(tmp_path: Path):
     (tmp_path / "t.md").write_text("new \\1\n")
     around = "before\n<!-- t.md: begin -->\n{}<!-- t.md: end -->\nafter\n<!-- u.md: begin -->\nother\n"

@@ -4,7 +4,8 @@ python workflow/scripts/publish.py NAME
 
 Copies numbers, tables and figures of results/report/, and params.yaml, to results/reference/NAME/, and writes
 its pages in Markdown (experiments.md where there is one) where two lines of README.md, docs/ or models/ name
-them. The page of the report, index.html, is left out: git is no place for it.
+them. Pictures that docs/figures/NAME/ has are replaced by the report's. The report's page, index.html, is not
+kept: git is no place for it.
 """
 
 import argparse
@@ -19,7 +20,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from trajectory_diffuser.computing.files import atomic_directory, atomic_file  # noqa: E402
 
 BLOCK = "<!-- {name}: begin -->\n{text}<!-- {name}: end -->\n"
-PAGE = "index.html"
+LEFT_OUT = ("index.html", ".snakemake_timestamp")
 TABLES = ["verdict.md", "scores.md", "recommendation.md"]
 EXPERIMENTS = "experiments.md"
 
@@ -35,7 +36,7 @@ def main() -> None:
         if not (report / table).exists():
             sys.exit(f"error: results/report/{table}: missing; run: snakemake --cores 8")
     with atomic_directory(ROOT / "results" / "reference" / name) as folder:
-        shutil.copytree(report, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(PAGE))
+        shutil.copytree(report, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
         shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
     tables = [*TABLES, EXPERIMENTS] if (report / EXPERIMENTS).exists() else TABLES
     for page in pages():
@@ -44,6 +45,9 @@ def main() -> None:
             text = with_tables(text, f"results/reference/{name}/{table}", ROOT)
         with atomic_file(page) as work:
             work.write_text(text)
+    for picture in (ROOT / "docs" / "figures" / name).glob("*"):  # docs/ must have its own, for the site
+        with atomic_file(picture) as work:
+            shutil.copyfile(report / "figures" / picture.name, work)
     print(f"results/reference/{name}/, README.md and docs/ have the tables of results/report/ now")
 
 
