@@ -17,7 +17,7 @@ from trajectory_diffuser.filming.poses import Poses
 from trajectory_diffuser.filming.take import GHOSTS, Take, make_take, measured, recorded
 from trajectory_diffuser.planning.planner import Planner
 
-MODEL, TIMES = ROOT / "models/hopper-medium-expert", ROOT / "results/reference/five-seeds/latency.csv"
+MODEL, TIMES = ROOT / "models/hopper-medium-expert", ROOT / "results/reference/five-seeds-intel/latency.csv"
 SECONDS = pd.read_csv(TIMES).query("batch == 1").set_index("planner")["seconds_per_plan"]
 
 
