@@ -1,4 +1,4 @@
-"""Changes to the code of denoisers and draft models, for comparison only; each is a list of patches."""
+"""Changes to the code of denoisers, for comparison only; each is a list of patches."""
 
 import itertools
 from collections.abc import Callable
@@ -11,14 +11,11 @@ from diffusion_transformer import DiffusionTransformer
 from torch import Tensor, nn
 
 import train_diffusion
-import train_transformer
 from trajectory_diffuser.datasets import windows
 from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.datasets.windows import PreparedDataset
-from trajectory_diffuser.diffusion import trajectory_diffusion
 from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
 from trajectory_diffuser.models import building, temporal_unet
-from trajectory_diffuser.models.causal_transformer import CausalTransformer
 from trajectory_diffuser.planning import models as planning_models
 from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner
 
@@ -90,35 +87,6 @@ def transformer(states: int) -> type[nn.Module]:
     return Denoiser
 
 
-class Unmasked(CausalTransformer):
-    """As the authors train it: a token sees those after it, of which each is what one before it must predict.
-
-    Only the last token learns to foresee, and when drafting every token is the last: all are read anew.
-    """
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Predict the successor of each token, all of which see all."""
-        everything = torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool, device=tokens.device)
-        return self._read(tokens, self.positions[: tokens.shape[1]], [None] * len(self.blocks), everything)[0]
-
-    def draft(self, tokens: Tensor, padding: Tensor, length: int) -> Tensor:
-        """Add `length` predicted tokens, each from all before it."""
-        for _ in range(length):
-            slots = torch.arange(tokens.shape[1], device=tokens.device)
-            real = slots >= padding
-            mask = real & real[:, None] | (slots == slots[:, None])
-            positions = self.positions[(slots - padding).clamp(min=0)]
-            predicted, _ = self._read(tokens, positions, [None] * len(self.blocks), mask)
-            tokens = torch.cat([tokens, predicted[:, -1:]], dim=1)
-        return tokens
-
-
-def authors_alpha_bar(schedule: str, diffusion_steps: int) -> Tensor:
-    """Of betas from 0.001 to 0.02, whatever the schedule: a third of the signal is left at the end."""
-    beta = torch.linspace(1e-3, 2e-2, diffusion_steps, dtype=torch.float64)
-    return torch.cat([beta.new_ones(1), (1 - beta).cumprod(0)])
-
-
 def unclipped(sign: float) -> property:
     """A bound that no state reaches."""
     return property(lambda normaliser: np.full_like(normaliser.mean, sign * 1e6))
@@ -142,11 +110,6 @@ CODE: dict[str, Callable[[int], list[Any]]] = {
         patch.object(TrajectoryPlanner, "_refine", refine_asking),
     ],
     "noise on the present state": lambda states: with_diffusion(WithStateNoise),
-    "the authors' chain": lambda states: [patch.object(trajectory_diffusion, "alpha_bar", authors_alpha_bar)],
-    "no causal mask": lambda states: [
-        patch.object(train_transformer, "CausalTransformer", Unmasked),
-        patch.dict(building.NETWORKS, transformer=Unmasked),
-    ],
     "no clipping": lambda states: [
         patch.object(Normaliser, "normalised_minimum", unclipped(-1)),
         patch.object(Normaliser, "normalised_maximum", unclipped(1)),

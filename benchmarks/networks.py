@@ -26,6 +26,7 @@ from network_variants import CODE
 
 import train_diffusion
 import train_transformer
+from trajectory_diffuser.common.completion import for_task
 from trajectory_diffuser.common.consistency import check_consistency
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.common.stage import ending_with_one_line
@@ -61,10 +62,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "average over 1,000 steps": {"ema_decay": 0.999},
     "epsilon": {"prediction": "epsilon"},
     "no past states": {"past_states": 0},  # plans begin with the present state
-    "the authors' chain": {"prediction": "epsilon"},  # and their betas, see CODE
+    "the authors' chain": {"prediction": "epsilon", "schedule": "authors"},
     "as shipped, drafts": {},
     "no noise on states": {"state_noise": 0.0},
     "dropout 0.1": {"dropout": 0.1},
+    "no causal mask": {"causal": False},
 }
 DRAFTS = ("as shipped, drafts", "no noise on states", "dropout 0.1", "no causal mask")
 
@@ -80,7 +82,7 @@ def main() -> None:
     parser.add_argument("--task", default="hopper-medium-expert")
     parser.add_argument("--episodes", type=int, default=5, help="at each point of the grid")
     arguments = parser.parse_args()
-    params, home, commit = load_params(), Path.cwd(), code_commit()
+    params, home, commit = for_task(load_params(), arguments.task), Path.cwd(), code_commit()
     horizon = params["tasks"][arguments.task]["horizon"]
     (home / "results/networks").mkdir(parents=True, exist_ok=True)
     networks = {each: "transformer" if each in DRAFTS else "diffusion" for each in arguments.variants}

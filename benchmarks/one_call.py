@@ -25,6 +25,7 @@ from networks import scores_at_points
 from torch import Tensor
 
 import train_diffusion
+from trajectory_diffuser.common.completion import for_task
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.common.stage import ending_with_one_line
 from trajectory_diffuser.common.versions import code_commit
@@ -55,7 +56,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=2, help="of the denoiser, for a plan to distil")
     parser.add_argument("--episodes", type=int, default=5, help="at each point of the grid")
     arguments = parser.parse_args()
-    params, task = load_params(), arguments.task
+    params, task = for_task(load_params(), arguments.task), arguments.task
     lines = []
     with computing_device(params["run"], params["evaluate"]["threads"]) as device:
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)

@@ -23,6 +23,7 @@ from networks import FIRST_ENVIRONMENT_SEED, scores_of
 from torch import Tensor, nn
 
 import train_diffusion
+from trajectory_diffuser.common.completion import for_task
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.common.stage import ending_with_one_line
 from trajectory_diffuser.common.versions import code_commit
@@ -77,7 +78,7 @@ def main() -> None:
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--episodes", type=int, default=20)
     arguments = parser.parse_args()
-    params, task, lines = load_params(), arguments.task, []
+    params, task, lines = for_task(load_params(), arguments.task), arguments.task, []
     dataset = PreparedDataset.load(f"data/processed/{task}")
     seeds = [FIRST_ENVIRONMENT_SEED + episode for episode in range(arguments.episodes)]
     with computing_device(params["run"], params["evaluate"]["threads"]) as device:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
+from trajectory_diffuser.common.completion import TRAININGS, for_task
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.common.params import PARAMS_FILE, TRAININGS, load_params
+from trajectory_diffuser.common.params import PARAMS_FILE, load_params
 
 ROOT = Path(__file__).parents[2]
 BASE = yaml.safe_load((ROOT / PARAMS_FILE).read_text())
@@ -22,6 +23,7 @@ MINARI = {"kind": "minari", "dataset": "D4RL/pen/human-v2", "clip_actions": True
 D4RL = {"kind": "d4rl", "file": "a.hdf5", "sha256": None, "clip_actions": True, "licence": "x"}
 ROW = {"refine_steps": 3}
 PLANNER = "planners.x"
+REFINEMENT = {"run.experiments": ["refinement"], "run.experiment_tasks": [TASK]}
 NAMED = {"guidance": 1.0, "temperature": 0.5, "target_return": 1.0}
 ALL_NAMED = {name: row | NAMED for name, row in BASE["planners"].items()}
 
@@ -67,7 +69,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "unknown key": (
         {"run.colour": "red"},
         "run",
-        ["'colour'", "known: tasks, seeds, planners, policies, experiments, device"],
+        ["'colour'", "known: tasks, seeds, planners, policies, experiments, experiment_tasks, device"],
     ),
     "misspelt section": ({"trane_value": {}}, "the file", ["'trane_value'", "did you mean 'train_value'?"]),
     "missing section": ({"evaluate": REMOVED}, "the file", ["'evaluate' is missing", "add it"]),
@@ -102,12 +104,12 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         ["'drift' has no entry", "did you mean 'draft'?"],
     ),
     "an experiment with a planner that is not tuned": (
-        {"run.experiments": ["refinement"], "experiments.refinement.planners": ["four_actions"]},
+        REFINEMENT | {"experiments.refinement.planners": ["four_actions"]},
         "experiments.refinement.planners",
         ["'four_actions' is not among run.planners"],
     ),
     "an experiment with more calls than the chain has steps": (
-        {"run.experiments": ["refinement"], "experiments.refinement.vary": {"refine_steps": [101]}},
+        REFINEMENT | {"experiments.refinement.vary": {"refine_steps": [101]}},
         "experiments.refinement.vary.refine_steps",
         ["101 is more than", "use at most 100"],
     ),
@@ -117,9 +119,63 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         ["unknown key 'horizon'"],
     ),
     "an experiment in more episodes than there are": (
-        {"run.experiments": ["refinement"], "experiments.refinement.episodes": 11},
+        REFINEMENT | {"experiments.refinement.episodes": 11},
         "experiments.refinement.episodes",
         ["11 is more than evaluate.episodes (10)"],
+    ),
+    "an experiment without tasks": (
+        {"run.experiments": ["refinement"]},
+        "run.experiment_tasks",
+        ["refinement needs tasks", "name some of run.tasks"],
+    ),
+    "an experiment on a task that is not run": (
+        {"run.experiments": ["refinement"], "run.experiment_tasks": ["maze-umaze"]},
+        "run.experiment_tasks",
+        ["'maze-umaze' is not among run.tasks"],
+    ),
+    "an experiment with more calls than a task's own chain has steps": (
+        REFINEMENT | {"tasks.TASK.training": {"train_diffusion": {"diffusion_steps": 50}}},
+        "experiments.refinement.vary.refine_steps",
+        [f"100 is more than tasks.{TASK}.training.train_diffusion.diffusion_steps (50)"],
+    ),
+    "more calls than a task's own chain has steps": (
+        {"tasks.TASK.training": {"train_diffusion": {"diffusion_steps": 4}}},
+        "base_planner.refine_steps",
+        [f"5 is more than tasks.{TASK}.training.train_diffusion.diffusion_steps (4)"],
+    ),
+    "a horizon that a task's own denoiser cannot halve": (
+        {"tasks.TASK.training": {"train_diffusion": {"channel_multipliers": [1] * 8}}},
+        "tasks.TASK.horizon",
+        ["16 with train_diffusion.past_states (4) must be a multiple of 128"],
+    ),
+    "heads that do not divide a task's own width": (
+        {"tasks.TASK.training": {"train_transformer": {"width": 30}}},
+        "tasks.TASK.training.train_transformer.width",
+        ["30 must be even and a multiple of heads (4)"],
+    ),
+    "threads of a task's own": (
+        {"tasks.TASK.training": {"train_value": {"threads": 2}}},
+        "tasks.TASK.training.train_value.threads",
+        ["say it in train_value"],
+    ),
+    "misspelt training of a task": (
+        {"tasks.TASK.training": {"train_values": {}}},
+        "tasks.TASK.training",
+        ["unknown key 'train_values'", "did you mean 'train_value'?"],
+    ),
+    "misspelt key in a training of a task": (
+        {"tasks.TASK.training": {"train_value": {"step": 3}}},
+        "tasks.TASK.training.train_value",
+        ["unknown key 'step'", "did you mean 'steps'?"],
+    ),
+    "a study of numbers and words": (
+        {
+            "make_report.studies": {
+                "size": {"question": "?", "quantity": "1", "tasks": {TASK: 1, "maze-umaze": "large"}}
+            }
+        },
+        "make_report.studies.size.tasks",
+        ["numbers and words", "one kind"],
     ),
     "an experiment that is not there": (
         {"run.experiments": ["refinment"]},
@@ -556,6 +612,16 @@ def test_rows_and_trainings_are_completed_from_their_base_and_the_rest_is_as_wri
     assert params["policies"]["best_tenth_cloning"] == BASE["base_policy"] | {"best_fraction": 0.1}
     assert params["train_value"] == BASE["base_training"] | BASE["train_value"]
     assert params["train_diffusion"]["learning_rate"] == BASE["train_diffusion"]["learning_rate"]
+
+
+def test_a_task_has_its_own_settings_of_a_training_and_the_others_do_not(tmp_path):
+    changes = {"tasks.TASK.training": {"train_diffusion": {"steps": 7, "learning_rate": 0.5}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed(changes), sort_keys=False))
+    params = load_params(tmp_path / "params.yaml")
+    own = for_task(params, TASK)
+    assert own["train_diffusion"] == params["train_diffusion"] | {"steps": 7, "learning_rate": 0.5}
+    assert {key for key in own if own[key] != params[key]} == {"train_diffusion"}
+    assert for_task(params, "maze-umaze") == params
 
 
 def test_complete_rows_are_valid_too(tmp_path):

@@ -54,8 +54,15 @@ def test_the_linear_schedule_is_the_one_of_diffusers(steps):
     )
 
 
+def test_the_authors_schedule_is_that_of_diffusers_with_their_betas_and_leaves_a_third_of_the_signal():
+    signal = alpha_bar("authors", 100)
+    theirs = DDPMScheduler(100, beta_start=1e-3, beta_end=0.02, beta_schedule="linear").alphas_cumprod
+    torch.testing.assert_close(signal[1:].float(), theirs)
+    assert 0.3 < signal[-1] < 0.4
+
+
 def test_an_unknown_schedule_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="'sigmoid'; one of cosine, linear"):
+    with pytest.raises(ValueError, match="'sigmoid'; one of cosine, linear, authors"):
         alpha_bar("sigmoid", 10)
 
 

@@ -4,7 +4,7 @@ import yaml
 from project import presets
 from small_models import identity_normaliser
 
-from trajectory_diffuser.common.params import with_bases
+from trajectory_diffuser.common.completion import with_bases
 from trajectory_diffuser.evaluation.sweep import MEASURED, sweep
 
 STATE, ACTION = 3, 2

@@ -13,7 +13,7 @@ from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.environments.fork import MAP
 from trajectory_diffuser.environments.maze import Maze
 from trajectory_diffuser.environments.ways import DATA, way_shares
-from trajectory_diffuser.evaluation import ways
+from trajectory_diffuser.evaluation import experiment, ways
 from trajectory_diffuser.evaluation.situations import PLANS_EACH
 from trajectory_diffuser.planning.runtime import Runtime
 
@@ -100,6 +100,25 @@ def test_every_planner_plans_at_held_out_starts_and_the_data_stand_first(project
     held_out_start = dataset.observations[dataset.observation_bounds(np.array([3]))[0]]
     for present in planted.starts.values():
         np.testing.assert_array_equal(present, np.repeat(held_out_start, PLANS_EACH, axis=0))
+
+
+def test_an_experiment_has_the_ways_of_each_of_its_points(project_params, dataset, monkeypatch):
+    def planner(rows, *_):
+        way = "detour" if rows[0]["temperature"] else "shortest"
+        return SimpleNamespace(plan=lambda present: paths(len(present), way))
+
+    row = {"start": "noise", "sampler": "ddim", "refine_steps": 2}
+    project_params["experiments"] = {
+        "warmth": {"planners": ["ddim"], "vary": {"temperature": [0.0, 1.0]}, "episodes": 1}
+    }
+    monkeypatch.setattr(experiment.PreparedDataset, "load", lambda _: dataset)
+    monkeypatch.setattr(experiment, "tuned_row", lambda *_: row)
+    monkeypatch.setattr(experiment, "planner_of", planner)
+    monkeypatch.setattr(experiment, "plans_in_situations", lambda *_: None)
+    monkeypatch.setattr(experiment, "spread", lambda _: {"plan_distance": 0.0})
+    monkeypatch.setattr(experiment, "evaluate_episodes", lambda *_: (pd.DataFrame({"return": [1.0]}), None))
+    points, _ = experiment.evaluate_points(project_params, "task", 4, "warmth", None, RUNTIME)
+    assert points["shortest"].tolist() == [1, 0] and points["detour"].tolist() == [0, 1]
 
 
 def test_the_stage_looks_only_where_the_data_have_detours(project_params, dataset, planted, monkeypatch):

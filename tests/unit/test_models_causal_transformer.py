@@ -50,6 +50,24 @@ def test_causality_holds_in_training_mode():
     torch.testing.assert_close(before[:, :4], transformer(tokens)[:, :4])
 
 
+def test_without_a_causal_mask_a_token_changes_those_before_it_too(transformer):
+    unmasked = CausalTransformer(STATE, CONTEXT, 16, layers=2, heads=2, dropout=0.1, causal=False).eval()
+    unmasked.load_state_dict(transformer.state_dict())
+    tokens = some_tokens(8)
+    before = unmasked(tokens)
+    tokens[:, 5] += 1.0
+    assert ((before - unmasked(tokens)).abs().amax(dim=(0, 2)) > 1e-6).all()
+
+
+@pytest.mark.parametrize("padding", [0, 3])
+def test_without_a_causal_mask_each_drafted_token_follows_from_all_before_it(transformer, padding):
+    unmasked = CausalTransformer(STATE, CONTEXT, 16, layers=2, heads=2, dropout=0.1, causal=False).eval()
+    unmasked.load_state_dict(transformer.state_dict())
+    tokens = some_tokens(6)
+    expected = continued(unmasked, tokens[:, padding:], 5)  # the whole sequence again for each
+    torch.testing.assert_close(drafted(unmasked, tokens, 5, padding), expected, atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("past", [1, 2, 5])
 @pytest.mark.parametrize("length", [1, 2, 7])
 def test_drafting_with_keys_and_values_kept_is_drafting_without(transformer, past, length):

@@ -77,6 +77,7 @@ rule finetune:
             "tasks.{task}.history",
             "tasks.{task}.stride",
             "tasks.{task}.return_scale",
+            "tasks.{task}.training",
             "base_planner",
             "planners.{planner}",
             "planning",

@@ -13,7 +13,10 @@ rule make_report:
         ),
         tunings=cells(*tunings(), *policy_tunings()),
         diagnoses=cells("results/runs/{task}/seed{seed}/diagnosis"),
-        experiments=cells("results/runs/{task}/seed{seed}/experiments/{experiment}"),
+        experiments=cells(
+            "results/runs/{task}/seed{seed}/experiments/{experiment}",
+            task=config["run"]["experiment_tasks"],
+        ),
         finetunings=cells(
             "results/runs/{task}/seed{seed}/finetuning/{planner}",
             task=config["finetune"]["tasks"],

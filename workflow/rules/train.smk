@@ -18,6 +18,7 @@ rule train_transformer:
             "tasks.{task}.history",
             "tasks.{task}.stride",
             "tasks.{task}.return_scale",
+            "tasks.{task}.training",
             "base_training",
             "train_transformer",
             "run.device",
@@ -47,6 +48,7 @@ rule train_diffusion:
             "tasks.{task}.horizon",
             "tasks.{task}.stride",
             "tasks.{task}.return_scale",
+            "tasks.{task}.training",
             "base_training",
             "train_diffusion",
             "run.device",
@@ -71,7 +73,13 @@ rule train_inverse_dynamics:
         runtime=growing(60),
         gpu=gpus_per_job(),
     params:
-        settings("tasks.{task}.stride", "base_training", "train_inverse_dynamics", "run.device"),
+        settings(
+            "tasks.{task}.stride",
+            "tasks.{task}.training",
+            "base_training",
+            "train_inverse_dynamics",
+            "run.device",
+        ),
     message:
         "train_inverse_dynamics: {wildcards.task}, seed {wildcards.seed}"
     shell:
@@ -94,6 +102,7 @@ rule train_value:
     params:
         settings(
             "tasks.{task}.return_scale",
+            "tasks.{task}.training",
             "base_training",
             "train_value",
             "run.device",
@@ -120,6 +129,7 @@ rule train_policy:
     params:
         settings(
             "tasks.{task}.return_scale",
+            "tasks.{task}.training",
             "base_training",
             "train_policy",
             "base_policy",

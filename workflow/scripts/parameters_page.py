@@ -18,6 +18,7 @@ Every key of `params.yaml`, in its order there. `*` stands for a name of one's o
 before any work starts. `python workflow/scripts/parameters_page.py` writes this page from the schema.
 """
 ROWS = ("planners", "policies")  # with the keys of base_planner and base_policy
+OF_SECTIONS = ".training"  # of a task, with the keys of the trainings' sections
 LIMITS = {
     "minimum": "at least",
     "exclusiveMinimum": "above",
@@ -58,7 +59,7 @@ def keys(schema: dict[str, Any], section: dict[str, Any], above: str = "") -> It
             entries[name] = section[within]
     for name, entry in entries.items():
         entry, path = resolved(schema, entry), f"{above}{name}"
-        below = list(keys(schema, entry, path))
+        below = [] if name == OF_SECTIONS else list(keys(schema, entry, path))
         for each in (resolved(schema, each) for each in _alternatives(entry)):
             rows = list(keys(schema, each, path))
             if rows and "description" in each:

@@ -3,7 +3,9 @@
 import math
 from typing import Any
 
+from trajectory_diffuser.common.completion import for_task
 from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.planner_consistency import chains, check_planner
 from trajectory_diffuser.common.schema_errors import suggestion
 
 RIVALS = ("decision_transformer", "iql", "td3_plus_bc")  # the keys that rivals may have
@@ -14,6 +16,12 @@ REFERENCES = {  # what a claim may be about; rivals are not timed
     "fastest": "planners or policies",
 }
 TUNED_THERE = "with which it would be tuned"
+
+
+NOT_OF_A_TASK = {
+    "threads": "jobs are planned with the section's",
+    "keep_at": "a planner's networks are all taken at the same share of their steps",
+}
 
 
 def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) -> None:
@@ -27,7 +35,7 @@ def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) 
     _check_training_scores(params)
     _check_experiments(params)
     for name, written in written_planners.items():
-        _check_planner(name, written, params)
+        check_planner(name, written, params)
     _check_tuning(params)
     _check_finetuning(params)
     _check_networks(params)
@@ -35,6 +43,9 @@ def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) 
         raise UserError(
             "planning.runtime: openvino computes on a CPU here, run.device is cuda; use auto or torch"
         )
+    for name, study in params["make_report"]["studies"].items():
+        if len({type(value) is str for value in study["tasks"].values()}) > 1:
+            raise UserError(f"make_report.studies.{name}.tasks: numbers and words; use one kind for all")
     for name, task in params["tasks"].items():
         if "file" in task["source"]:
             _check_file(name, **{key: task["source"][key] for key in ("file", "sha256")})
@@ -56,6 +67,7 @@ def _check_names(params: dict[str, Any]) -> None:
         ("run.planners", "planners", params["run"]["planners"]),
         ("run.policies", "policies", params["run"]["policies"]),
         ("run.experiments", "experiments", params["run"]["experiments"]),
+        ("run.experiment_tasks", "tasks", params["run"]["experiment_tasks"]),
         ("evaluate_training.planners", "planners", params["evaluate_training"]["planners"]),
         ("finetune.tasks", "tasks", params["finetune"]["tasks"]),
         ("finetune.planners", "planners", params["finetune"]["planners"]),
@@ -137,86 +149,30 @@ def _check_training_scores(params: dict[str, Any]) -> None:
 
 
 def _check_experiments(params: dict[str, Any]) -> None:
-    steps = params["train_diffusion"]["diffusion_steps"]
-    for name in params["run"]["experiments"]:
+    run = params["run"]
+    if not run["experiments"]:
+        return
+    _require_in_run(
+        "run.experiment_tasks", run["experiment_tasks"], "whose networks are asked", params, "tasks"
+    )
+    if not run["experiment_tasks"]:
+        raise UserError(
+            f"run.experiment_tasks: {run['experiments'][0]} needs tasks to be made on; name some of run.tasks"
+        )
+    for name in run["experiments"]:
         experiment = params["experiments"][name]
         _require_in_run(f"experiments.{name}.planners", experiment["planners"], TUNED_THERE, params)
-        if max(calls := experiment["vary"].get("refine_steps", [0])) > steps:
-            raise UserError(
-                f"experiments.{name}.vary.refine_steps: {max(calls)} is more than "
-                f"train_diffusion.diffusion_steps ({steps}); use at most {steps}"
-            )
+        for where, steps in chains(params, run["experiment_tasks"]):
+            if max(calls := experiment["vary"].get("refine_steps", [0])) > steps:
+                raise UserError(
+                    f"experiments.{name}.vary.refine_steps: {max(calls)} is more than {where} ({steps}); "
+                    f"use at most {steps}"
+                )
         if experiment["episodes"] > params["evaluate"]["episodes"]:
             raise UserError(
                 f"experiments.{name}.episodes: {experiment['episodes']} is more than evaluate.episodes "
                 f"({params['evaluate']['episodes']}); use at most as many"
             )
-
-
-def _check_planner(name: str, written: dict[str, Any], params: dict[str, Any]) -> None:
-    row, steps = params["planners"][name], params["train_diffusion"]["diffusion_steps"]
-    start, calls = row["start"], row["refine_steps"]
-
-    def key(*keys: str) -> str:
-        """Where the user wrote it: the first of these keys that the row has, or else the base's."""
-        own = [key for key in keys if key in written]
-        return f"planners.{name}.{own[0]}" if own else f"base_planner.{keys[0]}"
-
-    if calls != "all" and calls > steps:
-        raise UserError(
-            f"{key('refine_steps')}: {calls} is more than train_diffusion.diffusion_steps ({steps}); "
-            f"use at most {steps}, or all"
-        )
-    if start != "draft" and calls == 0:
-        raise UserError(
-            f"{key('refine_steps', 'start')}: refine_steps: 0 leaves start: {start} as it is; use at least 1"
-        )
-    if start == "noise" and row["sampler"] == "ddpm" and calls not in ("all", steps):
-        raise UserError(
-            f"{key('refine_steps', 'start', 'sampler')}: ddpm from noise takes every step, and {name} has "
-            f"refine_steps: {calls}; use all, or sampler: ddim to take fewer"
-        )
-    if "last_steps" in row:
-        last = row["last_steps"]
-        if start == "noise":
-            raise UserError(
-                f"{key('last_steps', 'start')}: a start from noise goes through the whole chain; "
-                "remove last_steps"
-            )
-        if calls in (0, "all") or not calls <= last <= steps:
-            raise UserError(
-                f"{key('last_steps', 'refine_steps')}: last_steps: {last} must lie between refine_steps "
-                f"({calls}) and train_diffusion.diffusion_steps ({steps})"
-            )
-    if "selection" in row and row["candidates"] == 1:
-        raise UserError(
-            f"{key('selection', 'candidates')}: of candidates: 1 there is nothing to select; "
-            "use more candidates, or remove selection"
-        )
-    if start != "draft" and row["redraft_every"] > 1:
-        raise UserError(
-            f"{key('redraft_every', 'start')}: there is no draft with start: {start}; use redraft_every: 1"
-        )
-    for task in params["run"]["tasks"]:
-        horizon, stride = params["tasks"][task]["horizon"], params["tasks"][task]["stride"]
-        uses = {"start": start == "previous_plan"}
-        uses |= {each: row[each] > 1 for each in ("redraft_every", "actions_per_plan")}
-        goes_on = [each for each, used in uses.items() if used]
-        if stride > 1 and goes_on and name in params["run"]["planners"]:
-            raise UserError(
-                f"{key(goes_on[0])}: {name} goes on with a plan one step later, whose states are "
-                f"{stride} steps apart (tasks.{task}.stride); leave {name} out of run.planners"
-            )
-        if row["actions_per_plan"] >= horizon:
-            raise UserError(
-                f"{key('actions_per_plan')}: {row['actions_per_plan']} actions are more than a plan of "
-                f"tasks.{task}.horizon ({horizon}) states has"
-            )
-    if start == "noise" and row["forward_noise"]:
-        raise UserError(
-            f"{key('forward_noise', 'start')}: a start from noise has nothing to add noise to; "
-            "use forward_noise: false"
-        )
 
 
 def _check_tuning(params: dict[str, Any]) -> None:
@@ -273,24 +229,38 @@ def _overlap(one: range, other: range) -> bool:
 
 
 def _check_networks(params: dict[str, Any]) -> None:
-    width, heads = params["train_transformer"]["width"], params["train_transformer"]["heads"]
-    if width % 2 or width % heads:
-        raise UserError(f"train_transformer.width: {width} must be even and a multiple of heads ({heads})")
-    past = params["train_diffusion"]["past_states"]
+    _check_transformer("train_transformer", params["train_transformer"])
     for name, task in params["tasks"].items():
+        for section, own in task["training"].items():
+            for key in own.keys() & NOT_OF_A_TASK.keys():
+                raise UserError(
+                    f"tasks.{name}.training.{section}.{key}: {NOT_OF_A_TASK[key]}; say it in {section}"
+                )
+        trained = for_task(params, name)
+        _check_transformer(f"tasks.{name}.training.train_transformer", trained["train_transformer"])
+        past = trained["train_diffusion"]["past_states"]
         if task["history"] <= past:
             raise UserError(
                 f"train_diffusion.past_states: {past} are too many for tasks.{name}.history "
                 f"({task['history']}), which counts the present state too"
             )
-    halvings = len(params["train_diffusion"]["channel_multipliers"]) - 1
-    horizons = {f"tasks.{name}.horizon": [task["horizon"]] for name, task in params["tasks"].items()}
-    horizons["measure_latency.sweep.horizons"] = params["measure_latency"]["sweep"]["horizons"]
-    for key, values in horizons.items():
-        for horizon in values:
-            if (horizon + past) % 2**halvings:
-                with_past = f" with train_diffusion.past_states ({past})" if past else ""
-                raise UserError(
-                    f"{key}: {horizon}{with_past} must be a multiple of {2**halvings}, because the denoiser "
-                    f"halves it {halvings} times (train_diffusion.channel_multipliers)"
-                )
+        _check_halvings(f"tasks.{name}.horizon", [task["horizon"]], trained["train_diffusion"])
+    horizons = params["measure_latency"]["sweep"]["horizons"]
+    _check_halvings("measure_latency.sweep.horizons", horizons, params["train_diffusion"])
+
+
+def _check_transformer(section: str, settings: dict[str, Any]) -> None:
+    width, heads = settings["width"], settings["heads"]
+    if width % 2 or width % heads:
+        raise UserError(f"{section}.width: {width} must be even and a multiple of heads ({heads})")
+
+
+def _check_halvings(key: str, horizons: list[int], denoiser: dict[str, Any]) -> None:
+    past, halvings = denoiser["past_states"], len(denoiser["channel_multipliers"]) - 1
+    for horizon in horizons:
+        if (horizon + past) % 2**halvings:
+            with_past = f" with train_diffusion.past_states ({past})" if past else ""
+            raise UserError(
+                f"{key}: {horizon}{with_past} must be a multiple of {2**halvings}, because the denoiser "
+                f"halves it {halvings} times (train_diffusion.channel_multipliers)"
+            )

@@ -1,4 +1,4 @@
-"""params.yaml: read, checked against its schema and for what a schema cannot say, its rows completed."""
+"""params.yaml: read, checked against its schema and for what a schema cannot say, completed."""
 
 import math
 import re
@@ -10,12 +10,12 @@ from typing import Any
 import jsonschema
 import yaml
 
+from trajectory_diffuser.common.completion import with_bases
 from trajectory_diffuser.common.consistency import check_consistency
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.schema_errors import describe
 
 PARAMS_FILE = "params.yaml"
-TRAININGS = ("train_transformer", "train_diffusion", "train_inverse_dynamics", "train_value", "train_policy")
 
 
 def load_params(path: Path | str = PARAMS_FILE) -> dict[str, Any]:
@@ -62,14 +62,6 @@ def check_schema(params: Any) -> None:
 @cache
 def _schema() -> dict[str, Any]:
     return yaml.safe_load(resources.files(__package__).joinpath("params.schema.yaml").read_text())
-
-
-def with_bases(written: dict[str, Any]) -> dict[str, Any]:
-    """The parameters with complete rows and trainings: what they say, over what their base says."""
-    planners = {name: written["base_planner"] | row for name, row in written["planners"].items()}
-    policies = {name: written["base_policy"] | row for name, row in written["policies"].items()}
-    trainings = {name: written["base_training"] | written[name] for name in TRAININGS}
-    return written | {"planners": planners, "policies": policies} | trainings
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

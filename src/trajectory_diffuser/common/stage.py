@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trajectory_diffuser.common.company import stage_at_work
+from trajectory_diffuser.common.completion import for_task
 from trajectory_diffuser.common.errors import UserError, one_line
 from trajectory_diffuser.common.params import load_params
 
@@ -31,6 +32,7 @@ ARGUMENTS: dict[str, type] = {
 def run_stage(main: Callable[..., None], *arguments: str) -> None:
     """Parse `arguments` (names from ARGUMENTS), load and check params.yaml, call `main(params, **arguments)`.
 
+    Where a task is among the arguments, `params` are as this task has them (`for_task`).
     A `UserError` ends the process with status 1 and its one line on standard error.
     """
     parser = argparse.ArgumentParser(description=sys.modules[main.__module__].__doc__)
@@ -53,7 +55,7 @@ def run_stage(main: Callable[..., None], *arguments: str) -> None:
                     f"--{name} {values[name]}: params.yaml has no such {name}; one of: "
                     f"{', '.join(known[name])}"
                 )
-        main(params, **values)
+        main(for_task(params, values["task"]) if "task" in values else params, **values)
 
 
 @contextmanager

@@ -9,18 +9,20 @@ MAXIMUM_BETA = 0.999  # keeps the last step of the cosine schedule from dividing
 
 
 def alpha_bar(schedule: str, diffusion_steps: int) -> Tensor:
-    """The cumulative signal share of a schedule that ends in noise.
+    """The cumulative signal share of a schedule.
 
     The forward process is q(x_t | x_0) = N(sqrt(alpha_bar[t]) x_0, (1 - alpha_bar[t]) I), with t from 0 (the
-    clean plan) to K (nothing but noise).
+    clean plan) to K (nothing but noise, but for `authors`).
 
     Args:
         schedule: `cosine` (Nichol and Dhariwal 2021, equation 17) or `linear` (Ho et al. 2020, section 4,
-            whose betas for 1000 steps are scaled up by 1000 / K, so that fewer steps end in noise as well).
+            whose betas for 1000 steps are scaled up by 1000 / K, so that fewer steps end in noise as well)
+            or `authors` (betas from 0.001 to 0.02 whatever K is, as the paper's code has them: after 100
+            steps a third of the signal is left, although plans from noise begin with none).
         diffusion_steps: K.
 
     Returns:
-        [K + 1] float64, falling from 1 to nearly 0.
+        [K + 1] float64, falling from 1, and to nearly 0 but for `authors`.
 
     Raises:
         ValueError: unknown schedule.
@@ -33,8 +35,10 @@ def alpha_bar(schedule: str, diffusion_steps: int) -> Tensor:
         scale = 1000 / diffusion_steps
         # From the last step back, because a chain of one step must end in noise too.
         beta = torch.linspace(scale * 0.02, scale * 1e-4, diffusion_steps, dtype=torch.float64).flip(0)
+    elif schedule == "authors":
+        beta = torch.linspace(1e-3, 0.02, diffusion_steps, dtype=torch.float64)
     else:
-        raise ValueError(f"unknown schedule {schedule!r}; one of cosine, linear")
+        raise ValueError(f"unknown schedule {schedule!r}; one of cosine, linear, authors")
     alpha = 1 - beta.clamp(max=MAXIMUM_BETA)  # [K]
     return torch.cat([alpha.new_ones(1), alpha.cumprod(0)])
 

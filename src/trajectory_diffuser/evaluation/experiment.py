@@ -8,9 +8,12 @@ import pandas as pd
 
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.environments.maze import Maze
+from trajectory_diffuser.environments.ways import has_two_ways, way_shares
 from trajectory_diffuser.evaluation.cell import planner_of, tuned_row
 from trajectory_diffuser.evaluation.episodes import evaluate_episodes
 from trajectory_diffuser.evaluation.situations import plans_in_situations, spread
+from trajectory_diffuser.evaluation.ways import starts
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.runtime import Runtime
@@ -39,8 +42,9 @@ def evaluate_points(
     What an experiment does not vary is as tuned. All points of a planner draw the same noise.
 
     Returns:
-        A row per point: planner, what is varied, plan_distance and action_deviation (see `spread`); and one
-        per episode: what `evaluate_episodes` says of it, planner, and what is varied.
+        A row per point: planner, what is varied, plan_distance and action_deviation (see `spread`) and, where
+        the data take detours, the shares of `WAYS` among plans as an episode begins; and one per episode:
+        what `evaluate_episodes` says of it, planner, and what is varied.
 
     Raises:
         UserError: a planner has not been tuned.
@@ -54,7 +58,11 @@ def evaluate_points(
         for point in points(row, settings["vary"]):
             make_planner = _maker(row | point, models, runtime, noise_seed)
             where = {"planner": name} | point
-            spreads.append(where | spread(plans_in_situations(make_planner(0), dataset)))
+            found = spread(plans_in_situations(make_planner(0), dataset))
+            if has_two_ways(params["tasks"][task]["source"]):
+                paths = make_planner(0).plan(starts(dataset))
+                found |= way_shares(paths, Maze.from_json(dataset.provenance["maze"]))
+            spreads.append(where | found)
             title = ", ".join([f"{experiment}: {name}", *(f"{key} {value}" for key, value in point.items())])
             table, _ = evaluate_episodes(params, task, seed, title, make_planner, settings["episodes"])
             tables.append(table.assign(**where))

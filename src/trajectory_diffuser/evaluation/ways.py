@@ -17,6 +17,12 @@ from trajectory_diffuser.planning.runtime import Runtime
 STARTS = 32
 
 
+def starts(dataset: PreparedDataset) -> np.ndarray:
+    """Observations [starts x plans each, obs] at the start of held-out episodes, each `PLANS_EACH` times."""
+    first, _ = dataset.observation_bounds(dataset.episodes(held_out(dataset)))
+    return dataset.observations[np.repeat(first[:STARTS], PLANS_EACH)]
+
+
 def plan_ways(
     params: dict[str, Any],
     task: str,
@@ -40,8 +46,7 @@ def plan_ways(
     maze = Maze.from_json(dataset.provenance["maze"])
     first, last = dataset.observation_bounds(np.arange(len(dataset.episode_offsets) - 1))
     paths = {DATA: what_followed(dataset, first, last, models)}  # [episodes, H, obs]
-    starts, _ = dataset.observation_bounds(dataset.episodes(held_out(dataset)))
-    present = dataset.observations[np.repeat(starts[:STARTS], PLANS_EACH)]  # [starts x plans each, obs]
+    present = starts(dataset)
     for name in params["run"]["planners"]:
         row, noise_seed = tuned_row(params, task, seed, name), derive_seed("ways", task, seed, name)
         paths[name] = planner_of([row], models, runtime, noise_seed).plan(present)

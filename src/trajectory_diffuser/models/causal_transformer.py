@@ -1,8 +1,8 @@
 """The draft model: a causal transformer over (state, return-to-go) tokens, one token per time step.
 
 Given the history up to now it predicts the next state and the next return-to-go, and so, fed with its own
-predictions, a whole plan. The authors' code trains without a causal mask and recomputes the whole context at
-every step; here attention is causal and the keys and values of earlier tokens are kept.
+predictions, a whole plan. Attention is causal, so that the keys and values of earlier tokens are kept. The
+authors' code trains without a causal mask and reads the whole context anew at every step: `causal=False`.
 """
 
 import torch
@@ -61,14 +61,23 @@ class CausalTransformer(nn.Module):
         width: of the embedded tokens; even, and divisible by `heads`.
         layers: transformer blocks.
         heads: attention heads.
+        causal: whether a token sees only those before it. Without, all see all in training, of which each is
+            what one before it must predict.
         dropout: dropout probability in training.
     """
 
     def __init__(
-        self, state_size: int, context: int, width: int, layers: int, heads: int, dropout: float
+        self,
+        state_size: int,
+        context: int,
+        width: int,
+        layers: int,
+        heads: int,
+        dropout: float,
+        causal: bool = True,
     ) -> None:
         super().__init__()
-        self.context = context
+        self.context, self.causal = context, causal
         self.embedding = nn.Linear(state_size + 1, width)
         positions = sinusoidal_embedding(torch.arange(context), width)  # [context, width]
         self.register_buffer("positions", positions, persistent=False)
@@ -91,7 +100,8 @@ class CausalTransformer(nn.Module):
         length = tokens.shape[1]
         if length > self.context:
             raise ValueError(f"{length} tokens do not fit the transformer's context of {self.context}")
-        predicted, _ = self._read(tokens, self.positions[:length], [None] * len(self.blocks), None)
+        mask = None if self.causal else torch.ones(length, length, dtype=torch.bool, device=tokens.device)
+        predicted, _ = self._read(tokens, self.positions[:length], [None] * len(self.blocks), mask)
         return predicted
 
     def draft(self, tokens: Tensor, padding: Tensor, length: int) -> Tensor:
@@ -101,7 +111,8 @@ class CausalTransformer(nn.Module):
             tokens: the history [B, T, state + 1], the present last.
             padding: whole number [], how many tokens at its beginning stand for steps that have not been:
                 nothing attends to them, and positions count from the first real token.
-            length: tokens to predict; each costs one token, because keys and values of the others are kept.
+            length: tokens to predict; each costs one token, because keys and values of the others are kept
+                (or, if it is not causal, all of them anew).
 
         Returns:
             The tokens and the predicted ones after them [B, T + length, state + 1].
@@ -110,9 +121,12 @@ class CausalTransformer(nn.Module):
         slots = torch.arange(known + length - 1, device=tokens.device)  # of all tokens that are read [S]
         positions = self.positions[(slots - padding).clamp(min=0)]  # [S, width]
         # A token sees the real ones up to itself; padding sees itself, because a softmax needs something.
-        mask = (slots <= slots[:, None]) & (slots >= padding) | (slots == slots[:, None])  # [S, S]
+        sees = slots <= slots[:, None] if self.causal else slots == slots  # [S, S] or, all of them, [S]
+        mask = sees & (slots >= padding) | (slots == slots[:, None])  # [S, S]
         drafted, begin, past = [tokens], 0, [None] * len(self.blocks)
         for end in range(known, known + length):
+            if not self.causal:  # the new token is seen by those before it
+                begin, past, drafted = 0, [None] * len(self.blocks), [torch.cat(drafted, dim=1)]
             predicted, past = self._read(drafted[-1], positions[begin:end], past, mask[begin:end, :end])
             drafted.append(predicted[:, -1:])  # [B, 1, state + 1]
             begin = end

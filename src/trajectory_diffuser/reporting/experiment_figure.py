@@ -5,21 +5,24 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from trajectory_diffuser.environments.ways import DATA
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.failure_signs import draft_errors
 from trajectory_diffuser.reporting.heat_map import heat_map, scale_of
 from trajectory_diffuser.reporting.style import panels, planner_looks, seeds_line
-from trajectory_diffuser.reporting.tables import span
+from trajectory_diffuser.reporting.tables import percent, span
 
 FEWEST_TASKS = 3  # that are compared with one another
 MEASURES = {  # column, what the axis says, format
     "normalised_score": ("normalised score", ".0f"),
     "plan_distance": ("distance between plans", ".2f"),
+    "detour": ("share of plans on the detour", ".2f"),
+    "through": ("share of plans through the wall", ".2f"),
 }
 
 
 def experiment_figure(results: Results, task: str, experiment: str) -> Figure:
-    """Scores above, distances between plans below, means over all seeds.
+    """Scores above, distances between plans and, of two ways, shares of plans below; means over all seeds.
 
     Where two keys are varied there is a panel per planner, a grid; where one is, one panel with a line per
     planner and bars from the lowest to the highest seed.
@@ -28,8 +31,10 @@ def experiment_figure(results: Results, task: str, experiment: str) -> Figure:
     planners, keys = settings["planners"], list(settings["vary"])
     columns = len(planners) if len(keys) == 2 else 1
     rows = len(settings["vary"][keys[0]]) if len(keys) == 2 else 8
-    figure, axes = panels(len(MEASURES) * columns, columns, width=3.4, height=0.9 + 0.24 * rows)
-    for row, (measure, (name, number)) in enumerate(MEASURES.items()):
+    measures = [measure for measure in MEASURES if measure in table]
+    figure, axes = panels(len(measures) * columns, columns, width=3.4, height=0.9 + 0.24 * rows)
+    for row, measure in enumerate(measures):
+        name, number = MEASURES[measure]
         own = axes[row * columns : (row + 1) * columns]
         if len(keys) == 1:
             _lines(results, own[0], table, keys[0], planners, measure)
@@ -45,18 +50,19 @@ def experiment_figure(results: Results, task: str, experiment: str) -> Figure:
 
 
 def experiment_table(results: Results, task: str, experiment: str) -> pd.DataFrame:
-    """A row per seed, planner and point: seed, planner, what is varied, and the columns of MEASURES."""
+    """A row per seed, planner and point: seed, planner, what is varied, and those of MEASURES that it has."""
     point = ["planner", *results.params["experiments"][experiment]["vary"]]
     tables = []
     for seed in results.seeds:
         points, episodes = results.experiments[task, seed, experiment]
         scores = episodes.groupby(point, sort=False)["normalised_score"].mean().reset_index()
         tables.append(points.merge(scores, on=point).assign(seed=seed))
-    return pd.concat(tables, ignore_index=True)[["seed", *point, *MEASURES]]
+    table = pd.concat(tables, ignore_index=True)
+    return table[["seed", *point, *(measure for measure in MEASURES if measure in table)]]
 
 
 def experiment_answer(results: Results, task: str, experiment: str) -> str:
-    """For each planner the best point, and which others score as well, by the equivalence margin."""
+    """For each planner the best point, which others score as well (by the margin), and its plans' ways."""
     settings = results.params["experiments"][experiment]
     margin = results.params["make_report"]["equivalence_margin"]
     keys = list(settings["vary"])
@@ -71,6 +77,8 @@ def experiment_answer(results: Results, task: str, experiment: str) -> str:
             f"{planner} is best, {best['normalised_score']:.1f}, at {where}; {len(close)} of {len(own)} "
             f"points are within {margin:g} of that, with {ranges}."
         )
+        if (task, results.seeds[0]) in results.ways:
+            sentences.append(_ways(results, task, experiment, planner))
     return " ".join(sentences)
 
 
@@ -82,8 +90,9 @@ def refinement_and_drafts(results: Results, experiment: str) -> str:
     """
     settings = results.params["experiments"][experiment]
     margin = results.params["make_report"]["equivalence_margin"]
-    errors = {task: draft_errors(results, task) for task in results.tasks}
-    tasks = [task for task in results.tasks if errors[task]]
+    asked = results.params["run"]["experiment_tasks"]
+    errors = {task: draft_errors(results, task) for task in asked}
+    tasks = [task for task in asked if errors[task]]
     if "refine_steps" not in settings["vary"] or len(tasks) < FEWEST_TASKS:
         return ""
     sentences = []
@@ -100,6 +109,27 @@ def refinement_and_drafts(results: Results, experiment: str) -> str:
             sentence += f"; their rank correlation with how far drafts are off is {steps.corr(error):+.2f}"
         sentences.append(f"{sentence}.")
     return " ".join(sentences)
+
+
+def _ways(results: Results, task: str, experiment: str, planner: str) -> str:
+    """How many of a planner's plans take the detour, and go through the wall, from the least to the most."""
+    keys = list(results.params["experiments"][experiment]["vary"])
+    table = experiment_table(results, task, experiment)
+    shares = table[table["planner"] == planner].groupby(keys)[["detour", "through"]].mean()
+    extremes = []
+    for way in ("detour", "through"):
+        least, most = shares[way].min(), shares[way].max()
+        where = shares[way].idxmax()
+        at = ", ".join(
+            f"{_words(key)} {value:g}"
+            for key, value in zip(keys, where if len(keys) > 1 else [where], strict=True)
+        )
+        extremes.append(f"{percent(least, 0)} to {percent(most, 0)} (at {at})")
+    data = results.ways[task, results.seeds[0]][0].set_index("planner").loc[DATA, "detour"]
+    return (
+        f"Of its plans {extremes[0]} take the detour, as {percent(data, 0)} of the data do; {extremes[1]} "
+        "lead through the wall."
+    )
 
 
 def _points(results: Results, task: str, experiment: str, planner: str) -> pd.DataFrame:

@@ -52,7 +52,8 @@ def experiments_page(results: Results) -> str:
     for name in results.params["run"]["experiments"]:
         question = results.params["experiments"][name]["question"]
         parts.append(f"**{question}** {refinement_and_drafts(results, name)}".rstrip())
-        parts.append(_listed({task: experiment_answer(results, task, name) for task in results.tasks}))
+        tasks = results.params["run"]["experiment_tasks"]
+        parts.append(_listed({task: experiment_answer(results, task, name) for task in tasks}))
     if tasks := _finetuned(results):
         parts.append(f"**{FINETUNING_QUESTION}**")
         parts.append(_listed({task: finetuning_answer(results, task) for task in tasks}))

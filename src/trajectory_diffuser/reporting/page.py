@@ -134,7 +134,10 @@ def write_report(results: Results, folder: Path) -> None:
         tuning_cost={task: tuning_cost(results, task) for task in results.tasks},
         experiments=results.params["experiments"],
         answers={
-            name: {task: experiment_answer(results, task, name) for task in results.tasks}
+            name: {
+                task: experiment_answer(results, task, name)
+                for task in results.params["run"]["experiment_tasks"]
+            }
             for name in results.params["run"]["experiments"]
         },
         over_tasks_answers={
@@ -209,7 +212,7 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
         add("score_against_training", training_figure.score_against_training(results), planners)
     add("draft_errors", draft_error_figure(results), [])
     for name in results.params["run"]["experiments"]:
-        for task in results.tasks:
+        for task in results.params["run"]["experiment_tasks"]:
             planners = results.params["experiments"][name]["planners"]
             add(f"experiment_{name}", experiment_figure(results, task, name), planners, task)
     for name in shown_studies(results):

@@ -102,12 +102,14 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
                 table = _read_plans(folder / "ways.csv", stage, WAY_COLUMNS, run["planners"])
                 with np.load(_require(folder / "ways.npz", stage)) as arrays:
                     ways[task, seed] = table, dict(arrays)
-            for experiment in run["experiments"]:
+            for experiment in run["experiments"] if task in run["experiment_tasks"] else ():
                 stage = f"evaluate_experiment --task {task} --seed {seed} --experiment {experiment}"
                 folder = _intact(cell / "experiments" / experiment, stage)
-                point = _point(params, experiment)
+                point, found = _point(params, experiment), SPREAD_COLUMNS
+                if has_two_ways(params["tasks"][task]["source"]):
+                    found += WAYS
                 experiments[task, seed, experiment] = (
-                    _read_table(folder / "points.csv", stage, (*point, *SPREAD_COLUMNS)),
+                    _read_table(folder / "points.csv", stage, (*point, *found)),
                     _read_scores(folder / "episodes.csv", stage, (*point, "normalised_score")),
                 )
             for planner in params["finetune"]["planners"] if task in params["finetune"]["tasks"] else ():

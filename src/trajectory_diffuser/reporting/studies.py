@@ -1,4 +1,6 @@
-"""What becomes of planners along a quantity in which tasks differ: how much data, how long a horizon."""
+"""What becomes of planners along that in which tasks differ: a quantity (data, horizon) or settings."""
+
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -32,38 +34,55 @@ def study_rows(results: Results) -> pd.DataFrame:
 def study_table(results: Results, study: str) -> pd.DataFrame:
     """A row per task of the study, planner and seed: study, task, value, planner, seed, and MEASURES' means.
 
-    Rows are in the order of the values, then of the run's planners. What a task has none of is NaN.
+    Rows are in the order of `study_values`, then of the run's planners. What a task has none of is NaN.
     """
     values = results.params["make_report"]["studies"][study]["tasks"]
     scores = results.scores[results.scores["task"].isin(values)]
     table = scores.groupby(["task", "planner", "seed"])[MEASURED].mean().reset_index()
     times = 1e3 * smallest_batch(results)["seconds_per_plan"].rename("milliseconds")
     table = table.join(times, on=["task", "planner"]).assign(study=study, value=table["task"].map(values))
-    order = pd.Categorical(table["planner"], results.planners)
-    table = table.assign(order=order.codes).sort_values(["value", "order", "seed"], ignore_index=True)
+    table["place"] = table["value"].map(study_values(results, study).index)
+    table["order"] = table["planner"].map(results.planners.index)
+    table = table.sort_values(["place", "order", "seed"], ignore_index=True)
     return table[["study", "task", "value", "planner", "seed", *MEASURES]]
 
 
 def study_scores(results: Results, study: str) -> Table:
     """The mean score of each planner at each value."""
     quantity = results.params["make_report"]["studies"][study]["quantity"]
-    means = study_table(results, study).pivot_table("normalised_score", "planner", "value")
+    values = study_values(results, study)
+    means = study_table(results, study).pivot_table("normalised_score", "planner", "value")[values]
     rows = [[planner, *(f"{mean:.1f}" for mean in means.loc[planner])] for planner in results.planners]
-    return Table([f"planner; {quantity}", *(f"{value:g}" for value in means.columns)], rows)
+    return Table([f"planner; {quantity}", *map(_written, values)], rows)
+
+
+def study_values(results: Results, study: str) -> list[float | str]:
+    """The values of the run's tasks: numbers rising, names as they are listed."""
+    tasks = results.params["make_report"]["studies"][study]["tasks"]
+    values = list(dict.fromkeys(value for task, value in tasks.items() if task in results.tasks))
+    return values if _has_names(values) else sorted(values)
 
 
 def study_figure(results: Results, study: str) -> Figure:
     """A panel per measure that any task has: a line per planner, bars from the lowest to the highest seed."""
     settings, table = results.params["make_report"]["studies"][study], study_table(results, study)
     measures, looks = [column for column in MEASURES if table[column].notna().any()], planner_looks(results)
+    values = study_values(results, study)
+    places = {value: index if _has_names(values) else value for index, value in enumerate(values)}
     figure, axes = panels(len(measures), columns=2, width=4.2, height=3.2)
     for axis, measure in zip(axes, measures, strict=True):
         for planner in results.planners:
-            of_values = table[table["planner"] == planner].dropna(subset=measure).groupby("value")[measure]
+            own = table[table["planner"] == planner].dropna(subset=measure)
+            of_values = own.groupby(own["value"].map(places))[measure]
             if of_values.ngroups:
                 seeds_line(axis, planner, looks[planner], list(of_values.groups), of_values)
-        axis.set(xscale="log", xlabel=settings["quantity"], ylabel=MEASURES[measure])
-        value_ticks(axis.xaxis, sorted(table["value"].unique()))
+        axis.set(xlabel=settings["quantity"], ylabel=MEASURES[measure])
+        if _has_names(values):
+            axis.set_xticks(range(len(values)), [fill(str(value), 14) for value in values])
+            axis.margins(x=0.15)
+        else:
+            axis.set_xscale("log")
+            value_ticks(axis.xaxis, values)
         if measure == "milliseconds":
             axis.set_yscale("log")
             plain_ticks(axis.yaxis)
@@ -73,18 +92,33 @@ def study_figure(results: Results, study: str) -> Figure:
 
 
 def study_answer(results: Results, study: str) -> str:
-    """From which value on each planner stays within the equivalence margin of its best, means over seeds."""
+    """From which value on, or with which, each planner is within the equivalence margin of its best.
+
+    Of means over seeds.
+    """
     table, sentences = study_table(results, study), []
+    values = study_values(results, study)
     margin = results.params["make_report"]["equivalence_margin"]
     for planner in results.planners:
-        means = table[table["planner"] == planner].groupby("value")["normalised_score"].mean()
-        worse = np.flatnonzero(means < means.max() - margin)
-        enough = means.index[worse[-1] + 1 :] if len(worse) else means.index
-        if len(enough) == 0:
-            said = f"falls to {means.iloc[-1]:.1f} at {means.index[-1]:g}"
-        elif len(enough) == len(means):
+        means = table[table["planner"] == planner].groupby("value")["normalised_score"].mean()[values]
+        worse = means < means.max() - margin
+        enough = means.index[np.flatnonzero(worse)[-1] + 1 :] if worse.any() else means.index
+        if not worse.any():
             said = "makes no difference beyond the margin"
+        elif _has_names(values):
+            said = f"not within {margin:g} points of that with {', '.join(map(_written, means.index[worse]))}"
+        elif len(enough) == 0:
+            said = f"falls to {means.iloc[-1]:.1f} at {_written(values[-1])}"
         else:
             said = f"from {enough[0]:g} on within {margin:g} points of that"
-        sentences.append(f"{planner}: best {means.max():.1f} at {means.idxmax():g}, {said}.")
+        where = f"{'with' if _has_names(values) else 'at'} {_written(means.idxmax())}"
+        sentences.append(f"{planner}: best {means.max():.1f} {where}, {said}.")
     return " ".join(sentences)
+
+
+def _has_names(values: list[float | str]) -> bool:
+    return any(isinstance(value, str) for value in values)
+
+
+def _written(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"

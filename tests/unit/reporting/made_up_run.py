@@ -37,6 +37,7 @@ def made_up_params() -> dict:
     shipped["tune"].update(episodes=24, finalists=4)
     shipped["tune"]["grid"] = {"guidance": [1.0, 2.0], "temperature": [0.0, 0.5], "target_return": targets}
     shipped["run"]["experiments"] = ["refinement", "warmth"]
+    shipped["run"]["experiment_tasks"] = list(shipped["run"]["tasks"])
     shipped["experiments"] = {
         "refinement": {
             "question": "How much <refinement>?",
@@ -73,7 +74,8 @@ def write_run(params: dict, root: Path) -> None:
                 kind = "tuning" if planner in params["planners"] else "policy_tuning"
                 write_tuning(params, runs / f"seed{seed}" / kind / planner, seed, planner)
             write_diagnosis(params, runs / f"seed{seed}" / "diagnosis", seed)
-            for experiment in params["run"]["experiments"]:
+            asked = task in params["run"]["experiment_tasks"]
+            for experiment in params["run"]["experiments"] if asked else ():
                 folder = runs / f"seed{seed}" / "experiments" / experiment
                 write_experiment(params["experiments"][experiment], folder, seed)
             for planner in params["evaluate_training"]["planners"]:

@@ -1,9 +1,12 @@
 """The report shows what came of the experiments."""
 
+import shutil
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
+from seals import seal
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.reporting.experiment_figure import (
@@ -12,6 +15,7 @@ from trajectory_diffuser.reporting.experiment_figure import (
     experiment_table,
     refinement_and_drafts,
 )
+from trajectory_diffuser.reporting.markdown import experiments_page
 from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.style import theme
 
@@ -60,6 +64,37 @@ def test_the_answer_names_the_best_point_and_those_as_good(results):
     )
 
 
+def test_of_two_ways_it_is_said_how_many_plans_go_each(params, root):
+    params["tasks"][TASK]["source"] = params["tasks"][TASK]["source"] | {"detours": 0.2}
+    params["run"]["experiments"] = ["warmth"]
+    for seed in (0, 1):
+        folder = root / f"results/runs/{TASK}/seed{seed}"
+        points = pd.read_csv(folder / "experiments/warmth/points.csv")
+        points = points.assign(shortest=0.9, detour=[0.0, 0.1 + 0.02 * seed], through=[0.3, 0.0], neither=0.0)
+        points.to_csv(folder / "experiments/warmth/points.csv", index=False)
+        ways = pd.DataFrame({"planner": ["data", *params["run"]["planners"]], "shortest": 0.8, "detour": 0.2})
+        ways = ways.assign(through=0.0, neither=0.0)
+        ways.assign(plans=1).to_csv(folder / "diagnosis/ways.csv", index=False)
+        np.savez(folder / "diagnosis/ways.npz", data=np.zeros((1, 2, 2)))
+        seal(folder / "experiments/warmth/points.csv")
+        seal(folder / "diagnosis/ways.csv")
+    results = read_results(params, root)
+    assert experiment_answer(results, TASK, "warmth").endswith(
+        "Of its plans 0 % to 11 % (at temperature 0.5) take the detour, as 20 % of the data do; "
+        "0 % to 30 % (at temperature 0) lead through the wall."
+    )
+    with theme():
+        axes = experiment_figure(results, TASK, "warmth").axes
+    assert axes[2].get_ylabel() == "share of plans on the detour"
+
+
+def test_an_experiment_is_shown_on_its_tasks_alone(params, root):
+    params["run"]["experiment_tasks"] = [TASK]
+    shutil.rmtree(root / "results/runs/hopper-medium-expert/seed0/experiments")
+    page = experiments_page(read_results(params, root))
+    assert f"- {TASK}: trajectory_diffuser is best" in page and "- hopper-medium-expert: traj" not in page
+
+
 def over_tasks(results, needed, errors):
     """The sentence of made-up tasks, from the steps from which on each scores 90 and its drafts' error."""
     tasks = [f"task-{index}" for index in range(len(needed))]
@@ -78,7 +113,7 @@ def over_tasks(results, needed, errors):
         drafts = pd.DataFrame({"step": [1, 2], "drafts": [99, 99], "error": [0.0, error], "spread": 2.0})
         diagnoses[task, 0] = drafts, pd.DataFrame()
     params = results.params | {"experiments": {"how_much": settings}}
-    params["run"] = params["run"] | {"tasks": tasks, "seeds": [0]}
+    params["run"] = params["run"] | {"tasks": tasks, "experiment_tasks": tasks, "seeds": [0]}
     return refinement_and_drafts(
         replace(results, params=params, experiments=experiments, diagnoses=diagnoses), "how_much"
     )

@@ -8,7 +8,13 @@ from reporting.made_up_run import write_run
 
 from trajectory_diffuser.reporting.page import write_report
 from trajectory_diffuser.reporting.reading import read_results
-from trajectory_diffuser.reporting.studies import shown_studies, study_answer, study_figure, study_table
+from trajectory_diffuser.reporting.studies import (
+    shown_studies,
+    study_answer,
+    study_figure,
+    study_scores,
+    study_table,
+)
 
 STUDY = {
     "question": "How much <data>?",
@@ -52,6 +58,32 @@ def test_it_says_from_where_on_a_planner_is_as_good_as_it_gets(results):
         "draft: best 83.0 at 100, from 10 on within 5 points of that. "
         "ddim: best 94.0 at 100, makes no difference beyond the margin. "
         "full_diffusion: best 90.0 at 1, falls to 60.0 at 100."
+    )
+
+
+@pytest.fixture
+def settings(results):
+    """A study of what cannot be counted, in another order than the run's tasks."""
+    names = {"task-2": "ours", "task-0": "without a mask", "task-1": "their betas"}
+    results.params["make_report"]["studies"]["settings"] = STUDY | {"tasks": names}
+    return results
+
+
+def test_words_stand_in_the_order_in_which_they_are_listed(settings):
+    table = study_scores(settings, "settings")
+    assert table.headers[1:] == ["ours", "without a mask", "their betas"]
+    assert table.rows[0] == ["draft", "20.0", "80.0", "83.0"]
+    ticks = study_figure(settings, "settings").axes[0].get_xticklabels()
+    assert [tick.get_text() for tick in ticks] == ["ours", "without a mask", "their betas"]
+    first = study_figure(settings, "settings").axes[0].containers[0].lines[0]
+    assert first.get_ydata().tolist() == pytest.approx([20, 80, 83])
+
+
+def test_of_words_it_is_said_which_are_worse_than_the_best(settings):
+    assert study_answer(settings, "settings") == (
+        "draft: best 83.0 with their betas, not within 5 points of that with ours. "
+        "ddim: best 94.0 with their betas, makes no difference beyond the margin. "
+        "full_diffusion: best 90.0 with ours, not within 5 points of that with without a mask, their betas."
     )
 
 

@@ -27,6 +27,7 @@ SHARES = {  # shortest, detour, through, neither
 @pytest.fixture
 def two_ways(params, root):
     """A root in which the data of the maze have detours; the second seed's draft takes them alone."""
+    params["run"]["experiments"] = []
     params["tasks"][TASK]["source"] = params["tasks"][TASK]["source"] | {"detours": 0.2}
     for seed in (0, 1):
         folder = root / f"results/runs/{TASK}/seed{seed}/diagnosis"

@@ -1,0 +1,86 @@
+"""Whether a planner's row fits itself, and the chains and horizons of the tasks that it is to plan for."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from trajectory_diffuser.common.errors import UserError
+
+
+def check_planner(name: str, written: dict[str, Any], params: dict[str, Any]) -> None:
+    """Raise `UserError` (one line: key, remedy) on the first key of a row that does not fit.
+
+    `written` is the row as it is in the file, `params` have it complete.
+    """
+    row = params["planners"][name]
+    start, calls = row["start"], row["refine_steps"]
+
+    def key(*keys: str) -> str:
+        """Where the user wrote it: the first of these keys that the row has, or else the base's."""
+        own = [key for key in keys if key in written]
+        return f"planners.{name}.{own[0]}" if own else f"base_planner.{keys[0]}"
+
+    if start != "draft" and calls == 0:
+        raise UserError(
+            f"{key('refine_steps', 'start')}: refine_steps: 0 leaves start: {start} as it is; use at least 1"
+        )
+    for where, steps in chains(params, params["run"]["tasks"]):
+        if calls != "all" and calls > steps:
+            raise UserError(
+                f"{key('refine_steps')}: {calls} is more than {where} ({steps}); use at most {steps}, or all"
+            )
+        if start == "noise" and row["sampler"] == "ddpm" and calls not in ("all", steps):
+            raise UserError(
+                f"{key('refine_steps', 'start', 'sampler')}: ddpm from noise takes every step, and {name} "
+                f"has refine_steps: {calls}; use all, or sampler: ddim to take fewer"
+            )
+    if "last_steps" in row:
+        last = row["last_steps"]
+        if start == "noise":
+            raise UserError(
+                f"{key('last_steps', 'start')}: a start from noise goes through the whole chain; "
+                "remove last_steps"
+            )
+        for where, steps in chains(params, params["run"]["tasks"]):
+            if calls in (0, "all") or not calls <= last <= steps:
+                raise UserError(
+                    f"{key('last_steps', 'refine_steps')}: last_steps: {last} must lie between refine_steps "
+                    f"({calls}) and {where} ({steps})"
+                )
+    if "selection" in row and row["candidates"] == 1:
+        raise UserError(
+            f"{key('selection', 'candidates')}: of candidates: 1 there is nothing to select; "
+            "use more candidates, or remove selection"
+        )
+    if start != "draft" and row["redraft_every"] > 1:
+        raise UserError(
+            f"{key('redraft_every', 'start')}: there is no draft with start: {start}; use redraft_every: 1"
+        )
+    for task in params["run"]["tasks"]:
+        horizon, stride = params["tasks"][task]["horizon"], params["tasks"][task]["stride"]
+        uses = {"start": start == "previous_plan"}
+        uses |= {each: row[each] > 1 for each in ("redraft_every", "actions_per_plan")}
+        goes_on = [each for each, used in uses.items() if used]
+        if stride > 1 and goes_on and name in params["run"]["planners"]:
+            raise UserError(
+                f"{key(goes_on[0])}: {name} goes on with a plan one step later, whose states are "
+                f"{stride} steps apart (tasks.{task}.stride); leave {name} out of run.planners"
+            )
+        if row["actions_per_plan"] >= horizon:
+            raise UserError(
+                f"{key('actions_per_plan')}: {row['actions_per_plan']} actions are more than a plan of "
+                f"tasks.{task}.horizon ({horizon}) states has"
+            )
+    if start == "noise" and row["forward_noise"]:
+        raise UserError(
+            f"{key('forward_noise', 'start')}: a start from noise has nothing to add noise to; "
+            "use forward_noise: false"
+        )
+
+
+def chains(params: dict[str, Any], tasks: list[str]) -> Iterator[tuple[str, int]]:
+    """Where it is said how many steps denoisers have, and how many: the section, and tasks with their own."""
+    yield "train_diffusion.diffusion_steps", params["train_diffusion"]["diffusion_steps"]
+    for task in tasks:
+        own = params["tasks"][task]["training"].get("train_diffusion", {})
+        if "diffusion_steps" in own:
+            yield f"tasks.{task}.training.train_diffusion.diffusion_steps", own["diffusion_steps"]
