@@ -27,8 +27,12 @@ def test_a_preset_is_valid(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["main", "five-seeds", "replay", "ablation"])
-def test_published_parameters_can_be_run_again(name: str) -> None:
-    load_params(ROOT / "results/reference" / name / "params.yaml")
+def test_published_parameters_can_be_run_again_once_scaling_is_a_section(name: str, tmp_path: Path) -> None:
+    params = yaml.safe_load((ROOT / "results/reference" / name / "params.yaml").read_text())
+    if scaling := params["measure_latency"].pop("sweep", None):  # as docs/results.md says
+        params["measure_scaling"] = scaling | {"tasks": params["run"]["tasks"][:1], "threads": 1}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    load_params(tmp_path / "params.yaml")
 
 
 @cache

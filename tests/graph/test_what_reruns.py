@@ -119,12 +119,12 @@ EDITS = {
     ),
     "windows code": (
         code("datasets/windows.py"),
-        ["prepare_dataset@*", "train_*", "*tune*@*", "evaluate*@*", "measure_latency@*"],
+        ["prepare_dataset@*", "train_*", "*tune*@*", "evaluate*@*", "measure_*@*"],
         ["make_report"],
     ),
     "networks' code": (
         code("models/temporal_unet.py"),
-        ["train_*", "*tune*@*", "evaluate*@*", "measure_latency@*"],
+        ["train_*", "*tune*@*", "evaluate*@*", "measure_*@*"],
         ["make_report"],
     ),
     "training code": (
@@ -134,7 +134,7 @@ EDITS = {
     ),
     "planning code": (
         code("planning/planner.py"),
-        ["*tune*@*", "evaluate*@*", "measure_latency@*"],
+        ["*tune*@*", "evaluate*@*", "measure_*@*"],
         ["make_report"],
     ),
     "report code": (code("reporting/page.py"), ["make_report"], []),
@@ -155,8 +155,8 @@ EDITS = {
     ),
     "history of a task": (
         params("history: 8", "history: 6"),
-        [f"train_transformer@{HOPPER}-*", f"finetune@{HOPPER}-*", f"measure_latency@{HOPPER}", "make_report"],
-        by_planners(f"{HOPPER}-*"),
+        [f"train_transformer@{HOPPER}-*", f"finetune@{HOPPER}-*", f"measure_scaling@{HOPPER}", "make_report"],
+        [*by_planners(f"{HOPPER}-*"), f"measure_latency@{HOPPER}"],
     ),
     "horizon of a task": (
         params("horizon: 16", "horizon: 32"),
@@ -164,10 +164,10 @@ EDITS = {
             f"train_transformer@{HOPPER}-*",
             f"train_diffusion@{HOPPER}-*",
             f"finetune@{HOPPER}-*",
-            f"measure_latency@{HOPPER}",
+            f"measure_scaling@{HOPPER}",
             "make_report",
         ],
-        by_planners(f"{HOPPER}-*"),
+        [*by_planners(f"{HOPPER}-*"), f"measure_latency@{HOPPER}"],
     ),
     "trials": (
         params("episodes: 16", "episodes: 32"),
@@ -181,8 +181,8 @@ EDITS = {
     ),
     "grid of tuning": (
         params("target_return: [1.0, 1.2]", "target_return: [1.0, 1.1]"),
-        ["tune*@*", "measure_latency@*"],
-        ["evaluate*@*", "finetune@*", "make_report"],
+        ["tune*@*", "measure_scaling@*"],
+        ["evaluate*@*", "finetune@*", "measure_latency@*", "make_report"],
     ),
     "tuning's module": (
         [("src/tune.py", CODE, CODE)],
@@ -194,24 +194,24 @@ EDITS = {
     ),
     "named guidance of a planner": (
         params("sampler: ddim}", "sampler: ddim, guidance: 1.2}"),
-        ["*tune@*-ddim", "evaluate*@*-ddim", *BY_ALL_TUNINGS, "measure_latency@*", "make_report"],
+        ["*tune@*-ddim", "evaluate*@*-ddim", *BY_ALL_TUNINGS, "measure_*@*", "make_report"],
         [],
     ),
     "base of the planners": (
         params("temperature: tuned", "temperature: 0.4"),
-        [*by_planners(), "measure_latency@*"],
+        [*by_planners(), "measure_*@*"],
         ["make_report"],
     ),
     "planner": (
         params("sampler: ddim}", "sampler: ddim, refine_steps: 6}"),
-        ["*tune@*-ddim", "evaluate*@*-ddim", *BY_ALL_TUNINGS, "measure_latency@*", "make_report"],
+        ["*tune@*-ddim", "evaluate*@*-ddim", *BY_ALL_TUNINGS, "measure_*@*", "make_report"],
         [],
     ),
     "planner that is its base": (
         params("trajectory_diffuser: {}", "trajectory_diffuser: {candidates: 2}"),
         [
             *("tune@*-trajectory_diffuser", "evaluate*@*-trajectory_diffuser"),
-            *(*BY_ALL_TUNINGS, "measure_latency@*", "make_report"),
+            *(*BY_ALL_TUNINGS, "measure_*@*", "make_report"),
         ],
         [],
     ),
@@ -271,8 +271,15 @@ EDITS = {
     ),
     "one training": (
         params("label_dropout: 0.25", "label_dropout: 0.2"),
-        ["train_diffusion@*", "finetune@*", "measure_latency@*"],
-        [*by_planners(), "make_report"],
+        ["train_diffusion@*", "finetune@*", "measure_scaling@*"],
+        [*by_planners(), "measure_latency@*", "make_report"],
+    ),
+    "timing": (params("repetitions: 20", "repetitions: 10"), ["measure_latency@*"], ["make_report"]),
+    "scaling": (params("horizons: [8", "horizons: [16"), ["measure_scaling@*"], ["make_report"]),
+    "tasks of the scaling": (
+        params(f"networks\n  tasks: [{HOPPER}, {REPLAY}]", f"networks\n  tasks: [{HOPPER}]"),
+        ["make_report"],
+        [],
     ),
 }
 

@@ -142,6 +142,38 @@ rule measure_latency:
         gpu=gpus_per_job(),
     params:
         settings(
+            "base_planner",
+            "planners",
+            "base_policy",
+            "policies",
+            "run.planners",
+            "run.policies",
+            "planning",
+            "measure_latency",
+            "run.device",
+        ),
+    message:
+        "measure_latency: {wildcards.task}"
+    shell:
+        "python src/measure_latency.py --task {wildcards.task} > {log} 2>&1"
+
+
+# Has the machine to itself likewise.
+rule measure_scaling:
+    input:
+        code("measure_scaling", "datasets", "diffusion", "evaluation", "models", "planning"),
+        data="data/processed/{task}",
+    output:
+        directory("results/runs/{task}/scaling"),
+    log:
+        "results/logs/measure_scaling/{task}.log",
+    threads: whole_machine(PARAMS["measure_scaling"]["threads"])
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+        gpu=gpus_per_job(),
+    params:
+        settings(
             "tasks.{task}.horizon",
             "tasks.{task}.history",
             "train_transformer",
@@ -150,16 +182,19 @@ rule measure_latency:
             "train_value",
             "base_planner",
             "planners",
-            "base_policy",
-            "policies",
-            "run.planners",
-            "run.policies",
             "planning",
             "tune.grid",
-            "measure_latency",
+            "measure_scaling.planners",
+            "measure_scaling.horizons",
+            "measure_scaling.refine_steps",
+            "measure_scaling.candidates",
+            "measure_scaling.batches",
+            "measure_scaling.widths",
+            "measure_scaling.repetitions",
+            "measure_scaling.threads",
             "run.device",
         ),
     message:
-        "measure_latency: {wildcards.task}"
+        "measure_scaling: {wildcards.task}"
     shell:
-        "python src/measure_latency.py --task {wildcards.task} > {log} 2>&1"
+        "python src/measure_scaling.py --task {wildcards.task} > {log} 2>&1"

@@ -20,6 +20,7 @@ rule make_report:
             planner=config["finetune"]["planners"],
         ),
         latencies=cells("results/runs/{task}/latency"),
+        scalings=cells("results/runs/{task}/scaling", task=config["measure_scaling"]["tasks"]),
     output:
         report(
             directory("results/report"),
@@ -44,6 +45,7 @@ rule make_report:
             "experiments",
             "evaluate_training",
             "finetune",
+            "measure_scaling.tasks",
             "make_report",
         ),
     message:

@@ -23,7 +23,7 @@ def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) 
     names the key that the user wrote: the row's or else base_planner's.
     """
     _check_names(params)
-    _check_sweep(params)
+    _check_scaling(params)
     _check_training_scores(params)
     _check_experiments(params)
     for name, written in written_planners.items():
@@ -59,7 +59,8 @@ def _check_names(params: dict[str, Any]) -> None:
         ("evaluate_training.planners", "planners", params["evaluate_training"]["planners"]),
         ("finetune.tasks", "tasks", params["finetune"]["tasks"]),
         ("finetune.planners", "planners", params["finetune"]["planners"]),
-        ("measure_latency.sweep.planners", "planners", params["measure_latency"]["sweep"]["planners"]),
+        ("measure_scaling.tasks", "tasks", params["measure_scaling"]["tasks"]),
+        ("measure_scaling.planners", "planners", params["measure_scaling"]["planners"]),
         *((f"make_report.studies.{name}.tasks", "tasks", study["tasks"]) for name, study in studies.items()),
         *claimed,
     ):
@@ -96,19 +97,22 @@ def _check_file(task: str, file: str, sha256: str | None) -> None:
         )
 
 
-def _check_sweep(params: dict[str, Any]) -> None:
-    sweep, steps = params["measure_latency"]["sweep"], params["train_diffusion"]["diffusion_steps"]
-    shortest = min(sweep["horizons"])
-    for name in sweep["planners"]:
+def _check_scaling(params: dict[str, Any]) -> None:
+    scaling, steps = params["measure_scaling"], params["train_diffusion"]["diffusion_steps"]
+    if not scaling["tasks"]:
+        return
+    _require_in_run("measure_scaling.tasks", scaling["tasks"], "whose data are prepared", params, "tasks")
+    shortest = min(scaling["horizons"])
+    for name in scaling["planners"]:
         actions = params["planners"][name]["actions_per_plan"]
         if actions >= shortest:
             raise UserError(
-                f"measure_latency.sweep.horizons: {shortest} states are too few for {name}, which "
+                f"measure_scaling.horizons: {shortest} states are too few for {name}, which "
                 f"takes {actions} actions per plan"
             )
-    if max(sweep["refine_steps"]) > steps:
+    if max(scaling["refine_steps"]) > steps:
         raise UserError(
-            f"measure_latency.sweep.refine_steps: {max(sweep['refine_steps'])} is more than "
+            f"measure_scaling.refine_steps: {max(scaling['refine_steps'])} is more than "
             f"train_diffusion.diffusion_steps ({steps}); use at most {steps}"
         )
 
@@ -285,7 +289,8 @@ def _check_networks(params: dict[str, Any]) -> None:
             )
     halvings = len(params["train_diffusion"]["channel_multipliers"]) - 1
     horizons = {f"tasks.{name}.horizon": [task["horizon"]] for name, task in params["tasks"].items()}
-    horizons["measure_latency.sweep.horizons"] = params["measure_latency"]["sweep"]["horizons"]
+    if params["measure_scaling"]["tasks"]:
+        horizons["measure_scaling.horizons"] = params["measure_scaling"]["horizons"]
     for key, values in horizons.items():
         for horizon in values:
             if (horizon + past) % 2**halvings:
