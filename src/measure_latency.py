@@ -1,19 +1,16 @@
-"""Measure how long each planner and policy takes to decide, alone on the machine, and how that grows."""
+"""Measure how long each planner and policy takes to decide, alone on the machine."""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from trajectory_diffuser.common.stage import run_stage
-from trajectory_diffuser.common.versions import code_commit, library_versions
-from trajectory_diffuser.computing.device import computing_device, device_name
+from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation.cell import make_planner, make_policy, run_directory
-from trajectory_diffuser.evaluation.latency import SteadyState, measure
-from trajectory_diffuser.evaluation.sweep import sweep
+from trajectory_diffuser.evaluation.latency import SteadyState, machine_record, measure
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
 
@@ -26,9 +23,10 @@ def main(params: dict[str, Any], task: str) -> None:
     with computing_device(params["run"], settings["threads"]) as device:
         models = PlanningModels.load(run_directory(task, seed), device)
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
-        longest = max(settings["batches"] + settings["sweep"]["batches"]) + models.history
+        longest = max(settings["batches"]) + models.history
         observations = np.array(np.resize(dataset.observations, (longest, dataset.observation_size)))
-        where = {"device": device.type, "threads": torch.get_num_threads(), "runtime": runtime.name}
+        machine = machine_record(runtime)
+        where = {key: machine[key] for key in ("device", "threads", "runtime")}
         for batch in sorted(settings["batches"]):  # rising, so that none is padded to a larger one
             agents = {
                 name: make_planner(params, task, seed, name, models, runtime)
@@ -41,13 +39,9 @@ def main(params: dict[str, Any], task: str) -> None:
             for name, row in measured.items():
                 first = {"task": task, "planner": name, "batch": batch, **where}
                 rows.append(first | row | {"repetitions": settings["repetitions"]})
-        scaling = sweep(params, task, dataset.normaliser, observations, dataset.action_size, device)
-        machine = params["planning"] | {"device_name": device_name(device), **where}
     with atomic_directory(f"results/runs/{task}/latency") as directory:
         pd.DataFrame(rows).to_csv(directory / "latency.csv", index=False)
-        scaling.to_csv(directory / "scaling.csv", index=False)
-        record = machine | {"versions": library_versions(), "commit": code_commit()}
-        write_json(directory / "latency.json", record)
+        write_json(directory / "latency.json", machine)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 presets = runpy.run_path(str(ROOT / "workflow" / "scripts" / "use_preset.py"))
 PRODUCED = [".git", ".venv", ".snakemake", ".*_cache", ".hypothesis", "__pycache__"]
 PRODUCED += ["results", "raw", "processed"]
+TIMED = ("latency", "scaling")
 NO_RESULT = (".snakemake_timestamp", TIMES)  # not a stage's, and no part of what it writes
 
 
@@ -81,10 +82,10 @@ class Project:
         self.run("git", "checkout", "--quiet", "--", ".")
 
     def digests(self) -> dict[str, str]:
-        """Of every file that no time may enter: all but latencies and, of the report, what is not scores."""
+        """Of every file that no time may enter: all but timings and, of the report, what is not scores."""
         folders = [self.folder / name for name in ("data/raw", "data/processed", "results/runs")]
         files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-        files = [path for path in files if path.name not in NO_RESULT and path.parent.name != "latency"]
+        files = [path for path in files if path.name not in NO_RESULT and path.parent.name not in TIMED]
         files += [self.folder / "results" / "report" / name for name in ("scores.json", "scores.csv")]
         return {
             str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest()

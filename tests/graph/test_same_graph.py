@@ -23,6 +23,7 @@ def every_task() -> dict[str, Any]:
     planners = params["evaluate_training"]["planners"]
     params["run"] |= {"tasks": list(params["tasks"]), "seeds": [2, 0, 11], "planners": planners}
     params["finetune"] |= {"tasks": params["run"]["tasks"], "planners": planners[1:]}
+    params["measure_scaling"] |= {"tasks": params["run"]["tasks"][1:]}
     return params
 
 
@@ -31,6 +32,7 @@ def every_row() -> dict[str, Any]:
     params = preset("default")
     rows = {name: list(params[name]) for name in ("planners", "policies", "experiments")}
     params["run"] |= rows | {"tasks": params["run"]["tasks"][:1], "seeds": [11]}
+    params["run"]["experiment_tasks"] = params["run"]["tasks"]
     return params
 
 
@@ -55,17 +57,19 @@ def test_the_engines_expand_to_the_same_jobs(project: Project, matrix: str) -> N
     circle = brought.with_name("up")
     circle.unlink(missing_ok=True)
     circle.symlink_to("..")
-    names = ("tasks", "seeds", "planners", "policies", "experiments")
-    tasks, seeds, planners, policies, experiments = (len(params[name]) for name in names)
+    names = ("tasks", "seeds", "planners", "policies")
+    tasks, seeds, planners, policies = (len(params[name]) for name in names)
 
     ours, theirs = snakemake_jobs(project), dvc_jobs(project)
 
     # fetch, prepare, latency per task; per task and seed four models, the planners, tuned, evaluated and some
     # of them again with kept weights, a look at their plans, the policies, which are trained, tuned and
-    # evaluated, and the experiments; per seed what is fine-tuned; one report
-    per_task, per_seed = 3, 4 + 2 * planners + again + 1 + 3 * policies + experiments
+    # evaluated, and the experiments; per seed what is fine-tuned; what is scaled; one report
+    per_task, per_seed = 3, 4 + 2 * planners + again + 1 + 3 * policies
+    asked = len(params["experiments"]) * len(params["experiment_tasks"])
     finetuned = len(written["finetune"]["tasks"]) * len(written["finetune"]["planners"])
-    assert len(ours) == per_task * tasks + (per_seed * tasks + finetuned) * seeds + 1
+    scaled = len(written["measure_scaling"]["tasks"])
+    assert len(ours) == per_task * tasks + (per_seed * tasks + asked + finetuned) * seeds + scaled + 1
     for job in sorted(ours ^ theirs, key=lambda job: job.command):
         print("Snakemake only:" if job in ours else "DVC only:", job)
     assert ours == theirs

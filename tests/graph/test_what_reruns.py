@@ -32,6 +32,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     text = re.sub(r"\n  planners: .*", "\n  planners: [trajectory_diffuser, ddim]", text, count=1)
     text = re.sub(r"\n  policies: .*", "\n  policies: [behaviour_cloning, best_tenth_cloning]", text, count=1)
     text = text.replace("\n  experiments: []", "\n  experiments: [refinement]")
+    text = text.replace("\n  experiment_tasks: []", f"\n  experiment_tasks: [{HOPPER}, {REPLAY}]")
     text = re.sub(r"(evaluate_training:\n  planners:) .*", r"\1 [ddim]", text)
     finetuned = rf"\1\n  tasks: [{HOPPER}, {REPLAY}]\n  planners: [ddim]"
     file.write_text(re.sub(r"(\nfinetune: .*)\n  tasks: .*\n  planners: .*", finetuned, text))
@@ -119,12 +120,12 @@ EDITS = {
     ),
     "windows code": (
         code("datasets/windows.py"),
-        ["prepare_dataset@*", "train_*", "*tune*@*", "evaluate*@*", "measure_latency@*"],
+        ["prepare_dataset@*", "train_*", "*tune*@*", "evaluate*@*", "measure_*@*"],
         ["make_report"],
     ),
     "networks' code": (
         code("models/temporal_unet.py"),
-        ["train_*", "*tune*@*", "evaluate*@*", "measure_latency@*"],
+        ["train_*", "*tune*@*", "evaluate*@*", "measure_*@*"],
         ["make_report"],
     ),
     "training code": (
@@ -134,7 +135,7 @@ EDITS = {
     ),
     "planning code": (
         code("planning/planner.py"),
-        ["*tune*@*", "evaluate*@*", "measure_latency@*"],
+        ["*tune*@*", "evaluate*@*", "measure_*@*"],
         ["make_report"],
     ),
     "report code": (code("reporting/page.py"), ["make_report"], []),
@@ -155,8 +156,8 @@ EDITS = {
     ),
     "history of a task": (
         params("history: 8", "history: 6"),
-        [f"train_transformer@{HOPPER}-*", f"finetune@{HOPPER}-*", f"measure_latency@{HOPPER}", "make_report"],
-        by_planners(f"{HOPPER}-*"),
+        [f"train_transformer@{HOPPER}-*", f"finetune@{HOPPER}-*", f"measure_scaling@{HOPPER}", "make_report"],
+        [*by_planners(f"{HOPPER}-*"), f"measure_latency@{HOPPER}"],
     ),
     "horizon of a task": (
         params("horizon: 16", "horizon: 32"),
@@ -164,10 +165,10 @@ EDITS = {
             f"train_transformer@{HOPPER}-*",
             f"train_diffusion@{HOPPER}-*",
             f"finetune@{HOPPER}-*",
-            f"measure_latency@{HOPPER}",
+            f"measure_scaling@{HOPPER}",
             "make_report",
         ],
-        by_planners(f"{HOPPER}-*"),
+        [*by_planners(f"{HOPPER}-*"), f"measure_latency@{HOPPER}"],
     ),
     "trials": (
         params("episodes: 16", "episodes: 32"),
@@ -181,8 +182,8 @@ EDITS = {
     ),
     "grid of tuning": (
         params("target_return: [1.0, 1.2]", "target_return: [1.0, 1.1]"),
-        ["tune*@*", "measure_latency@*"],
-        ["evaluate*@*", "finetune@*", "make_report"],
+        ["tune*@*", "measure_scaling@*"],
+        ["evaluate*@*", "finetune@*", "measure_latency@*", "make_report"],
     ),
     "tuning's module": (
         [("src/tune.py", CODE, CODE)],
@@ -194,24 +195,24 @@ EDITS = {
     ),
     "named guidance of a planner": (
         params("sampler: ddim}", "sampler: ddim, guidance: 1.2}"),
-        ["*tune@*-ddim", "evaluate*@*-ddim", *BY_ALL_TUNINGS, "measure_latency@*", "make_report"],
+        ["*tune@*-ddim", "evaluate*@*-ddim", *BY_ALL_TUNINGS, "measure_*@*", "make_report"],
         [],
     ),
     "base of the planners": (
         params("temperature: tuned", "temperature: 0.4"),
-        [*by_planners(), "measure_latency@*"],
+        [*by_planners(), "measure_*@*"],
         ["make_report"],
     ),
     "planner": (
         params("sampler: ddim}", "sampler: ddim, refine_steps: 6}"),
-        ["*tune@*-ddim", "evaluate*@*-ddim", *BY_ALL_TUNINGS, "measure_latency@*", "make_report"],
+        ["*tune@*-ddim", "evaluate*@*-ddim", *BY_ALL_TUNINGS, "measure_*@*", "make_report"],
         [],
     ),
     "planner that is its base": (
         params("trajectory_diffuser: {}", "trajectory_diffuser: {candidates: 2}"),
         [
             *("tune@*-trajectory_diffuser", "evaluate*@*-trajectory_diffuser"),
-            *(*BY_ALL_TUNINGS, "measure_latency@*", "make_report"),
+            *(*BY_ALL_TUNINGS, "measure_*@*", "make_report"),
         ],
         [],
     ),
@@ -269,10 +270,22 @@ EDITS = {
         ["evaluate_experiment@*", "make_report"],
         [],
     ),
+    "a task's own training": (
+        params("    training: {}\n", "    training: {train_value: {steps: 7}}\n"),  # of the first task
+        [f"train_*@{HOPPER}-*", f"finetune@{HOPPER}-*", f"measure_scaling@{HOPPER}", "make_report"],
+        [*by_planners(f"{HOPPER}-*"), f"*_policy@{HOPPER}-*", f"measure_latency@{HOPPER}"],
+    ),
     "one training": (
         params("label_dropout: 0.25", "label_dropout: 0.2"),
-        ["train_diffusion@*", "finetune@*", "measure_latency@*"],
-        [*by_planners(), "make_report"],
+        ["train_diffusion@*", "finetune@*", "measure_scaling@*"],
+        [*by_planners(), "measure_latency@*", "make_report"],
+    ),
+    "timing": (params("repetitions: 20", "repetitions: 10"), ["measure_latency@*"], ["make_report"]),
+    "scaling": (params("horizons: [8", "horizons: [16"), ["measure_scaling@*"], ["make_report"]),
+    "tasks of the scaling": (
+        params(f"networks\n  tasks: [{HOPPER}, {REPLAY}]", f"networks\n  tasks: [{HOPPER}]"),
+        ["make_report"],
+        [],
     ),
 }
 

@@ -28,8 +28,8 @@ def run(project: Project, command: str) -> str:
 
 
 def written(project: Project) -> dict[str, float]:
-    """When each result was written: the files that hold weights, choices, scores and latencies."""
-    names = ("model.safetensors", "choice.json", "episodes.csv", "latency.json")
+    """When each result was written: the files that hold weights, choices, scores and times."""
+    names = ("model.safetensors", "choice.json", "episodes.csv", "latency.json", "scaling.json")
     runs = project.folder / "results" / "runs"
     return {
         str(path.relative_to(runs)): path.stat().st_mtime for path in runs.rglob("*") if path.name in names

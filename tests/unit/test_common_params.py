@@ -139,7 +139,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         [f"100 is more than tasks.{TASK}.training.train_diffusion.diffusion_steps (50)"],
     ),
     "more calls than a task's own chain has steps": (
-        {"tasks.TASK.training": {"train_diffusion": {"diffusion_steps": 4}}},
+        {
+            "tasks.TASK.training": {"train_diffusion": {"diffusion_steps": 4}},
+            "measure_scaling.tasks": [],
+        },
         "base_planner.refine_steps",
         [f"5 is more than tasks.{TASK}.training.train_diffusion.diffusion_steps (4)"],
     ),
@@ -284,14 +287,24 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         "base_training.keep_at.1",
         ["1.0 is greater than or equal to the maximum of 1"],
     ),
-    "unknown planner of the sweep": (
-        {"measure_latency.sweep.planners": ["drift"]},
-        "measure_latency.sweep.planners",
+    "scaling of a task that is not run": (
+        {"measure_scaling.tasks": ["maze-umaze"]},
+        "measure_scaling.tasks",
+        ["'maze-umaze' is not among run.tasks", "add it there or remove it here"],
+    ),
+    "scaling of an unknown task": (
+        {"measure_scaling.tasks": [TASK[:-1]]},
+        "measure_scaling.tasks",
+        [f"{TASK[:-1]!r} has no entry under tasks", f"did you mean {TASK!r}?"],
+    ),
+    "unknown planner of the scaling": (
+        {"measure_scaling.planners": ["drift"]},
+        "measure_scaling.planners",
         ["'drift' has no entry under planners", "did you mean 'draft'?"],
     ),
-    "horizons too short for a planner of the sweep": (
-        {"measure_latency.sweep.planners": ["four_actions"], "measure_latency.sweep.horizons": [4]},
-        "measure_latency.sweep.horizons",
+    "horizons too short for a planner of the scaling": (
+        {"measure_scaling.planners": ["four_actions"], "measure_scaling.horizons": [4]},
+        "measure_scaling.horizons",
         ["4 states are too few for four_actions"],
     ),
     "unknown planner of a claim": (

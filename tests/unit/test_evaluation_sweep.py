@@ -1,9 +1,14 @@
+import json
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import torch
 import yaml
 from project import presets
 from small_models import identity_normaliser
 
+import measure_scaling
 from trajectory_diffuser.common.completion import with_bases
 from trajectory_diffuser.evaluation.sweep import MEASURED, sweep
 
@@ -13,7 +18,7 @@ STATE, ACTION = 3, 2
 def small_params():
     params = with_bases(yaml.safe_load(presets["preset"]("smoke")))
     params["planning"]["runtime"] = "torch"  # nothing to compile for each of so many networks and shapes
-    params["measure_latency"]["sweep"] = {
+    params["measure_scaling"] |= {
         "planners": ["draft", "trajectory_diffuser", "full_diffusion", "one_call", "four_actions"],
         "horizons": [8, 16],
         "refine_steps": [1, 8],
@@ -41,3 +46,16 @@ def test_every_quantity_is_varied_for_every_planner_that_has_it():
     for quantity, value in (("horizon", 16), ("candidates", 2), ("batch", 3), ("width", 2)):
         before = flops[quantity, 8 if quantity == "horizon" else 1, "trajectory_diffuser"]
         assert flops[quantity, value, "trajectory_diffuser"] > 1.5 * before
+
+
+def test_the_stage_needs_prepared_data_and_no_trained_network(project_params):
+    once = {key: [1] for key in ("refine_steps", "candidates", "batches", "widths")}
+    small = once | {"planners": ["draft", "ddim_2"], "horizons": [8], "repetitions": 2}
+    project_params["measure_scaling"] |= small
+    measure_scaling.main(project_params, "task")
+    folder = Path("results/runs/task/scaling")
+    table = pd.read_csv(folder / "scaling.csv")
+    assert list(table) == ["varied", "value", "planner", *MEASURED] and len(table) == 9
+    record = json.loads((folder / "scaling.json").read_text())
+    assert record["runtime"] == "torch" and record["threads"] == 1
+    assert {"precision", "device_name", "device", "versions", "commit"} < record.keys()

@@ -142,12 +142,6 @@ rule measure_latency:
         gpu=gpus_per_job(),
     params:
         settings(
-            "tasks.{task}.horizon",
-            "tasks.{task}.history",
-            "train_transformer",
-            "train_diffusion",
-            "train_inverse_dynamics",
-            "train_value",
             "base_planner",
             "planners",
             "base_policy",
@@ -155,7 +149,6 @@ rule measure_latency:
             "run.planners",
             "run.policies",
             "planning",
-            "tune.grid",
             "measure_latency",
             "run.device",
         ),
@@ -163,3 +156,46 @@ rule measure_latency:
         "measure_latency: {wildcards.task}"
     shell:
         "python src/measure_latency.py --task {wildcards.task} > {log} 2>&1"
+
+
+# Has the machine to itself likewise.
+rule measure_scaling:
+    input:
+        code("measure_scaling", "datasets", "diffusion", "evaluation", "models", "planning"),
+        data="data/processed/{task}",
+    output:
+        directory("results/runs/{task}/scaling"),
+    log:
+        "results/logs/measure_scaling/{task}.log",
+    threads: whole_machine(PARAMS["measure_scaling"]["threads"])
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+        gpu=gpus_per_job(),
+    params:
+        settings(
+            "tasks.{task}.horizon",
+            "tasks.{task}.history",
+            "tasks.{task}.training",
+            "train_transformer",
+            "train_diffusion",
+            "train_inverse_dynamics",
+            "train_value",
+            "base_planner",
+            "planners",
+            "planning",
+            "tune.grid",
+            "measure_scaling.planners",
+            "measure_scaling.horizons",
+            "measure_scaling.refine_steps",
+            "measure_scaling.candidates",
+            "measure_scaling.batches",
+            "measure_scaling.widths",
+            "measure_scaling.repetitions",
+            "measure_scaling.threads",
+            "run.device",
+        ),
+    message:
+        "measure_scaling: {wildcards.task}"
+    shell:
+        "python src/measure_scaling.py --task {wildcards.task} > {log} 2>&1"

@@ -23,6 +23,7 @@ rule make_report:
             planner=config["finetune"]["planners"],
         ),
         latencies=cells("results/runs/{task}/latency"),
+        scalings=cells("results/runs/{task}/scaling", task=config["measure_scaling"]["tasks"]),
     output:
         report(
             directory("results/report"),
@@ -47,6 +48,7 @@ rule make_report:
             "experiments",
             "evaluate_training",
             "finetune",
+            "measure_scaling.tasks",
             "make_report",
         ),
     message:

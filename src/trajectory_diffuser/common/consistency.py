@@ -31,7 +31,7 @@ def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) 
     names the key that the user wrote: the row's or else base_planner's.
     """
     _check_names(params)
-    _check_sweep(params)
+    _check_scaling(params)
     _check_training_scores(params)
     _check_experiments(params)
     for name, written in written_planners.items():
@@ -71,7 +71,8 @@ def _check_names(params: dict[str, Any]) -> None:
         ("evaluate_training.planners", "planners", params["evaluate_training"]["planners"]),
         ("finetune.tasks", "tasks", params["finetune"]["tasks"]),
         ("finetune.planners", "planners", params["finetune"]["planners"]),
-        ("measure_latency.sweep.planners", "planners", params["measure_latency"]["sweep"]["planners"]),
+        ("measure_scaling.tasks", "tasks", params["measure_scaling"]["tasks"]),
+        ("measure_scaling.planners", "planners", params["measure_scaling"]["planners"]),
         *((f"make_report.studies.{name}.tasks", "tasks", study["tasks"]) for name, study in studies.items()),
         *claimed,
     ):
@@ -108,21 +109,25 @@ def _check_file(task: str, file: str, sha256: str | None) -> None:
         )
 
 
-def _check_sweep(params: dict[str, Any]) -> None:
-    sweep, steps = params["measure_latency"]["sweep"], params["train_diffusion"]["diffusion_steps"]
-    shortest = min(sweep["horizons"])
-    for name in sweep["planners"]:
+def _check_scaling(params: dict[str, Any]) -> None:
+    scaling = params["measure_scaling"]
+    if not scaling["tasks"]:
+        return
+    _require_in_run("measure_scaling.tasks", scaling["tasks"], "whose data are prepared", params, "tasks")
+    shortest = min(scaling["horizons"])
+    for name in scaling["planners"]:
         actions = params["planners"][name]["actions_per_plan"]
         if actions >= shortest:
             raise UserError(
-                f"measure_latency.sweep.horizons: {shortest} states are too few for {name}, which "
+                f"measure_scaling.horizons: {shortest} states are too few for {name}, which "
                 f"takes {actions} actions per plan"
             )
-    if max(sweep["refine_steps"]) > steps:
-        raise UserError(
-            f"measure_latency.sweep.refine_steps: {max(sweep['refine_steps'])} is more than "
-            f"train_diffusion.diffusion_steps ({steps}); use at most {steps}"
-        )
+    for where, steps in chains(params, scaling["tasks"]):
+        if max(scaling["refine_steps"]) > steps:
+            raise UserError(
+                f"measure_scaling.refine_steps: {max(scaling['refine_steps'])} is more than {where} "
+                f"({steps}); use at most {steps}"
+            )
 
 
 def _require_in_run(
@@ -245,8 +250,9 @@ def _check_networks(params: dict[str, Any]) -> None:
                 f"({task['history']}), which counts the present state too"
             )
         _check_halvings(f"tasks.{name}.horizon", [task["horizon"]], trained["train_diffusion"])
-    horizons = params["measure_latency"]["sweep"]["horizons"]
-    _check_halvings("measure_latency.sweep.horizons", horizons, params["train_diffusion"])
+        if name in params["measure_scaling"]["tasks"]:
+            horizons = params["measure_scaling"]["horizons"]
+            _check_halvings("measure_scaling.horizons", horizons, trained["train_diffusion"])
 
 
 def _check_transformer(section: str, settings: dict[str, Any]) -> None:

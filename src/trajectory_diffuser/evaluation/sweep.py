@@ -30,7 +30,7 @@ def sweep(
     action_size: int,
     device: torch.device,
 ) -> pd.DataFrame:
-    """Time the planners of `measure_latency.sweep` about the task's own settings, with untrained networks.
+    """Time the planners of `measure_scaling` about the task's own settings, with untrained networks.
 
     What their rows leave to tuning is the middle of the grid: it makes no difference to their times, but for
     guidance weights of 0 and 1, which need only one of the two branches.
@@ -46,7 +46,7 @@ def sweep(
     Returns:
         A row per varied quantity, value and planner: `varied`, `value`, `planner` and MEASURED.
     """
-    settings, task_settings = params["measure_latency"]["sweep"], params["tasks"][task]
+    settings, task_settings = params["measure_scaling"], params["tasks"][task]
     varied = {
         "horizon": settings["horizons"],
         "refine_steps": settings["refine_steps"],

@@ -39,18 +39,18 @@ class Results:
     """Everything that the report shows.
 
     `scores` has a row per episode (SCORE_COLUMNS), `latency` a row per task, planner and batch
-    (LATENCY_COLUMNS), `scaling` one per task, varied quantity, value and planner (task, then
-    SCALING_COLUMNS), `training_scores` a row per episode with kept weights (TRAINING_SCORE_COLUMNS), `curves`
-    a row per logged training step (task, seed, model, then CURVE_COLUMNS), `training` a row per trained model
-    (task, seed, model, then the fields of training.json and times.json). `evaluations`, `plans` and, for
-    planners evaluated with kept weights, `training_evaluations` are keyed by (task, seed, planner), `tuning`
-    (choice.json and times.json) likewise, `latency_machines`, `provenance` and `data` by task, `diagnoses`
-    (drafts and plans, see `evaluation.diagnosis`) by (task, seed), `ways` (shares and paths, see
-    `evaluation.ways`) likewise where the data have detours, `experiments` (points and episodes, see
-    `evaluation.experiment`) by (task, seed, experiment); `finetuning` has a row per episode of an online
-    fine-tuning (FINETUNING_COLUMNS). Wherever planners are named policies stand too, but
-    among `plans`, `scaling` and what is of kept weights, and `rivals`, those that are on disk, among `scores`
-    and `evaluations` only; `left_out` says why others are not shown.
+    (LATENCY_COLUMNS), `scaling` one per task of `measure_scaling.tasks`, varied quantity, value and planner
+    (task, then SCALING_COLUMNS), `training_scores` a row per episode with kept weights
+    (TRAINING_SCORE_COLUMNS), `curves` a row per logged training step (task, seed, model, then CURVE_COLUMNS),
+    `training` a row per trained model (task, seed, model, then the fields of training.json and times.json).
+    `evaluations`, `plans` and, for planners evaluated with kept weights, `training_evaluations` are keyed by
+    (task, seed, planner), `tuning` (choice.json and times.json) likewise, `latency_machines`, `provenance`
+    and `data` by task, `diagnoses` (drafts and plans, see `evaluation.diagnosis`) by (task, seed), `ways`
+    (shares and paths, see `evaluation.ways`) likewise where the data have detours, `experiments` (points and
+    episodes, see `evaluation.experiment`) by (task, seed, experiment); `finetuning` has a row per episode of
+    an online fine-tuning (FINETUNING_COLUMNS). Wherever planners are named policies stand too, but among
+    `plans`, `scaling` and what is of kept weights, and `rivals`, those that are on disk, among `scores` and
+    `evaluations` only; `left_out` says why others are not shown.
     """
 
     params: dict[str, Any]

@@ -92,7 +92,8 @@ def write_report(results: Results, folder: Path) -> None:
     write_json(folder / "metrics.json", metrics(results, verdict))
     results.scores[list(SCORE_COLUMNS)].to_csv(folder / "scores.csv", index=False)
     results.latency[list(LATENCY_COLUMNS)].to_csv(folder / "latency.csv", index=False)
-    results.scaling[["task", *SCALING_COLUMNS]].to_csv(folder / "scaling.csv", index=False)
+    if not results.scaling.empty:
+        results.scaling[["task", *SCALING_COLUMNS]].to_csv(folder / "scaling.csv", index=False)
     sign_rows(results).to_csv(folder / "signs.csv", index=False)
     if results.ways:
         way_rows(results).to_csv(folder / "ways.csv", index=False)
@@ -147,6 +148,7 @@ def write_report(results: Results, folder: Path) -> None:
             name: (results.params["make_report"]["studies"][name]["question"], study_answer(results, name))
             for name in shown_studies(results)
         },
+        scaled=not results.scaling.empty,
         finetuning_question=QUESTION,
         finetuning={task: finetuning_answer(results, task) for task in results.params["finetune"]["tasks"]},
         ways={
@@ -218,7 +220,8 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
     for name in shown_studies(results):
         add(f"study_{name}", study_figure(results, name), results.planners)
     for task in results.tasks:
-        add("scaling", figures.scaling(results, task), [], task)
+        if task in results.params["measure_scaling"]["tasks"]:
+            add("scaling", figures.scaling(results, task), [], task)
         add("training_curves", figures.training_curves(results, task), [], task)
         if task in results.params["finetune"]["tasks"]:
             planners = results.params["finetune"]["planners"]

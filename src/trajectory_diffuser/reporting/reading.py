@@ -57,9 +57,12 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         measure = f"measure_latency --task {task}"
         folder = _intact(runs / task / "latency", measure)
         latency.append(_read_latency(folder / "latency.csv", measure, planners))
-        grown = _read_table(folder / "scaling.csv", measure, SCALING_COLUMNS)
-        scaling.append(grown.assign(task=task))
         machines[task] = read_json(_require(folder / "latency.json", measure))
+        if task in params["measure_scaling"]["tasks"]:
+            measure = f"measure_scaling --task {task}"
+            folder = _intact(runs / task / "scaling", measure)
+            grown = _read_table(folder / "scaling.csv", measure, SCALING_COLUMNS)
+            scaling.append(grown.assign(task=task))
         for seed in run["seeds"]:
             cell = runs / task / f"seed{seed}"
             for model, (name, trains, which) in trained.items():
@@ -124,7 +127,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         params=params,
         scores=_concatenate(scores),
         latency=_concatenate(latency),
-        scaling=_concatenate(scaling),
+        scaling=_concatenate(scaling or [pd.DataFrame(columns=["task", *SCALING_COLUMNS])]),
         training_scores=_concatenate(training_scores or [pd.DataFrame(columns=TRAINING_SCORE_COLUMNS)]),
         curves=_concatenate(curves),
         training=pd.DataFrame(training),

@@ -21,6 +21,8 @@ SECONDS = {"transformer": 120, "diffusion": 480, "inverse_dynamics": 60, "value"
 SECONDS |= dict.fromkeys(POLICIES, 20)
 GAINS = {"all": 20.0, "only_diffusion": 16.0}  # of a planner that is fine-tuned; the other variants', 2
 SHARES = (0.125, 0.25, 0.5)
+MACHINE = {"device_name": "a processor", "threads": 1, "versions": {}, "commit": "0123456789ab"}
+MACHINE |= {"runtime": "openvino", "precision": "float32"}
 MAZE = [[1, 1, 1, 1, 1], [1, 0, 0, 0, 1], [1, 1, 1, 0, 1], [1, 0, 0, 0, 1], [1, 1, 1, 1, 1]]
 CORNERS = np.array([[-1.0, 1.0], [1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
 
@@ -63,6 +65,8 @@ def write_run(params: dict, root: Path) -> None:
         write_data(params, root / "data" / "processed" / task, task, generator)
         runs = root / "results" / "runs" / task
         write_latency(runs / "latency", task, generator)
+        if task in params["measure_scaling"]["tasks"]:
+            write_scaling(runs / "scaling")
         for seed in params["run"]["seeds"]:
             for model in MODELS:
                 write_training(runs / f"seed{seed}" / model, model, seed, generator)
@@ -139,6 +143,11 @@ def write_latency(folder: Path, task: str, generator: np.random.Generator) -> No
             row |= {"network_seconds": 0.9 * p50, "overhead": 1.1, "peak_bytes": 76800, "repetitions": 20}
             rows.append(row)
     pd.DataFrame(rows).to_csv(folder / "latency.csv", index=False)
+    write_json(folder / "latency.json", MACHINE)
+
+
+def write_scaling(folder: Path) -> None:
+    folder.mkdir(parents=True)
     points = [(quantity, value) for quantity in ("horizon", "batch") for value in (1, 4, 16)]
     scaling = pd.DataFrame(points, columns=["varied", "value"]).merge(
         pd.DataFrame({"planner": ["draft", "full_diffusion"], "scale": [1, 9]}), how="cross"
@@ -146,9 +155,7 @@ def write_latency(folder: Path, task: str, generator: np.random.Generator) -> No
     scaling["seconds_per_plan"] = 0.01 * scaling["scale"] * scaling["value"]
     scaling["network_seconds"] = 0.9 * scaling["seconds_per_plan"]
     scaling.to_csv(folder / "scaling.csv", index=False)
-    machine = {"device_name": "a processor", "threads": 1, "versions": {}, "commit": "0123456789ab"}
-    machine |= {"runtime": "openvino", "precision": "float32"}
-    write_json(folder / "latency.json", machine)
+    write_json(folder / "scaling.json", MACHINE)
 
 
 def write_training(folder: Path, model: str, seed: int, generator: np.random.Generator) -> None:

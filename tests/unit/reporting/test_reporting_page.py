@@ -27,8 +27,9 @@ def report(params, root, monkeypatch):
 
     def make(**run):
         params["run"].update(run)
-        scored = params["evaluate_training"]
+        scored, scaled = params["evaluate_training"], params["measure_scaling"]
         scored["planners"] = [each for each in scored["planners"] if each in params["run"]["planners"]]
+        scaled["tasks"] = [each for each in scaled["tasks"] if each in params["run"]["tasks"]]
         (root / "params.yaml").write_text(yaml.safe_dump(params))
         monkeypatch.chdir(root)
         make_report.main(load_params())
@@ -185,6 +186,10 @@ def test_only_the_cells_of_the_run_are_read(report):
             "python src/evaluate_policy.py --task maze-umaze --seed 1 --policy behaviour_cloning",
         ),
         ("results/runs/maze-umaze/latency/latency.csv", "python src/measure_latency.py --task maze-umaze"),
+        (
+            "results/runs/hopper-medium-expert/scaling/scaling.csv",
+            "python src/measure_scaling.py --task hopper-medium-expert",
+        ),
         ("data/processed/maze-umaze/provenance.json", "python src/prepare_dataset.py --task maze-umaze"),
     ],
 )
@@ -260,6 +265,22 @@ def test_without_planners_to_follow_there_is_no_picture_of_their_training(params
     page = (tmp_path / "report" / "index.html").read_text()
     assert "How much training" not in page
     assert not (tmp_path / "report" / "training_scores.csv").exists()
+
+
+def test_a_task_that_is_not_measured_for_scaling_has_no_picture_of_it(full_report, params):
+    (scaled,) = params["measure_scaling"]["tasks"]
+    assert [path.name for path in full_report.glob("figures/scaling_*")] == [f"scaling_{scaled}.svg"]
+    assert set(pd.read_csv(full_report / "scaling.csv")["task"]) == {scaled}
+
+
+@pytest.mark.parametrize("tasks", [["maze-umaze"], ["hopper-medium-expert", "maze-umaze"]])
+def test_without_scaling_the_report_stands_and_does_not_mention_it(report, params, tasks):
+    params["measure_scaling"]["tasks"] = []
+    folder = report(tasks=tasks, experiments=[])
+    page = (folder / "index.html").read_text()
+    assert "untrained networks" not in page and "scaling" not in page
+    assert page.count('href="#speed"') == page.count('id="speed"') == len(tasks) - 1
+    assert not (folder / "scaling.csv").exists()
 
 
 def test_smallest_run_has_a_report(report):

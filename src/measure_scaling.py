@@ -1,0 +1,32 @@
+"""Measure how plan time grows, one quantity at a time, with untrained networks, alone on the machine."""
+
+from typing import Any
+
+import numpy as np
+
+from trajectory_diffuser.common.stage import run_stage
+from trajectory_diffuser.computing.device import computing_device
+from trajectory_diffuser.computing.files import atomic_directory, write_json
+from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.evaluation.latency import machine_record
+from trajectory_diffuser.evaluation.sweep import sweep
+from trajectory_diffuser.planning.runtime import Runtime
+
+
+def main(params: dict[str, Any], task: str) -> None:
+    """Write results/runs/{task}/scaling/."""
+    settings = params["measure_scaling"]
+    dataset = PreparedDataset.load(f"data/processed/{task}")
+    longest = max(settings["batches"]) + params["tasks"][task]["history"]
+    observations = np.array(np.resize(dataset.observations, (longest, dataset.observation_size)))
+    with computing_device(params["run"], settings["threads"]) as device:
+        table = sweep(params, task, dataset.normaliser, observations, dataset.action_size, device)
+        runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
+        machine = machine_record(runtime)
+    with atomic_directory(f"results/runs/{task}/scaling") as directory:
+        table.to_csv(directory / "scaling.csv", index=False)
+        write_json(directory / "scaling.json", machine)
+
+
+if __name__ == "__main__":
+    run_stage(main, "task")
