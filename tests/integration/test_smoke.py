@@ -77,7 +77,7 @@ def test_without_a_terminal_snakemake_says_what_runs_how_much_is_done_and_left(b
     assert done[-1][0] == done[-1][1] and len(done) > 10
     left = re.findall(r"^(?:about|at least) \d+ min left", printed, flags=re.MULTILINE)
     assert len(left) > 10
-    assert max(map(len, printed.splitlines())) < 300
+    assert max(map(len, printed.splitlines())) < 200
 
 
 def test_snakemake_makes_the_report(by_snakemake: Project) -> None:

@@ -43,7 +43,7 @@ def test_what_no_job_has_told_is_named_and_not_guessed() -> None:
     run = Run({1: ("train_value", models), 2: ("train_value", models | {"seed": "1"}), 3: tune("ddim")})
     run.handler.waiting[4] = ("make_report", {})
     said = run.do(1, 3)
-    assert said == "at least 3 min left; of make_report and tune nothing has ended yet"
+    assert said == "at least 3 min left; 2 of the stages ahead have not been timed yet"
 
 
 def test_jobs_side_by_side_share_the_time() -> None:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 Kind = tuple[str, ...]
 
@@ -13,7 +13,7 @@ class TimeLeft(logging.Handler):
 
     A job that has not ended takes as long as those like it have on average: of the same rule and the same
     wildcards but for the seed; if none of these has ended, of the same rule and row (planner, policy,
-    experiment); if none, of the rule. Rules of which nothing has ended yet are named, not guessed.
+    experiment); if none, of the rule. Rules of which nothing has ended yet are counted, not guessed.
 
     Args:
         waiting: the jobs that are to run: rule and wildcards by their number in Snakemake's log.
@@ -63,9 +63,9 @@ class TimeLeft(logging.Handler):
                 left += max(0.0, sum(known) / len(known) - elapsed)
         busy = self.busy + sum(now - start for start in self.started.values())
         at_a_time = max(1.0, busy / max(now - self.began, 1e-9))
-        minutes = f"{left / at_a_time / 60:.0f} min left"
+        minutes = f"{max(1, round(left / at_a_time / 60))} min left"
         if unknown:
-            return f"at least {minutes}; of {_listed(unknown)} nothing has ended yet"
+            return f"at least {minutes}; {len(unknown)} of the stages ahead have not been timed yet"
         return f"about {minutes}"
 
 
@@ -74,8 +74,3 @@ def _kinds(rule: str, wildcards: Mapping[str, str]) -> list[Kind]:
     near = {name: value for name, value in wildcards.items() if name != "seed"}
     row = {name: value for name, value in near.items() if name != "task"}
     return [(rule, *near.values()), (rule, "row", *row.values()), (rule,)]
-
-
-def _listed(names: Iterable[str]) -> str:
-    *first, last = sorted(names)
-    return f"{', '.join(first)} and {last}" if first else last
