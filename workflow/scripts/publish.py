@@ -4,8 +4,8 @@ python workflow/scripts/publish.py NAME
 
 Copies numbers, tables and figures of results/report/, and params.yaml, to results/reference/NAME/, and writes
 its pages in Markdown (experiments.md where there is one) where two lines of README.md, docs/ or models/ name
-them. Pictures that docs/figures/NAME/ has are replaced by the report's. The report's page, index.html, is not
-kept: git is no place for it.
+them. Pictures that docs/figures/NAME/ has are replaced by the report's. Not kept are the report's page, which
+git is no place for, and pictures of each task's data, tuning, trainings, first plans and scaling.
 """
 
 import argparse
@@ -20,7 +20,9 @@ sys.path.insert(0, str(ROOT / "src"))
 from trajectory_diffuser.computing.files import atomic_directory, atomic_file  # noqa: E402
 
 BLOCK = "<!-- {name}: begin -->\n{text}<!-- {name}: end -->\n"
-LEFT_OUT = ("index.html", ".snakemake_timestamp")
+# The page, and pictures of each task's data, tuning, trainings, first plans and scaling.
+PICTURES = ("data_*", "tuning_*", "training_curves_*", "plans_*", "scaling_*")
+LEFT_OUT = ("index.html", ".snakemake_timestamp", *PICTURES)
 TABLES = ["verdict.md", "scores.md", "recommendation.md"]
 EXPERIMENTS = "experiments.md"
 

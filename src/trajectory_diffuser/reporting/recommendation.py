@@ -8,7 +8,8 @@ from trajectory_diffuser.reporting.tables import NOTHING, Table, effect, number,
 from trajectory_diffuser.reporting.verdict import Evidence
 
 HEADERS = ["task", "take", "score", "time", "planner to take", "score", "time",
-           "ahead of the best cloning", "with a draft, ahead of without"]  # fmt: skip
+           "ahead of the best cloning", "with a draft, ahead of without",
+           "the planner to take, ahead of the subject and its controls"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Recommendation:
     """What to take on a task, of all and of the planners; None where the run has not both of two kinds.
 
     `cloning` is the planner to take beside the policy to take; `drafts` are, of the planners, the one to take
-    that starts from a draft beside the one that does not.
+    that starts from a draft beside the one that does not. `rivals` are the planner to take beside the
+    subject and its controls.
     """
 
     task: str
@@ -43,6 +45,7 @@ class Recommendation:
     of_planners: Choice
     cloning: Comparison | None
     drafts: Comparison | None
+    rivals: list[Comparison]
 
 
 def recommend(results: Results) -> list[Recommendation]:
@@ -51,16 +54,21 @@ def recommend(results: Results) -> list[Recommendation]:
     policies = results.params["run"]["policies"]
     drafted = [name for name in planners if rows[name]["start"] == "draft"]
     others = [name for name in planners if name not in drafted]
-    return [
-        Recommendation(
-            task,
-            recommended(evidence, task, run_planners(results.params)),
-            recommended(evidence, task, planners),
-            _compare(evidence, task, planners, policies),
-            _compare(evidence, task, drafted, others),
+    made = []
+    for task in results.tasks:
+        of_planners = recommended(evidence, task, planners)
+        beside = [name for name in (results.subject, *results.controls) if name != of_planners.row]
+        made.append(
+            Recommendation(
+                task,
+                recommended(evidence, task, run_planners(results.params)),
+                of_planners,
+                _compare(evidence, task, planners, policies),
+                _compare(evidence, task, drafted, others),
+                [_ahead(evidence, task, of_planners, recommended(evidence, task, [name])) for name in beside],
+            )
         )
-        for task in results.tasks
-    ]
+    return made
 
 
 def recommended(evidence: Evidence, task: str, rows: list[str]) -> Choice:
@@ -77,7 +85,8 @@ def recommendation_table(results: Results, recommendations: list[Recommendation]
         line = [each.task]
         for choice in (each.of_all, each.of_planners):
             line += [choice.row, number(choice.score, 1), time(choice.seconds)]
-        lines.append(line + [_said(results, comparison) for comparison in (each.cloning, each.drafts)])
+        line += [_said(results, comparison) for comparison in (each.cloning, each.drafts)]
+        lines.append([*line, "; ".join(_said(results, comparison) for comparison in each.rivals) or NOTHING])
     return Table(HEADERS, lines, names=2)
 
 
@@ -107,7 +116,10 @@ def recommendation_answer(results: Results, recommendations: list[Recommendation
 def _compare(evidence: Evidence, task: str, rows: list[str], others: list[str]) -> Comparison | None:
     if not rows or not others:
         return None
-    own, other = recommended(evidence, task, rows), recommended(evidence, task, others)
+    return _ahead(evidence, task, recommended(evidence, task, rows), recommended(evidence, task, others))
+
+
+def _ahead(evidence: Evidence, task: str, own: Choice, other: Choice) -> Comparison:
     ahead = evidence.effect(own.row, other.row, [task])
     return Comparison(own.row, other.row, ahead, other.seconds / own.seconds)
 
