@@ -59,7 +59,7 @@ def keys(schema: dict[str, Any], section: dict[str, Any], above: str = "") -> It
             entries[name] = section[within]
     for name, entry in entries.items():
         entry, path = resolved(schema, entry), f"{above}{name}"
-        below = [] if name == OF_SECTIONS else list(keys(schema, entry, path))
+        below = [] if above.endswith(OF_SECTIONS) else list(keys(schema, entry, path))
         for each in (resolved(schema, each) for each in _alternatives(entry)):
             rows = list(keys(schema, each, path))
             if rows and "description" in each:
