@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from training import STAGES, bare_steps, prepare_noise, seconds_per_step
 
+from trajectory_diffuser.common.completion import for_task
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.common.versions import code_commit
 from trajectory_diffuser.computing.device import computing_device, device_name
@@ -53,7 +54,8 @@ def main() -> None:
             seconds = seconds_per_step(step, steps)
             parameters = sum(parameter.numel() for parameter in model.parameters())
             weights += 4 * parameters * (1 + len(params["base_training"]["keep_at"]))
-            each = seconds * params[stage]["steps"] / 3600
+            lengths = [for_task(params, each)[stage]["steps"] for each in run["tasks"]]
+            each = seconds * float(np.mean(lengths)) / 3600
             rows.append([" ".join([stage, *policy]), f"{1000 * seconds:.1f} ms a step", each])
         longest = [params["tasks"][each]["environment"]["max_episode_steps"] for each in run["tasks"]]
         for planner in run["planners"]:

@@ -149,12 +149,25 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
     "a horizon that a task's own denoiser cannot halve": (
         {"tasks.TASK.training": {"train_diffusion": {"channel_multipliers": [1] * 8}}},
         "tasks.TASK.horizon",
-        ["16 with train_diffusion.past_states (4) must be a multiple of 128"],
+        [
+            "16 with train_diffusion.past_states (4) must be a multiple of 128",
+            f"(tasks.{TASK}.training.train_diffusion.channel_multipliers)",
+        ],
     ),
     "heads that do not divide a task's own width": (
         {"tasks.TASK.training": {"train_transformer": {"width": 30}}},
         "tasks.TASK.training.train_transformer.width",
         ["30 must be even and a multiple of heads (4)"],
+    ),
+    "heads of a task's own that do not divide the width of all": (
+        {"tasks.TASK.training": {"train_transformer": {"heads": 3}}},
+        "train_transformer.width",
+        ["128 must be even and a multiple of heads (3)"],
+    ),
+    "more past states of a task's own than its history has": (
+        {"tasks.TASK.training": {"train_diffusion": {"past_states": 8}}},
+        "tasks.TASK.training.train_diffusion.past_states",
+        [f"8 are too many for tasks.{TASK}.history (8)"],
     ),
     "threads of a task's own": (
         {"tasks.TASK.training": {"train_value": {"threads": 2}}},
@@ -179,6 +192,15 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         },
         "make_report.studies.size.tasks",
         ["numbers and words", "one kind"],
+    ),
+    "a study of numbers that YAML takes for text": (
+        {
+            "make_report.studies": {
+                "size": {"question": "?", "quantity": "1", "tasks": {TASK: "4e3", "maze-umaze": "12e3"}}
+            }
+        },
+        f"make_report.studies.size.tasks.{TASK}",
+        ["'4e3'", "a number above 0, or a few words that begin with a letter"],
     ),
     "an experiment that is not there": (
         {"run.experiments": ["refinment"]},
@@ -635,6 +657,13 @@ def test_a_task_has_its_own_settings_of_a_training_and_the_others_do_not(tmp_pat
     assert own["train_diffusion"] == params["train_diffusion"] | {"steps": 7, "learning_rate": 0.5}
     assert {key for key in own if own[key] != params[key]} == {"train_diffusion"}
     assert for_task(params, "maze-umaze") == params
+
+
+def test_a_chain_that_no_task_has_refuses_nothing(tmp_path):
+    own = {"tasks.TASK.training": {"train_diffusion": {"diffusion_steps": 100}}}
+    text = yaml.safe_dump(changed(own | {"train_diffusion.diffusion_steps": 4}), sort_keys=False)
+    (tmp_path / "params.yaml").write_text(text)
+    load_params(tmp_path / "params.yaml")
 
 
 def test_complete_rows_are_valid_too(tmp_path):

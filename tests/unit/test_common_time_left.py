@@ -38,12 +38,12 @@ def test_else_as_the_same_row_on_another_task_else_as_the_rule_on_average() -> N
     assert run.do(2, 10) == "about 16 min left"  # 10 and the mean of 2 and 10
 
 
-def test_what_no_job_has_told_is_named_and_not_guessed() -> None:
+def test_what_no_job_has_told_is_counted_and_not_guessed() -> None:
     models = {"task": "hopper", "seed": "0"}
     run = Run({1: ("train_value", models), 2: ("train_value", models | {"seed": "1"}), 3: tune("ddim")})
     run.handler.waiting[4] = ("make_report", {})
     said = run.do(1, 3)
-    assert said == "at least 3 min left; 2 of the stages ahead have not been timed yet"
+    assert said == "at least 3 min left, and stages that have not been timed yet: 2"
 
 
 def test_jobs_side_by_side_share_the_time() -> None:

@@ -15,6 +15,7 @@ from project import ROOT
 import fetch_dataset
 import prepare_dataset
 from trajectory_diffuser.common.params import load_params
+from trajectory_diffuser.computing.manifest import require_intact
 from trajectory_diffuser.datasets.windows import PreparedDataset
 
 
@@ -53,6 +54,13 @@ def test_scores_and_speedups_in_prose_are_in_the_tables_of_the_reference_results
     speedups = [f"{number}x" for number in re.findall(r"(\d+\.\d) times(?! as far)", own)]
     assert [number for number in scores + speedups if number not in printed] == []
     assert speedups
+
+
+def test_reference_results_are_what_their_manifests_say():
+    folders = [manifest.parent for manifest in ROOT.glob("results/reference/*/manifest.json")]
+    assert folders
+    for folder in folders:
+        require_intact(folder, "git checkout")
 
 
 def test_pictures_of_docs_are_those_of_the_reference_results():

@@ -5,7 +5,7 @@ from typing import Any
 
 from trajectory_diffuser.common.completion import for_task
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.common.planner_consistency import chains, check_planner
+from trajectory_diffuser.common.planner_consistency import chains, check_planner, said_at
 from trajectory_diffuser.common.schema_errors import suggestion
 
 RIVALS = ("decision_transformer", "iql", "td3_plus_bc")  # the keys that rivals may have
@@ -44,7 +44,7 @@ def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) 
             "planning.runtime: openvino computes on a CPU here, run.device is cuda; use auto or torch"
         )
     for name, study in params["make_report"]["studies"].items():
-        if len({type(value) is str for value in study["tasks"].values()}) > 1:
+        if len({isinstance(value, str) for value in study["tasks"].values()}) > 1:
             raise UserError(f"make_report.studies.{name}.tasks: numbers and words; use one kind for all")
     for name, task in params["tasks"].items():
         if "file" in task["source"]:
@@ -234,39 +234,39 @@ def _overlap(one: range, other: range) -> bool:
 
 
 def _check_networks(params: dict[str, Any]) -> None:
-    _check_transformer("train_transformer", params["train_transformer"])
     for name, task in params["tasks"].items():
         for section, own in task["training"].items():
             for key in own.keys() & NOT_OF_A_TASK.keys():
                 raise UserError(
                     f"tasks.{name}.training.{section}.{key}: {NOT_OF_A_TASK[key]}; say it in {section}"
                 )
-        trained = for_task(params, name)
-        _check_transformer(f"tasks.{name}.training.train_transformer", trained["train_transformer"])
-        past = trained["train_diffusion"]["past_states"]
+        own = for_task(params, name)
+        width, heads = (own["train_transformer"][key] for key in ("width", "heads"))
+        if width % 2 or width % heads:
+            where = said_at(params, name, "train_transformer", "width")
+            raise UserError(f"{where}: {width} must be even and a multiple of heads ({heads})")
+        past = own["train_diffusion"]["past_states"]
         if task["history"] <= past:
+            where = said_at(params, name, "train_diffusion", "past_states")
             raise UserError(
-                f"train_diffusion.past_states: {past} are too many for tasks.{name}.history "
-                f"({task['history']}), which counts the present state too"
+                f"{where}: {past} are too many for tasks.{name}.history ({task['history']}), which counts "
+                "the present state too"
             )
-        _check_halvings(f"tasks.{name}.horizon", [task["horizon"]], trained["train_diffusion"])
+        _check_halvings(params, name, f"tasks.{name}.horizon", [task["horizon"]])
         if name in params["measure_scaling"]["tasks"]:
-            horizons = params["measure_scaling"]["horizons"]
-            _check_halvings("measure_scaling.horizons", horizons, trained["train_diffusion"])
+            _check_halvings(params, name, "measure_scaling.horizons", params["measure_scaling"]["horizons"])
 
 
-def _check_transformer(section: str, settings: dict[str, Any]) -> None:
-    width, heads = settings["width"], settings["heads"]
-    if width % 2 or width % heads:
-        raise UserError(f"{section}.width: {width} must be even and a multiple of heads ({heads})")
-
-
-def _check_halvings(key: str, horizons: list[int], denoiser: dict[str, Any]) -> None:
+def _check_halvings(params: dict[str, Any], task: str, key: str, horizons: list[int]) -> None:
+    denoiser = for_task(params, task)["train_diffusion"]
     past, halvings = denoiser["past_states"], len(denoiser["channel_multipliers"]) - 1
+    past_at, halved_at = (
+        said_at(params, task, "train_diffusion", each) for each in ("past_states", "channel_multipliers")
+    )
     for horizon in horizons:
         if (horizon + past) % 2**halvings:
-            with_past = f" with train_diffusion.past_states ({past})" if past else ""
+            with_past = f" with {past_at} ({past})" if past else ""
             raise UserError(
                 f"{key}: {horizon}{with_past} must be a multiple of {2**halvings}, because the denoiser "
-                f"halves it {halvings} times (train_diffusion.channel_multipliers)"
+                f"halves it {halvings} times ({halved_at})"
             )

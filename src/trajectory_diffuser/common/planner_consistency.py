@@ -1,8 +1,8 @@
 """Whether a planner's row fits itself, and the chains and horizons of the tasks that it is to plan for."""
 
-from collections.abc import Iterator
 from typing import Any
 
+from trajectory_diffuser.common.completion import for_task
 from trajectory_diffuser.common.errors import UserError
 
 
@@ -77,10 +77,16 @@ def check_planner(name: str, written: dict[str, Any], params: dict[str, Any]) ->
         )
 
 
-def chains(params: dict[str, Any], tasks: list[str]) -> Iterator[tuple[str, int]]:
-    """Where it is said how many steps denoisers have, and how many: the section, and tasks with their own."""
-    yield "train_diffusion.diffusion_steps", params["train_diffusion"]["diffusion_steps"]
+def chains(params: dict[str, Any], tasks: list[str]) -> list[tuple[str, int]]:
+    """Where it is said how many steps these tasks' denoisers have, and how many; each place once."""
+    found = {}
     for task in tasks:
-        own = params["tasks"][task]["training"].get("train_diffusion", {})
-        if "diffusion_steps" in own:
-            yield f"tasks.{task}.training.train_diffusion.diffusion_steps", own["diffusion_steps"]
+        where = said_at(params, task, "train_diffusion", "diffusion_steps")
+        found[where] = for_task(params, task)["train_diffusion"]["diffusion_steps"]
+    return list(found.items())
+
+
+def said_at(params: dict[str, Any], task: str, section: str, key: str) -> str:
+    """Where a task's value of a key of a training is written: in the task, or else in the section."""
+    own = params["tasks"][task]["training"].get(section, {})
+    return f"tasks.{task}.training.{section}.{key}" if key in own else f"{section}.{key}"

@@ -63,10 +63,10 @@ class TimeLeft(logging.Handler):
                 left += max(0.0, sum(known) / len(known) - elapsed)
         busy = self.busy + sum(now - start for start in self.started.values())
         at_a_time = max(1.0, busy / max(now - self.began, 1e-9))
-        minutes = f"{max(1, round(left / at_a_time / 60))} min left"
+        minutes = round(left / at_a_time / 60)
         if unknown:
-            return f"at least {minutes}; {len(unknown)} of the stages ahead have not been timed yet"
-        return f"about {minutes}"
+            return f"at least {minutes} min left, and stages that have not been timed yet: {len(unknown)}"
+        return f"about {max(1, minutes)} min left"
 
 
 def _kinds(rule: str, wildcards: Mapping[str, str]) -> list[Kind]:

@@ -62,7 +62,7 @@ class CausalTransformer(nn.Module):
         layers: transformer blocks.
         heads: attention heads.
         causal: whether a token sees only those before it. Without, all see all in training, of which each is
-            what one before it must predict.
+            what one before it must predict, and some may lie past an episode's end.
         dropout: dropout probability in training.
     """
 

@@ -10,7 +10,7 @@ EXPERIMENT = (
     "square over states and dimensions, in standard deviations of the data."
 )
 STUDY = (
-    "Means over episodes, lines through the means over seeds, bars from the lowest to the highest; times are "
+    "Means over episodes and seeds, bars from the lowest seed to the highest; times are "
     "those of the smallest batch. Each point is a task of its own, with networks and tuning of its own."
 )
 FINETUNING = (

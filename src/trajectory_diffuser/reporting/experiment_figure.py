@@ -124,7 +124,7 @@ def _ways(results: Results, task: str, experiment: str, planner: str) -> str:
             f"{_words(key)} {value:g}"
             for key, value in zip(keys, where if len(keys) > 1 else [where], strict=True)
         )
-        extremes.append(f"{percent(least, 0)} to {percent(most, 0)} (at {at})")
+        extremes.append(f"{percent(least, 0)} to {percent(most, 0)}, most at {at},")
     data = results.ways[task, results.seeds[0]][0].set_index("planner").loc[DATA, "detour"]
     return (
         f"Of its plans {extremes[0]} take the detour, as {percent(data, 0)} of the data do; {extremes[1]} "

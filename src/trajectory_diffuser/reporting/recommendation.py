@@ -36,8 +36,8 @@ class Recommendation:
     """What to take on a task, of all and of the planners; None where the run has not both of two kinds.
 
     `cloning` is the planner to take beside the policy to take; `drafts` are, of the planners, the one to take
-    that starts from a draft beside the one that does not. `rivals` are the planner to take beside the
-    subject and its controls.
+    that starts from a draft beside the one that does not. `others` are the planner to take beside the
+    subject and each of its controls.
     """
 
     task: str
@@ -45,7 +45,7 @@ class Recommendation:
     of_planners: Choice
     cloning: Comparison | None
     drafts: Comparison | None
-    rivals: list[Comparison]
+    others: list[Comparison]
 
 
 def recommend(results: Results) -> list[Recommendation]:
@@ -57,7 +57,9 @@ def recommend(results: Results) -> list[Recommendation]:
     made = []
     for task in results.tasks:
         of_planners = recommended(evidence, task, planners)
-        beside = [name for name in (results.subject, *results.controls) if name != of_planners.row]
+        beside = dict.fromkeys(
+            name for name in (results.subject, *results.controls) if name != of_planners.row
+        )
         made.append(
             Recommendation(
                 task,
@@ -86,7 +88,7 @@ def recommendation_table(results: Results, recommendations: list[Recommendation]
         for choice in (each.of_all, each.of_planners):
             line += [choice.row, number(choice.score, 1), time(choice.seconds)]
         line += [_said(results, comparison) for comparison in (each.cloning, each.drafts)]
-        lines.append([*line, "; ".join(_said(results, comparison) for comparison in each.rivals) or NOTHING])
+        lines.append([*line, "; ".join(_said(results, comparison) for comparison in each.others) or NOTHING])
     return Table(HEADERS, lines, names=2)
 
 
@@ -109,7 +111,8 @@ def recommendation_answer(results: Results, recommendations: list[Recommendation
     where = {name: ", ".join(tasks) or "no task of the run" for name, tasks in better.items()}
     return (
         f"Planning scores more than cloned actions on {where['planning']}. With a draft planners score more "
-        f"than without on {where['draft']}; they score as much, in less time, on {where['faster']}."
+        f"than without on {where['draft']}; they score as much, in less time, on {where['faster']}. "
+        "Each interval stands for itself: none is corrected for their number, as the verdict's are."
     )
 
 

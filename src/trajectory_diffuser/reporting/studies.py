@@ -75,7 +75,8 @@ def study_figure(results: Results, study: str) -> Figure:
             own = table[table["planner"] == planner].dropna(subset=measure)
             of_values = own.groupby(own["value"].map(places))[measure]
             if of_values.ngroups:
-                seeds_line(axis, planner, looks[planner], list(of_values.groups), of_values)
+                look = looks[planner] | ({"linestyle": "none"} if _has_names(values) else {})
+                seeds_line(axis, planner, look, list(of_values.groups), of_values)
         axis.set(xlabel=settings["quantity"], ylabel=MEASURES[measure])
         if _has_names(values):
             axis.set_xticks(range(len(values)), [fill(str(value), 14) for value in values])

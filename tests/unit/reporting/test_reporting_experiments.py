@@ -80,8 +80,8 @@ def test_of_two_ways_it_is_said_how_many_plans_go_each(params, root):
         seal(folder / "diagnosis/ways.csv")
     results = read_results(params, root)
     assert experiment_answer(results, TASK, "warmth").endswith(
-        "Of its plans 0 % to 11 % (at temperature 0.5) take the detour, as 20 % of the data do; "
-        "0 % to 30 % (at temperature 0) lead through the wall."
+        "Of its plans 0 % to 11 %, most at temperature 0.5, take the detour, as 20 % of the data do; "
+        "0 % to 30 %, most at temperature 0, lead through the wall."
     )
     with theme():
         axes = experiment_figure(results, TASK, "warmth").axes

@@ -17,6 +17,7 @@ from trajectory_diffuser.reporting.recommendation import (
 )
 from trajectory_diffuser.reporting.verdict import Evidence
 
+INTERVALS = "Each interval stands for itself: none is corrected for their number, as the verdict's are."
 MAZE, HOPPER = "maze-umaze", "hopper-medium-expert"
 DRAFTED, OTHERS = ["draft", "trajectory_diffuser"], ["full_diffusion", "ddim", "warm_start"]
 
@@ -110,14 +111,15 @@ def test_the_answer_names_the_tasks_where_planning_and_where_a_draft_pays(result
         made = timed(scored(made, task, POINTS), task, TIMES)
     assert recommendation_answer(made, recommend(made)) == (
         f"Planning scores more than cloned actions on {HOPPER}, {MAZE}. With a draft planners score more "
-        "than without on no task of the run; they score as much, in less time, on no task of the run."
+        "than without on no task of the run; they score as much, in less time, on no task of the run. "
+        f"{INTERVALS}"
     )
     made = scored(made, MAZE, POINTS | {"trajectory_diffuser": 97.5, "full_diffusion": 80.0})
     made = timed(made, HOPPER, TIMES | {"trajectory_diffuser": 1.0})
     made = scored(made, HOPPER, POINTS | {"best_tenth_cloning": 93.0})
     assert recommendation_answer(made, recommend(made)) == (
         f"Planning scores more than cloned actions on {MAZE}. With a draft planners score more than "
-        f"without on {MAZE}; they score as much, in less time, on {HOPPER}."
+        f"without on {MAZE}; they score as much, in less time, on {HOPPER}. {INTERVALS}"
     )
 
 
