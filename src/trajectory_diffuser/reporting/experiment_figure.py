@@ -116,19 +116,19 @@ def _ways(results: Results, task: str, experiment: str, planner: str) -> str:
     keys = list(results.params["experiments"][experiment]["vary"])
     table = experiment_table(results, task, experiment)
     shares = table[table["planner"] == planner].groupby(keys)[["detour", "through"]].mean()
-    extremes = []
+    said = []
     for way in ("detour", "through"):
-        least, most = shares[way].min(), shares[way].max()
+        least, most = (percent(share, 0) for share in (shares[way].min(), shares[way].max()))
         where = shares[way].idxmax()
         at = ", ".join(
             f"{_words(key)} {value:g}"
             for key, value in zip(keys, where if len(keys) > 1 else [where], strict=True)
         )
-        extremes.append(f"{percent(least, 0)} to {percent(most, 0)}, most at {at},")
+        said.append(most if least == most else f"{least} to {most}, most at {at},")
     data = results.ways[task, results.seeds[0]][0].set_index("planner").loc[DATA, "detour"]
     return (
-        f"Of its plans {extremes[0]} take the detour, as {percent(data, 0)} of the data do; {extremes[1]} "
-        "lead through the wall."
+        f"Of its plans {said[0]} take the detour, as {percent(data, 0)} of the data do; {said[1]} lead "
+        "through the wall."
     )
 
 

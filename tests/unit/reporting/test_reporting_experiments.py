@@ -83,6 +83,11 @@ def test_of_two_ways_it_is_said_how_many_plans_go_each(params, root):
         "Of its plans 0 % to 11 %, most at temperature 0.5, take the detour, as 20 % of the data do; "
         "0 % to 30 %, most at temperature 0, lead through the wall."
     )
+    for points, _ in results.experiments.values():
+        points[["detour", "through"]] = 0.0
+    assert experiment_answer(results, TASK, "warmth").endswith(
+        "Of its plans 0 % take the detour, as 20 % of the data do; 0 % lead through the wall."
+    )
     with theme():
         axes = experiment_figure(results, TASK, "warmth").axes
     assert axes[2].get_ylabel() == "share of plans on the detour"
