@@ -60,11 +60,14 @@ def way_answer(results: Results, task: str) -> str:
     worst = planned["through"].idxmax()
     sentences = [
         f"The data go the shortest way in {percent(data['shortest'], 0)} of the episodes and the detour in "
-        f"{percent(data['detour'], 0)}.",
-        f"{nearest} is nearest to that: {percent(wrong[nearest], 0)} of its plans would have to go "
-        "otherwise.",
-        f"{furthest} is furthest, by {percent(wrong[furthest], 0)}.",
+        f"{percent(data['detour'], 0)}."
     ]
+    if wrong[nearest] == wrong[furthest]:
+        sentences.append(f"Of every planner's plans {percent(wrong[nearest], 0)} would have to go otherwise.")
+    else:
+        share = percent(wrong[nearest], 0)
+        sentences.append(f"{nearest} is nearest to that: {share} of its plans would have to go otherwise.")
+        sentences.append(f"{furthest} is furthest, by {percent(wrong[furthest], 0)}.")
     if planned.loc[worst, "through"] > 0:
         share = percent(planned.loc[worst, "through"], 1)
         sentences.append(f"{worst} leads most plans through the wall, {share}.")

@@ -70,6 +70,13 @@ def test_a_planner_of_one_way_is_named(params, two_ways):
     assert "Only one of the ways is planned by: draft." in way_answer(read_results(params, two_ways), TASK)
 
 
+def test_where_all_planners_are_alike_none_is_nearest(results):
+    for table, _ in results.ways.values():
+        table.loc[table["planner"] != DATA, ["shortest", "detour", "through", "neither"]] = [1, 0, 0, 0]
+    answer = way_answer(results, TASK)
+    assert "Of every planner's plans 20 % would have to go otherwise." in answer and "nearest" not in answer
+
+
 def test_the_figure_draws_paths_of_the_data_and_of_each_planner(results):
     with theme():
         axes = way_figure(results, TASK).axes
