@@ -32,7 +32,8 @@ def experiment_figure(results: Results, task: str, experiment: str) -> Figure:
     columns = len(planners) if len(keys) == 2 else 1
     rows = len(settings["vary"][keys[0]]) if len(keys) == 2 else 8
     measures = [measure for measure in MEASURES if measure in table]
-    figure, axes = panels(len(measures) * columns, columns, width=3.4, height=0.9 + 0.24 * rows)
+    across = columns if len(keys) == 2 else 2
+    figure, axes = panels(len(measures) * columns, across, width=3.4, height=0.9 + 0.24 * rows)
     for row, measure in enumerate(measures):
         name, number = MEASURES[measure]
         own = axes[row * columns : (row + 1) * columns]
