@@ -43,7 +43,7 @@ def test_what_no_job_has_told_is_counted_and_not_guessed() -> None:
     run = Run({1: ("train_value", models), 2: ("train_value", models | {"seed": "1"}), 3: tune("ddim")})
     run.handler.waiting[4] = ("make_report", {})
     said = run.do(1, 3)
-    assert said == "at least 3 min left, and stages that have not been timed yet: 2"
+    assert said == "at least 3 min left; stages of which nothing has ended: 2"
 
 
 def test_jobs_side_by_side_share_the_time() -> None:

@@ -65,7 +65,8 @@ class TimeLeft(logging.Handler):
         at_a_time = max(1.0, busy / max(now - self.began, 1e-9))
         minutes = round(left / at_a_time / 60)
         if unknown:
-            return f"at least {minutes} min left, and stages that have not been timed yet: {len(unknown)}"
+            known = f"at least {minutes} min left" if minutes else "time left is not known yet"
+            return f"{known}; stages of which nothing has ended: {len(unknown)}"
         return f"about {max(1, minutes)} min left"
 
 
