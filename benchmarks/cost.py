@@ -54,7 +54,7 @@ def main() -> None:
             seconds = seconds_per_step(step, steps)
             parameters = sum(parameter.numel() for parameter in model.parameters())
             weights += 4 * parameters * (1 + len(params["base_training"]["keep_at"]))
-            lengths = [for_task(params, each)[stage]["steps"] for each in run["tasks"]]
+            lengths = [for_task(params, name)[stage]["steps"] for name in run["tasks"]]
             each = seconds * float(np.mean(lengths)) / 3600
             rows.append([" ".join([stage, *policy]), f"{1000 * seconds:.1f} ms a step", each])
         longest = [params["tasks"][each]["environment"]["max_episode_steps"] for each in run["tasks"]]

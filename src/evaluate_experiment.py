@@ -5,8 +5,7 @@ from typing import Any
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.files import atomic_directory, write_json
-from trajectory_diffuser.evaluation.cell import run_directory
-from trajectory_diffuser.evaluation.episodes import computed_on
+from trajectory_diffuser.evaluation.cell import computed_on, run_directory
 from trajectory_diffuser.evaluation.experiment import evaluate_points
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime

@@ -9,9 +9,8 @@ from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.environments.ways import has_two_ways
-from trajectory_diffuser.evaluation.cell import run_directory
+from trajectory_diffuser.evaluation.cell import computed_on, run_directory
 from trajectory_diffuser.evaluation.diagnosis import draft_errors, plan_signs
-from trajectory_diffuser.evaluation.episodes import computed_on
 from trajectory_diffuser.evaluation.situations import held_out
 from trajectory_diffuser.evaluation.ways import plan_ways
 from trajectory_diffuser.planning.models import PlanningModels

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from trajectory_diffuser.common.stage import run_stage
-from trajectory_diffuser.computing.device import computing_device
+from trajectory_diffuser.computing.device import computing_device, device_name
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.datasets.windows import PreparedDataset
-from trajectory_diffuser.evaluation.cell import make_planner, make_policy, run_directory
-from trajectory_diffuser.evaluation.latency import SteadyState, machine_record, measure
+from trajectory_diffuser.evaluation.cell import computed_on, make_planner, make_policy, run_directory
+from trajectory_diffuser.evaluation.latency import SteadyState, measure
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
 
@@ -25,7 +25,7 @@ def main(params: dict[str, Any], task: str) -> None:
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
         longest = max(settings["batches"]) + models.history
         observations = np.array(np.resize(dataset.observations, (longest, dataset.observation_size)))
-        machine = machine_record(runtime)
+        machine = {"device_name": device_name(device)} | computed_on(runtime)
         where = {key: machine[key] for key in ("device", "threads", "runtime")}
         for batch in sorted(settings["batches"]):  # rising, so that none is padded to a larger one
             agents = {

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from trajectory_diffuser.common.stage import run_stage
-from trajectory_diffuser.computing.device import computing_device
+from trajectory_diffuser.computing.device import computing_device, device_name
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.datasets.windows import PreparedDataset
-from trajectory_diffuser.evaluation.latency import machine_record
+from trajectory_diffuser.evaluation.cell import computed_on
 from trajectory_diffuser.evaluation.sweep import sweep
 from trajectory_diffuser.planning.runtime import Runtime
 
@@ -22,7 +22,7 @@ def main(params: dict[str, Any], task: str) -> None:
     with computing_device(params["run"], settings["threads"]) as device:
         table = sweep(params, task, dataset.normaliser, observations, dataset.action_size, device)
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
-        machine = machine_record(runtime)
+        machine = {"device_name": device_name(device)} | computed_on(runtime)
     with atomic_directory(f"results/runs/{task}/scaling") as directory:
         table.to_csv(directory / "scaling.csv", index=False)
         write_json(directory / "scaling.json", machine)

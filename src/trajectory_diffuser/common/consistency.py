@@ -16,8 +16,6 @@ REFERENCES = {  # what a claim may be about; rivals are not timed
     "fastest": "planners or policies",
 }
 TUNED_THERE = "with which it would be tuned"
-
-
 NOT_OF_A_TASK = {
     "threads": "jobs are planned with the section's",
     "keep_at": "a planner's networks are all taken at the same share of their steps",

@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.computing.manifest import require_intact
 from trajectory_diffuser.computing.seeding import derive_seed
@@ -86,3 +88,10 @@ def policy_of(rows: list[dict[str, Any]], model: PolicyModel, runtime: Runtime) 
 
 def _one_or_each(rows: list[dict[str, Any]], key: str) -> float | np.ndarray:
     return rows[0][key] if len(rows) == 1 else np.array([row[key] for row in rows])
+
+
+def computed_on(runtime: Runtime) -> dict[str, Any]:
+    """Device, threads, runtime, versions and commit that something was computed with."""
+    record = {"device": runtime.device.type, "threads": torch.get_num_threads()}
+    record |= {"runtime": runtime.name, "precision": runtime.precision}
+    return record | {"versions": library_versions(), "commit": code_commit()}

@@ -6,13 +6,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.environments.maze import Maze
-from trajectory_diffuser.evaluation.cell import run_directory, tuned_row
+from trajectory_diffuser.evaluation.cell import computed_on, run_directory, tuned_row
 from trajectory_diffuser.evaluation.rollout import Rollout, joined, run_episodes
 from trajectory_diffuser.evaluation.scores import normalised_score
 from trajectory_diffuser.planning.agent import Agent
@@ -112,10 +110,3 @@ def evaluation_record(
 ) -> dict[str, Any]:
     """What was evaluated, `row` as of `evaluate`, and what its networks ran on."""
     return {"task": task, "seed": seed, "planner": name} | row | computed_on(runtime)
-
-
-def computed_on(runtime: Runtime) -> dict[str, Any]:
-    """Device, threads, runtime, versions and commit that episodes were computed with."""
-    record = {"device": runtime.device.type, "threads": torch.get_num_threads()}
-    record |= {"runtime": runtime.name, "precision": runtime.precision}
-    return record | {"versions": library_versions(), "commit": code_commit()}

@@ -51,6 +51,9 @@ def evaluate_points(
     """
     settings = params["experiments"][experiment]
     dataset = PreparedDataset.load(f"data/processed/{task}")
+    maze = None  # of two ways
+    if has_two_ways(params["tasks"][task]["source"]):
+        maze = Maze.from_json(dataset.provenance["maze"])
     spreads, tables = [], []
     for name in settings["planners"]:
         row = tuned_row(params, task, seed, name)
@@ -59,9 +62,8 @@ def evaluate_points(
             make_planner = _maker(row | point, models, runtime, noise_seed)
             where = {"planner": name} | point
             found = spread(plans_in_situations(make_planner(0), dataset))
-            if has_two_ways(params["tasks"][task]["source"]):
-                paths = make_planner(0).plan(starts(dataset))
-                found |= way_shares(paths, Maze.from_json(dataset.provenance["maze"]))
+            if maze is not None:
+                found |= way_shares(make_planner(0).plan(starts(dataset)), maze)
             spreads.append(where | found)
             title = ", ".join([f"{experiment}: {name}", *(f"{key} {value}" for key, value in point.items())])
             table, _ = evaluate_episodes(params, task, seed, title, make_planner, settings["episodes"])

@@ -9,11 +9,8 @@ import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from trajectory_diffuser.common.versions import code_commit, library_versions
-from trajectory_diffuser.computing.device import device_name
 from trajectory_diffuser.evaluation.network_cost import network_cost, record_calls, repeat_calls
 from trajectory_diffuser.planning.agent import Agent
-from trajectory_diffuser.planning.runtime import Runtime
 
 # The profiler, which counts the memory, reports on standard error that there is no GPU.
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
@@ -114,14 +111,6 @@ def measure(
             rows[name][f"{network}_calls"] = cost.calls.get(network, 0) / per_cycle
             rows[name][f"{network}_flops"] = cost.flops.get(network, 0) / per_cycle
     return rows
-
-
-def machine_record(runtime: Runtime) -> dict[str, Any]:
-    """What times are of: processor or GPU, threads, what networks run on, versions and commit."""
-    record = {"runtime": runtime.name, "precision": runtime.precision}
-    record |= {"device_name": device_name(runtime.device), "device": runtime.device.type}
-    record |= {"threads": torch.get_num_threads()}
-    return record | {"versions": library_versions(), "commit": code_commit()}
 
 
 def _warm(state: SteadyState) -> None:

@@ -11,8 +11,7 @@ import pandas as pd
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.computing.times import write_times
 from trajectory_diffuser.datasets.windows import PreparedDataset
-from trajectory_diffuser.evaluation.cell import tuning_directory
-from trajectory_diffuser.evaluation.episodes import computed_on
+from trajectory_diffuser.evaluation.cell import computed_on, tuning_directory
 from trajectory_diffuser.evaluation.rollout import run_episodes
 from trajectory_diffuser.evaluation.scores import normalised_score
 from trajectory_diffuser.planning.agent import Agent

@@ -61,9 +61,9 @@ class CausalTransformer(nn.Module):
         width: of the embedded tokens; even, and divisible by `heads`.
         layers: transformer blocks.
         heads: attention heads.
+        dropout: dropout probability in training.
         causal: whether a token sees only those before it. Without, all see all in training, of which each is
             what one before it must predict, and some may lie past an episode's end.
-        dropout: dropout probability in training.
     """
 
     def __init__(
@@ -120,9 +120,11 @@ class CausalTransformer(nn.Module):
         known = tokens.shape[1]
         slots = torch.arange(known + length - 1, device=tokens.device)  # of all tokens that are read [S]
         positions = self.positions[(slots - padding).clamp(min=0)]  # [S, width]
-        # A token sees the real ones up to itself; padding sees itself, because a softmax needs something.
-        sees = slots <= slots[:, None] if self.causal else slots == slots  # [S, S] or, all of them, [S]
-        mask = sees & (slots >= padding) | (slots == slots[:, None])  # [S, S]
+        # A token sees the real ones, up to itself if it is causal; padding sees itself, because a softmax
+        # needs something.
+        mask = (slots >= padding) | (slots == slots[:, None])  # [S, S]
+        if self.causal:
+            mask = mask & (slots <= slots[:, None])
         drafted, begin, past = [tokens], 0, [None] * len(self.blocks)
         for end in range(known, known + length):
             if not self.causal:  # the new token is seen by those before it

@@ -73,7 +73,7 @@ def experiment_answer(results: Results, task: str, experiment: str) -> str:
         best = own.loc[own["normalised_score"].idxmax()]
         close = own[own["good"]]
         ranges = "; ".join(f"{_words(key)} {span(close[key])}" for key in keys)
-        where = ", ".join(f"{_words(key)} {best[key]:g}" for key in keys)
+        where = _where(keys, best)
         sentences.append(
             f"{planner} is best, {best['normalised_score']:.1f}, at {where}; {len(close)} of {len(own)} "
             f"points are within {margin:g} of that, with {ranges}."
@@ -116,16 +116,13 @@ def _ways(results: Results, task: str, experiment: str, planner: str) -> str:
     """How many of a planner's plans take the detour, and go through the wall, from the least to the most."""
     keys = list(results.params["experiments"][experiment]["vary"])
     table = experiment_table(results, task, experiment)
-    shares = table[table["planner"] == planner].groupby(keys)[["detour", "through"]].mean()
+    own = table[table["planner"] == planner]
+    shares = own.groupby(keys, sort=False)[["detour", "through"]].mean().reset_index()
     said = []
     for way in ("detour", "through"):
         least, most = (percent(share, 0) for share in (shares[way].min(), shares[way].max()))
-        where = shares[way].idxmax()
-        at = ", ".join(
-            f"{_words(key)} {value:g}"
-            for key, value in zip(keys, where if len(keys) > 1 else [where], strict=True)
-        )
-        said.append(most if least == most else f"{least} to {most}, most at {at},")
+        where = _where(keys, shares.loc[shares[way].idxmax()])
+        said.append(most if least == most else f"{least} to {most}, most at {where},")
     data = results.ways[task, results.seeds[0]][0].set_index("planner").loc[DATA, "detour"]
     return (
         f"Of its plans {said[0]} take the detour, as {percent(data, 0)} of the data do; {said[1]} lead "
@@ -157,6 +154,10 @@ def _grid(table: pd.DataFrame, vary: dict[str, list], measure: str) -> np.ndarra
     means = table.pivot_table(measure, *vary, aggfunc="mean")
     rows, columns = vary.values()
     return means.reindex(index=rows, columns=columns).to_numpy(float)
+
+
+def _where(keys: list[str], point: pd.Series) -> str:
+    return ", ".join(f"{_words(key)} {point[key]:g}" for key in keys)
 
 
 def _words(key: str) -> str:
