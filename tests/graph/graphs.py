@@ -9,8 +9,10 @@ from typing import Any
 from dvc.repo import Repo
 from project import Project
 
-# Of DVC's check of params.yaml; Snakemake checks while it reads the Snakefile.
-MARKER = "results/parameters_checked.txt"
+from trajectory_diffuser.common.stage_code import stage_code
+
+# Snakemake checks params.yaml while it reads the Snakefile, and looks at code itself.
+DVC_ALONE = ("check_parameters", "hash_code")
 EXPAND = Path(__file__).with_name("print_jobs.py")
 
 
@@ -47,11 +49,14 @@ def snakemake_jobs(project: Project) -> set[Job]:
 def dvc_jobs(project: Project) -> set[Job]:
     """DVC's graph, with each folder replaced by the outputs or, where it holds none, by the files inside."""
     with Repo(str(project.folder)) as repo:
-        stages = [stage for stage in repo.index.stages if stage.name != "check_parameters"]
+        stages = [stage for stage in repo.index.stages if stage.name not in DVC_ALONE]
         produced = [output.def_path for stage in stages for output in stage.outs]
         jobs = set()
         for stage in stages:
-            paths = [dep.def_path for dep in stage.deps if dep.def_path not in (MARKER, "params.yaml")]
+            paths = [dep.def_path for dep in stage.deps if dep.def_path != "params.yaml"]
+            name = stage.name.partition("@")[0]
+            paths.remove(f"results/code/{name}.txt")
+            paths += map(str, stage_code(name, project.folder))
             (params,) = [dep.params for dep in stage.deps if dep.def_path == "params.yaml"]
             inputs = {file for path in paths for file in contents(project.folder, path, produced)}
             inputs = {file for file in inputs if is_for(file, stage.cmd)}

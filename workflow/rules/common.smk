@@ -14,6 +14,7 @@ from trajectory_diffuser.collecting.walking import walk
 from trajectory_diffuser.common.company import stage_at_work
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params, read_params
+from trajectory_diffuser.common.stage_code import stage_code
 from trajectory_diffuser.common.time_left import TimeLeft
 
 
@@ -31,11 +32,9 @@ def refuse_overrides():
         sys.exit("error: --config and --configfile have no effect on the stages; edit params.yaml instead")
 
 
-def code(stage, *folders):
-    """A stage's module and the files of the library folders that it uses."""
-    library = Path("src/trajectory_diffuser")
-    files = [path for folder in ("computing", *folders) for path in (library / folder).rglob("*.*")]
-    return [f"src/{stage}.py", *sorted(str(path) for path in files if path.suffix != ".pyc")]
+def code(stage):
+    """The files of code that a stage runs (workflow/code.yaml)."""
+    return list(map(str, stage_code(stage, ROOT)))
 
 
 def files(folder):

@@ -1,6 +1,6 @@
 rule fetch_dataset:
     input:
-        code("fetch_dataset", "collecting", "environments"),
+        code("fetch_dataset"),
         actors=files("data/behaviour"),
         external=lambda wildcards: files(f"data/external/{wildcards.task}"),
     output:
@@ -26,7 +26,7 @@ rule fetch_dataset:
 
 rule prepare_dataset:
     input:
-        code("prepare_dataset", "collecting", "datasets", "environments"),
+        code("prepare_dataset"),
         raw="data/raw/{task}",
     output:
         directory("data/processed/{task}"),

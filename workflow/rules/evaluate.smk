@@ -1,6 +1,6 @@
 rule evaluate:
     input:
-        code("evaluate", "datasets", "diffusion", "environments", "evaluation", "models", "planning"),
+        code("evaluate"),
         data="data/processed/{task}",
         models=models(),
         tuning="results/runs/{task}/seed{seed}/tuning/{planner}",
@@ -30,7 +30,7 @@ rule evaluate:
 
 rule evaluate_policy:
     input:
-        code("evaluate_policy", "datasets", "diffusion", "environments", "evaluation", "models", "planning"),
+        code("evaluate_policy"),
         data="data/processed/{task}",
         policy="results/runs/{task}/seed{seed}/policies/{policy}",
         tuning="results/runs/{task}/seed{seed}/policy_tuning/{policy}",
@@ -60,7 +60,7 @@ rule evaluate_policy:
 
 rule evaluate_training:
     input:
-        code("evaluate_training", "datasets", "diffusion", "environments", "evaluation", "models", "planning"),
+        code("evaluate_training"),
         data="data/processed/{task}",
         models=models(),
         tuning="results/runs/{task}/seed{seed}/tuning/{planner}",
@@ -94,7 +94,7 @@ rule evaluate_training:
 
 rule evaluate_plans:
     input:
-        code("evaluate_plans", "datasets", "diffusion", "environments", "evaluation", "models", "planning"),
+        code("evaluate_plans"),
         data="data/processed/{task}",
         models=models(),
         tuning=tunings(),
@@ -126,7 +126,7 @@ rule evaluate_plans:
 # profiles/slurm); torch's own threads are measure_latency.threads.
 rule measure_latency:
     input:
-        code("measure_latency", "datasets", "diffusion", "evaluation", "models", "planning"),
+        code("measure_latency"),
         data="data/processed/{task}",
         models=models(seed=FIRST_SEED),
         policies=policies(seed=FIRST_SEED),
@@ -161,7 +161,7 @@ rule measure_latency:
 # Has the machine to itself likewise.
 rule measure_scaling:
     input:
-        code("measure_scaling", "datasets", "diffusion", "evaluation", "models", "planning"),
+        code("measure_scaling"),
         data="data/processed/{task}",
     output:
         directory("results/runs/{task}/scaling"),

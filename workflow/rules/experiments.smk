@@ -1,14 +1,6 @@
 rule evaluate_experiment:
     input:
-        code(
-            "evaluate_experiment",
-            "datasets",
-            "diffusion",
-            "environments",
-            "evaluation",
-            "models",
-            "planning",
-        ),
+        code("evaluate_experiment"),
         data="data/processed/{task}",
         models=models(),
         tuning=tunings(),
@@ -42,22 +34,7 @@ rule evaluate_experiment:
 
 rule finetune:
     input:
-        code(
-            "finetune",
-            "collecting",
-            "datasets",
-            "diffusion",
-            "environments",
-            "evaluation",
-            "finetuning",
-            "models",
-            "planning",
-            "training",
-        ),
-        "src/train_diffusion.py",
-        "src/train_inverse_dynamics.py",
-        "src/train_transformer.py",
-        "src/train_value.py",
+        code("finetune"),
         data="data/processed/{task}",
         models=models(),
         tuning="results/runs/{task}/seed{seed}/tuning/{planner}",

@@ -1,6 +1,6 @@
 rule make_report:
     input:
-        code("make_report", "environments", "evaluation", "reporting"),
+        code("make_report"),
         data=cells("data/processed/{task}"),
         models=cells(*models(), *policies()),
         evaluations=cells(

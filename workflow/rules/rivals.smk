@@ -14,9 +14,7 @@ rule rivals:
 
 rule train_rival:
     input:
-        code("train_rival", "datasets"),
-        "src/trajectory_diffuser/rivals/__init__.py",
-        "src/trajectory_diffuser/rivals/algorithms.py",
+        code("train_rival"),
         data="data/processed/{task}",
     output:
         directory("results/runs/{task}/seed{seed}/rivals/{rival}"),
@@ -44,7 +42,7 @@ rule train_rival:
 
 rule evaluate_rival:
     input:
-        code("evaluate_rival", "datasets", "environments", "evaluation", "planning", "rivals"),
+        code("evaluate_rival"),
         data="data/processed/{task}",
         rival="results/runs/{task}/seed{seed}/rivals/{rival}",
     output:

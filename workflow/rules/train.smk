@@ -1,6 +1,6 @@
 rule train_transformer:
     input:
-        code("train_transformer", "datasets", "models", "training"),
+        code("train_transformer"),
         data="data/processed/{task}",
     output:
         directory("results/runs/{task}/seed{seed}/transformer"),
@@ -31,7 +31,7 @@ rule train_transformer:
 
 rule train_diffusion:
     input:
-        code("train_diffusion", "datasets", "diffusion", "models", "training"),
+        code("train_diffusion"),
         data="data/processed/{task}",
     output:
         directory("results/runs/{task}/seed{seed}/diffusion"),
@@ -61,7 +61,7 @@ rule train_diffusion:
 
 rule train_inverse_dynamics:
     input:
-        code("train_inverse_dynamics", "datasets", "models", "training"),
+        code("train_inverse_dynamics"),
         data="data/processed/{task}",
     output:
         directory("results/runs/{task}/seed{seed}/inverse_dynamics"),
@@ -88,7 +88,7 @@ rule train_inverse_dynamics:
 
 rule train_value:
     input:
-        code("train_value", "datasets", "models", "training"),
+        code("train_value"),
         data="data/processed/{task}",
     output:
         directory("results/runs/{task}/seed{seed}/value"),
@@ -115,7 +115,7 @@ rule train_value:
 
 rule train_policy:
     input:
-        code("train_policy", "datasets", "models", "training"),
+        code("train_policy"),
         data="data/processed/{task}",
     output:
         directory("results/runs/{task}/seed{seed}/policies/{policy}"),

@@ -1,6 +1,6 @@
 rule tune:
     input:
-        code("tune", "datasets", "diffusion", "environments", "evaluation", "models", "planning"),
+        code("tune"),
         data="data/processed/{task}",
         models=models(),
     output:
@@ -29,7 +29,7 @@ rule tune:
 
 rule tune_policy:
     input:
-        code("tune_policy", "datasets", "diffusion", "environments", "evaluation", "models", "planning"),
+        code("tune_policy"),
         data="data/processed/{task}",
         policy="results/runs/{task}/seed{seed}/policies/{policy}",
     output:

@@ -35,7 +35,8 @@ def main() -> None:
     if engine == "snakemake":
         if "Nothing to be done" not in run(*SNAKEMAKE, "--dry-run"):
             sys.exit("error: results are not up to date for Snakemake; run snakemake --cores 8 first")
-        run(sys.executable, "src/check_parameters.py")  # the one stage that only DVC has
+        for stage in ("check_parameters", "hash_code"):  # which only DVC has
+            run(sys.executable, f"src/{stage}.py")
         run(*DVC, "commit", "--force", "--quiet")
     else:
         if json.loads(run(*DVC, "status", "--json")):
