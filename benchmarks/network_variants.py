@@ -33,6 +33,15 @@ class WithStateNoise(TrajectoryDiffusion):
         return x_t
 
 
+class WithLateSteps(TrajectoryDiffusion):
+    """Half of each batch is of the last five steps, the only ones that refine a draft."""
+
+    def random_timesteps(self, batch: int, device: torch.device) -> Tensor:
+        """As without; those of the batch's first half folded onto 1 to 5."""
+        t = super().random_timesteps(batch, device)
+        return torch.where(torch.arange(batch, device=device) < batch // 2, 1 + (t - 1) % 5, t)
+
+
 class OverChannelsAndTime(nn.GroupNorm):
     """Diffuser's normalisation, of [B, H, channels]."""
 
@@ -110,6 +119,7 @@ CODE: dict[str, Callable[[int], list[Any]]] = {
         patch.object(TrajectoryPlanner, "_refine", refine_asking),
     ],
     "noise on the present state": lambda states: with_diffusion(WithStateNoise),
+    "half of the draws late": lambda states: with_diffusion(WithLateSteps),
     "no clipping": lambda states: [
         patch.object(Normaliser, "normalised_minimum", unclipped(-1)),
         patch.object(Normaliser, "normalised_maximum", unclipped(1)),

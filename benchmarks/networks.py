@@ -50,7 +50,7 @@ TRAINED_AS_SHIPPED = ("as shipped", "as shipped, drafts", "no clipping")
 STAGES = {"diffusion": train_diffusion, "transformer": train_transformer}
 FILES = {"diffusion": "denoiser", "transformer": "draft"}
 PLANNERS = {
-    "diffusion": ("ddim", "full_diffusion", "trajectory_diffuser"),
+    "diffusion": ("ddim_2", "ddim", "full_diffusion", "one_call", "trajectory_diffuser"),
     "transformer": ("draft", "trajectory_diffuser"),
 }
 CELL = ["task", "variant", "seed", "commit"]
@@ -81,6 +81,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--task", default="hopper-medium-expert")
     parser.add_argument("--episodes", type=int, default=5, help="at each point of the grid")
+    parser.add_argument("--planners", nargs="+", help="rows of params.yaml; left out, all of PLANNERS")
     arguments = parser.parse_args()
     params, home, commit = for_task(load_params(), arguments.task), Path.cwd(), code_commit()
     horizon = params["tasks"][arguments.task]["horizon"]
@@ -104,20 +105,24 @@ def main() -> None:
             stack.enter_context(project_of(home, variant, network, arguments.task, seed))
             for each in patches:
                 stack.enter_context(each)
-            row = measured(changed[variant], network, arguments.task, seed, arguments.episodes)
+            planners = arguments.planners or PLANNERS[network]
+            row = measured(changed[variant], network, arguments.task, seed, planners, arguments.episodes)
         row = {"task": arguments.task, "variant": variant, "seed": seed} | row | {"commit": commit}
         print(" | ".join(str(value) for value in row.values()), flush=True)
-        pd.DataFrame([row]).to_csv(file, mode="a", header=not file.exists(), index=False)
-        file.with_suffix(".md").write_text(markdown(pd.read_csv(file), PLANNERS[network]))
+        rows = pd.concat([*([pd.read_csv(file)] if file.exists() else []), pd.DataFrame([row])])
+        rows.to_csv(file, index=False)
+        file.with_suffix(".md").write_text(markdown(rows))
 
 
-def markdown(rows: pd.DataFrame, planners: Sequence[str]) -> str:
+def markdown(rows: pd.DataFrame) -> str:
     """A row per variant: for each seed and planner the mean score, and that of the best point in brackets."""
-    lines = []
+    suffix, lines = "_best_point", []
+    planners = [name.removesuffix(suffix) for name in rows if name.endswith(suffix)]
     for variant, own in rows.sort_values("seed").groupby("variant", sort=False):
+        acted = [own[["seed", name, f"{name}{suffix}"]].dropna() for name in planners]
         scores = [
-            ", ".join(f"{row[name]:.1f} ({row[f'{name}_best_point']:.1f})" for _, row in own.iterrows())
-            for name in planners
+            ", ".join(f"{score:.1f} ({best:.1f})" for _, score, best in each.itertuples(index=False)) or "-"
+            for each in acted
         ]
         minutes = [
             f"{each['minutes'].mean():.0f}{' on a GPU' * (device != 'cpu')}"
@@ -145,7 +150,9 @@ def project_of(home: Path, variant: str, network: str, task: str, seed: int) -> 
         os.chdir(home)
 
 
-def measured(params: dict[str, Any], network: str, task: str, seed: int, episodes: int) -> dict[str, Any]:
+def measured(
+    params: dict[str, Any], network: str, task: str, seed: int, planners: Sequence[str], episodes: int
+) -> dict[str, Any]:
     """Train the network, unless it is there, and act with it."""
     run = run_directory(task, seed)
     if not (run / network).exists():
@@ -157,7 +164,7 @@ def measured(params: dict[str, Any], network: str, task: str, seed: int, episode
     with computing_device(params["run"], params["evaluate"]["threads"]) as device:
         models = PlanningModels.load(run, device)
         runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
-        for name in PLANNERS[network]:
+        for name in planners:
             scores = scores_at_points(params, task, seed, params["planners"][name], models, runtime, episodes)
             row[name] = round(scores.mean(), 1)
             row[f"{name}_best_point"] = round(scores.mean(axis=1).max(), 1)

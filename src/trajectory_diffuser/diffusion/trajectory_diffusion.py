@@ -72,7 +72,7 @@ class TrajectoryDiffusion(nn.Module):
             Scalar loss over all states but the known ones.
         """
         batch = len(x_0)
-        t = 1 + torch.randint(self.diffusion_steps, (batch,), device=x_0.device)
+        t = self.random_timesteps(batch, x_0.device)
         conditional = torch.rand(batch, device=x_0.device) >= label_dropout
         epsilon = torch.randn_like(x_0)
         predicted = self.network(self.add_noise(x_0, t, epsilon), t, return_to_go, conditional)
@@ -81,6 +81,10 @@ class TrajectoryDiffusion(nn.Module):
         target = epsilon if self.prediction == "epsilon" else velocity
         error = (predicted - target)[:, self.known :].square().mean(-1)  # [B, H - 1]
         return (next_state_weight * error[:, 0].sum() + error[:, 1:].sum()) / error.numel()
+
+    def random_timesteps(self, batch: int, device: torch.device) -> Tensor:
+        """The diffusion steps t [B] to train on, all as likely (Ho et al. 2020, algorithm 1)."""
+        return 1 + torch.randint(self.diffusion_steps, (batch,), device=device)
 
     def predict_x_0(self, x_t: Tensor, t: Tensor, return_to_go: Tensor, guidance: float) -> Tensor:
         """The guided estimate of the clean plans, clipped to the bounds of the data.
