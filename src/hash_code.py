@@ -3,7 +3,6 @@
 One file for each stage, and no folders: DVC would go through them again for every job.
 """
 
-from pathlib import Path
 from typing import Any
 
 from trajectory_diffuser.common.stage import run_stage
@@ -12,10 +11,10 @@ from trajectory_diffuser.computing.files import atomic_directory
 
 
 def main(params: dict[str, Any]) -> None:
-    """Write results/code/{stage}.txt for the stages of the project in the current folder."""
+    """Write results/code/{stage}.txt for every stage."""
     with atomic_directory("results/code") as folder:
-        for stage in stages(Path()):
-            (folder / f"{stage}.txt").write_text(f"{code_hash(stage, Path())}\n")
+        for stage in stages():
+            (folder / f"{stage}.txt").write_text(f"{code_hash(stage)}\n")
 
 
 if __name__ == "__main__":

@@ -24,13 +24,13 @@ def imports(path: Path) -> set[Path]:
     return {path for path in paths if (ROOT / path).is_file() and OUTSIDE not in path.parents}
 
 
-@pytest.mark.parametrize("stage", stages(ROOT))
+@pytest.mark.parametrize("stage", stages())
 def test_a_stage_names_all_that_it_imports(stage: str) -> None:
     reached, new = set(), {Path("src", f"{stage}.py")}
     while new:
         reached |= new
         new = {imported for path in new for imported in imports(path)} - reached
-    assert reached - set(stage_code(stage, ROOT)) == set()
+    assert reached - set(stage_code(stage)) == set()
 
 
 @pytest.fixture

@@ -6,19 +6,20 @@ from pathlib import Path
 import yaml
 
 TABLE = Path("workflow/code.yaml")
+PROJECT = Path(__file__).parents[3]
 
 
-def stages(root: Path) -> list[str]:
+def stages(root: Path = PROJECT) -> list[str]:
     """The stages whose code workflow/code.yaml of the project in `root` names."""
     return list(_table(root))
 
 
-def stage_code(stage: str, root: Path) -> list[Path]:
+def stage_code(stage: str, root: Path = PROJECT) -> list[Path]:
     """The files that a stage runs, relative to `root`, sorted."""
     return sorted(path.relative_to(root) for path in _files(stage, _table(root), root / "src"))
 
 
-def code_hash(stage: str, root: Path) -> str:
+def code_hash(stage: str, root: Path = PROJECT) -> str:
     """The SHA-256 of the names and contents of these files."""
     digest = hashlib.sha256()
     for path in stage_code(stage, root):

@@ -1,6 +1,5 @@
 """What all training stages share: from prepared data, through the training loop, to an output directory."""
 
-import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.stage_code import code_hash
 from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.computing.device import check_compiler, computing_device, device_type
 from trajectory_diffuser.computing.files import atomic_directory, write_json
@@ -30,20 +30,6 @@ from trajectory_diffuser.models.building import weights_file
 from trajectory_diffuser.training.checkpoint import ROOT, Checkpoint
 from trajectory_diffuser.training.loop import Diverged, train
 from trajectory_diffuser.training.result import CurveRow, TrainingResult
-
-SOURCE = Path(__file__).parents[2]
-LIBRARY_FOLDERS = ("computing", "datasets", "diffusion", "models", "training")
-
-
-def code_hash(stage: str, source: Path = SOURCE) -> str:
-    """A hash of names and contents of all files of code that a training stage depends on."""
-    folders = [source / "trajectory_diffuser" / name for name in LIBRARY_FOLDERS]
-    files = [source / f"{stage}.py", *(file for folder in folders for file in folder.rglob("*.py"))]
-    digest = hashlib.sha256()
-    for file in sorted(files):
-        content = hashlib.sha256(file.read_bytes()).hexdigest()
-        digest.update(f"{file.relative_to(source).as_posix()} {content}\n".encode())
-    return digest.hexdigest()
 
 
 @contextmanager
