@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 from network_variants import CODE
 
 import train_diffusion
@@ -32,7 +33,7 @@ from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.common.stage import ending_with_one_line
 from trajectory_diffuser.common.versions import code_commit
 from trajectory_diffuser.computing.device import computing_device
-from trajectory_diffuser.computing.files import read_json
+from trajectory_diffuser.computing.files import atomic_file, read_json
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.computing.times import read_times
 from trajectory_diffuser.datasets.windows import PreparedDataset
@@ -96,8 +97,10 @@ def main() -> None:
     for variant, seed in itertools.product(arguments.variants, arguments.seeds):
         network = networks[variant]
         file = home / f"results/networks/{FILES[network]}.csv"
+        planners = arguments.planners or PLANNERS[network]
         done = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=CELL)
-        if (done[CELL] == [arguments.task, variant, seed, commit]).all(axis=1).any():
+        own = done[(done[CELL] == [arguments.task, variant, seed, commit]).all(axis=1)]
+        if own.reindex(columns=planners).notna().all(axis=1).any():
             continue
         states = horizon + changed[variant]["train_diffusion"]["past_states"]
         patches = CODE.get(variant, lambda states: [])(states)
@@ -105,13 +108,15 @@ def main() -> None:
             stack.enter_context(project_of(home, variant, network, arguments.task, seed))
             for each in patches:
                 stack.enter_context(each)
-            planners = arguments.planners or PLANNERS[network]
             row = measured(changed[variant], network, arguments.task, seed, planners, arguments.episodes)
         row = {"task": arguments.task, "variant": variant, "seed": seed} | row | {"commit": commit}
         print(" | ".join(str(value) for value in row.values()), flush=True)
-        rows = pd.concat([*([pd.read_csv(file)] if file.exists() else []), pd.DataFrame([row])])
-        rows.to_csv(file, index=False)
-        file.with_suffix(".md").write_text(markdown(rows))
+        with FileLock(file.with_suffix(".lock")):  # others may run beside this one
+            done = [pd.read_csv(file)] if file.exists() else []
+            rows = pd.concat([*done, pd.DataFrame([row])]).groupby(CELL, sort=False, as_index=False).last()
+            with atomic_file(file) as path:
+                rows.to_csv(path, index=False)
+            file.with_suffix(".md").write_text(markdown(rows))
 
 
 def markdown(rows: pd.DataFrame) -> str:
@@ -119,17 +124,17 @@ def markdown(rows: pd.DataFrame) -> str:
     suffix, lines = "_best_point", []
     planners = [name.removesuffix(suffix) for name in rows if name.endswith(suffix)]
     for variant, own in rows.sort_values("seed").groupby("variant", sort=False):
-        acted = [own[["seed", name, f"{name}{suffix}"]].dropna() for name in planners]
-        scores = [
-            ", ".join(f"{score:.1f} ({best:.1f})" for _, score, best in each.itertuples(index=False)) or "-"
-            for each in acted
-        ]
+        scores = [", ".join(map(_score, own[name], own[f"{name}{suffix}"])) for name in planners]
         minutes = [
             f"{each['minutes'].mean():.0f}{' on a GPU' * (device != 'cpu')}"
             for device, each in own.groupby("device")
         ]
         lines.append([str(variant), ", ".join(map(str, own["seed"])), ", ".join(minutes), *scores])
     return markdown_table(["variant", "seeds", "minutes", *(f"`{name}`" for name in planners)], lines) + "\n"
+
+
+def _score(mean: float, best_point: float) -> str:
+    return "-" if pd.isna(mean) else f"{mean:.1f} ({best_point:.1f})"
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Check params.yaml before any other stage runs under DVC; Snakemake checks while it reads the Snakefile.
 
-Every DVC stage depends on the marker written here. Its content is constant, so a change of parameters re-runs
+DVC's graph begins with the marker written here. Its content is constant, so a change of parameters re-runs
 this check and, beyond it, only the stages that the change concerns.
 """
 

@@ -81,8 +81,6 @@ def contents(folder: Path, path: str, produced: list[str]) -> list[str]:
         return outputs
     if (folder / path).is_file():
         return [path]
-    files = [
-        file for file in (folder / path).rglob("*") if file.is_file() and "__pycache__" not in file.parts
-    ]
+    files = [file for file in (folder / path).rglob("*") if file.is_file()]
     assert files, f"{path} is neither made by a stage nor in the project"
     return [str(file.relative_to(folder)) for file in files]

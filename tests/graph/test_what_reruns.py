@@ -68,6 +68,7 @@ def edited(project: Project, *edits: tuple[str, str | None, str | None]) -> Iter
         for path, (content, time) in before.items():
             path.write_bytes(content)
             os.utime(path, ns=(time, time))
+        write_hashes(project)
 
 
 def jobs_of(project: Project) -> dict[str, bool]:
@@ -80,11 +81,17 @@ def jobs_of(project: Project) -> dict[str, bool]:
 
 def changed_for_dvc(project: Project) -> set[str]:
     """Stages whose own dependencies differ for DVC; those that merely follow are not among them."""
-    hashes = project.folder / "results" / "code"
-    for stage in stages(project.folder):  # as hash_code would write them
-        (hashes / f"{stage}.txt").write_text(f"{code_hash(stage, project.folder)}\n")
     with Repo(str(project.folder)) as repo:
+        if "hash_code" in repo.status():
+            write_hashes(project)
         return {name.rpartition(":")[2] for name in repo.status()} - set(DVC_ALONE)
+
+
+def write_hashes(project: Project) -> None:
+    """What the stage hash_code does."""
+    for stage in stages(project.folder):
+        text = f"{code_hash(stage, project.folder)}\n"
+        (project.folder / "results" / "code" / f"{stage}.txt").write_text(text)
 
 
 def code(*modules: str) -> list[tuple[str, None, None]]:
@@ -108,9 +115,19 @@ def params(old: str, new: str) -> list[tuple[str, str, str]]:
 # What is edited; the jobs that it concerns itself (all that DVC names); the jobs that then follow.
 EDITS = {
     "error text and schema": (
-        [*code("common/errors.py", "common/params.py"), (f"{LIBRARY}/common/params.schema.yaml", CODE, CODE)],
+        [
+            *code("common/errors.py", "common/params.py"),
+            (f"{LIBRARY}/common/params.schema.yaml", CODE, CODE),
+            ("workflow/code.yaml", CODE, CODE),
+        ],
         [],
         [],
+    ),
+    "completion of the parameters": (code("common/completion.py"), ["*"], []),
+    "code that a stage uses too": (
+        [("workflow/code.yaml", "train_value: [datasets", "train_value: [diffusion, datasets")],
+        ["train_value@*"],
+        [*by_planners(), "finetune@*", "measure_latency@*", "make_report"],
     ),
     "source module": (
         code("collecting/sources/d4rl.py"),

@@ -34,7 +34,7 @@ def refuse_overrides():
 
 def code(stage):
     """The files of code that a stage runs (workflow/code.yaml)."""
-    return list(map(str, stage_code(stage, ROOT)))
+    return list(map(str, stage_code(stage)))
 
 
 def files(folder):

@@ -7,6 +7,10 @@ import yaml
 
 TABLE = Path("workflow/code.yaml")
 PROJECT = Path(__file__).parents[3]
+OF_ALL = (
+    "computing",
+    "common/completion.py",
+)  # of common nothing else: it checks and speaks, but computes nothing
 
 
 def stages(root: Path = PROJECT) -> list[str]:
@@ -34,12 +38,14 @@ def _table(root: Path) -> dict[str, list[str]]:
 
 def _files(stage: str, table: dict[str, list[str]], source: Path) -> set[Path]:
     found = {source / f"{stage}.py"}
-    for name in ("computing", *table[stage]):
+    for name in (*OF_ALL, *table[stage]):
         path = source / "trajectory_diffuser" / name
         if name in table:
             found |= _files(name, table, source)
         elif path.is_dir():
-            found |= {file for file in path.rglob("*.*") if file.suffix != ".pyc"}
+            # Not what Python compiles and editors leave there.
+            files = (file for file in path.rglob("[!.]*.*") if file.is_file())
+            found |= {file for file in files if file.parent.name != "__pycache__"}
         else:
-            found.add(path)
+            found |= {path, path.with_name("__init__.py")}
     return found
