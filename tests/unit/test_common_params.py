@@ -123,6 +123,32 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         "experiments.refinement.episodes",
         ["11 is more than evaluate.episodes (10)"],
     ),
+    "an experiment that carries plans on whose states lie apart": (
+        REFINEMENT
+        | {"tasks.TASK.stride": 2, "experiments.refinement.vary": {"redraft_every": [1, 8]}}
+        | {"measure_scaling.tasks": []},
+        "experiments.refinement.vary.redraft_every",
+        [f"2 steps apart (tasks.{TASK}.stride)"],
+    ),
+    "an experiment with more actions than a plan has": (
+        REFINEMENT | {"experiments.refinement.vary": {"actions_per_plan": [1, 16]}},
+        "experiments.refinement.vary.actions_per_plan",
+        [f"16 actions are more than a plan of tasks.{TASK}.horizon (16) states has"],
+    ),
+    "an experiment with more calls than the last steps of a row": (
+        REFINEMENT
+        | {
+            "experiments.refinement.planners": ["one_call"],
+            "experiments.refinement.vary": {"refine_steps": [1, 20]},
+        },
+        "experiments.refinement.vary.refine_steps",
+        ["last_steps: 5 must lie between refine_steps (20)"],
+    ),
+    "kept weights evaluated in more episodes than there are": (
+        {"evaluate_training.episodes": 11},
+        "evaluate_training.episodes",
+        ["11 is more than evaluate.episodes (10)"],
+    ),
     "an experiment without tasks": (
         {"run.experiments": ["refinement"]},
         "run.experiment_tasks",

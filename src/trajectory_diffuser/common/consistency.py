@@ -143,6 +143,8 @@ def _check_training_scores(params: dict[str, Any]) -> None:
         raise UserError(
             "base_training.keep_at: evaluate_training.planners need shares of the steps, or be []"
         )
+    if planners:
+        _within_evaluation("evaluate_training", "episodes", params["evaluate_training"], params)
     for stage in (name for name in params if name.startswith("train_")):
         if params[stage].get("keep_at", keep_at) != keep_at:
             raise UserError(
@@ -171,11 +173,30 @@ def _check_experiments(params: dict[str, Any]) -> None:
                     f"experiments.{name}.vary.refine_steps: {max(calls)} is more than {where} ({steps}); "
                     f"use at most {steps}"
                 )
-        if experiment["episodes"] > params["evaluate"]["episodes"]:
-            raise UserError(
-                f"experiments.{name}.episodes: {experiment['episodes']} is more than evaluate.episodes "
-                f"({params['evaluate']['episodes']}); use at most as many"
-            )
+        for planner in experiment["planners"]:
+            _check_varied(name, planner, params)
+        _within_evaluation(f"experiments.{name}", "episodes", experiment, params)
+
+
+def _check_varied(name: str, planner: str, params: dict[str, Any]) -> None:
+    """Whether a planner's row takes the largest value of each key that an experiment varies."""
+    vary, row = params["experiments"][name]["vary"], params["planners"][planner]
+    run = params["run"] | {"tasks": params["run"]["experiment_tasks"]}
+    for key in ("actions_per_plan", "redraft_every", *(["refine_steps"] if "last_steps" in row else [])):
+        most = {key: max(vary.get(key, [1]))}
+        try:
+            check_planner(planner, most, params | {"run": run, "planners": {planner: row | most}})
+        except UserError as error:
+            own, varied = f"planners.{planner}.{key}", f"experiments.{name}.vary.{key}"
+            raise UserError(str(error).replace(own, varied, 1)) from None
+
+
+def _within_evaluation(section: str, key: str, settings: dict[str, Any], params: dict[str, Any]) -> None:
+    most = params["evaluate"]["episodes"]
+    if settings[key] > most:
+        raise UserError(
+            f"{section}.{key}: {settings[key]} is more than evaluate.episodes ({most}); use at most as many"
+        )
 
 
 def _check_tuning(params: dict[str, Any]) -> None:
@@ -206,11 +227,7 @@ def _check_finetuning(params: dict[str, Any]) -> None:
         return
     _require_in_run("finetune.tasks", finetune["tasks"], "whose networks are trained on", params, "tasks")
     _require_in_run("finetune.planners", finetune["planners"], TUNED_THERE, params)
-    if finetune["evaluation_episodes"] > params["evaluate"]["episodes"]:
-        raise UserError(
-            f"finetune.evaluation_episodes: {finetune['evaluation_episodes']} is more than evaluate.episodes "
-            f"({params['evaluate']['episodes']}); use at most as many"
-        )
+    _within_evaluation("finetune", "evaluation_episodes", finetune, params)
     collected = _environments(finetune, finetune["rounds"] * finetune["episodes"])
     for stage, does in (("tune", "tunes in"), ("evaluate", "evaluates in")):
         others = _environments(params[stage], params[stage]["episodes"])
