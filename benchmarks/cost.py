@@ -77,7 +77,7 @@ def decision(params: dict[str, Any], task: str, planner: str, device: torch.devi
     dataset = PreparedDataset.load(f"data/processed/{task}")
     sizes = {key: params["tasks"][task][key] for key in ("horizon", "history")}
     models = untrained_models(params, dataset.normaliser, dataset.sizes["action_size"], device, **sizes)
-    runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
+    runtime = Runtime.from_params(params, device)
     row = settled(params["planners"][planner], middle(params["tune"]["grid"]))
     acting = planner_of([row], models, runtime, 0)
     settings = params["evaluate"]

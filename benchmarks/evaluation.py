@@ -63,7 +63,7 @@ def main() -> None:
         for name in arguments.environments:
             environment = {"id": name, "max_episode_steps": arguments.steps} | ENVIRONMENTS[name]
             models = models_for(params, environment, device)
-            runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
+            runtime = Runtime.from_params(params, device)
             rounds = [
                 [evaluate(params, models, runtime, environment, episodes, at_once) for at_once in ways]
                 for _ in range(arguments.rounds)

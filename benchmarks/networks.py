@@ -168,7 +168,7 @@ def measured(
     row["validation_loss"] = trained["validation_loss"]
     with computing_device(params["run"], params["evaluate"]["threads"]) as device:
         models = PlanningModels.load(run, device)
-        runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
+        runtime = Runtime.from_params(params, device)
         for name in planners:
             scores = scores_at_points(params, task, seed, params["planners"][name], models, runtime, episodes)
             row[name] = round(scores.mean(), 1)

@@ -59,7 +59,7 @@ def main() -> None:
     params, task = for_task(load_params(), arguments.task), arguments.task
     lines = []
     with computing_device(params["run"], params["evaluate"]["threads"]) as device:
-        runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
+        runtime = Runtime.from_params(params, device)
         for seed in arguments.seeds:
             models = PlanningModels.load(run_directory(task, seed), device)
             ways = {f"{calls} DDIM": (models, calls) for calls in CALLS}

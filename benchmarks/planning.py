@@ -76,7 +76,7 @@ def models(
 
 def usual_runtime(params: dict[str, Any], device: torch.device) -> Runtime:
     """The one that `params` ask for."""
-    return Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
+    return Runtime.from_params(params, device)
 
 
 def planner_of(networks: PlanningModels, row: dict[str, Any], runtime: Runtime) -> TrajectoryPlanner:

@@ -82,7 +82,7 @@ def main() -> None:
     dataset = PreparedDataset.load(f"data/processed/{task}")
     seeds = [FIRST_ENVIRONMENT_SEED + episode for episode in range(arguments.episodes)]
     with computing_device(params["run"], params["evaluate"]["threads"]) as device:
-        runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
+        runtime = Runtime.from_params(params, device)
         for seed in arguments.seeds:
             models = PlanningModels.load(cell.run_directory(task, seed), device)
             critic = trained_critic(params, task, seed, dataset, device)

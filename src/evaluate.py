@@ -16,7 +16,7 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     cell = (params, task, seed, planner)
     with computing_device(params["run"], params["evaluate"]["threads"]) as device:
         models = PlanningModels.load(run_directory(task, seed), device)
-        runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
+        runtime = Runtime.from_params(params, device)
         make_agent = partial(make_planner, *cell, models, runtime)
         evaluate(*cell, tuned_record(params, task, seed, planner), make_agent, runtime)
 

@@ -15,7 +15,7 @@ def main(params: dict[str, Any], task: str, seed: int, experiment: str) -> None:
     """Write results/runs/{task}/seed{seed}/experiments/{experiment}/."""
     with computing_device(params["run"], params["evaluate"]["threads"]) as device:
         models = PlanningModels.load(run_directory(task, seed), device)
-        runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
+        runtime = Runtime.from_params(params, device)
         points, episodes = evaluate_points(params, task, seed, experiment, models, runtime)
         record = {"task": task, "seed": seed, "experiment": params["experiments"][experiment]}
         record |= computed_on(runtime)

@@ -22,7 +22,7 @@ def main(params: dict[str, Any], task: str, seed: int) -> None:
     dataset = PreparedDataset.load(f"data/processed/{task}")
     with computing_device(params["run"], params["evaluate"]["threads"]) as device:
         models = PlanningModels.load(run_directory(task, seed), device)
-        runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
+        runtime = Runtime.from_params(params, device)
         drafts = draft_errors(models, dataset)
         plans = plan_signs(params, task, seed, dataset, models, runtime)
         ways = None

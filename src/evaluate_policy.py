@@ -13,7 +13,7 @@ from trajectory_diffuser.planning.runtime import Runtime
 def main(params: dict[str, Any], task: str, seed: int, policy: str) -> None:
     """Write results/runs/{task}/seed{seed}/evaluation/{policy}/."""
     with computing_device(params["run"], params["evaluate"]["threads"]) as device:
-        runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
+        runtime = Runtime.from_params(params, device)
 
         def make_agent(_: int) -> Policy:
             return make_policy(params, task, seed, policy, runtime)

@@ -21,7 +21,7 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     with computing_device(params["run"], params["evaluate"]["threads"]) as device:
         for fraction in params["base_training"]["keep_at"]:
             models = PlanningModels.load(run_directory(task, seed), device, fraction)
-            runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
+            runtime = Runtime.from_params(params, device)
             make_agent = partial(make_planner, *cell, models, runtime)
             table, _ = evaluate_episodes(*cell, make_agent, episodes)
             tables.append(table.assign(fraction=fraction))

@@ -22,7 +22,7 @@ def main(params: dict[str, Any], task: str) -> None:
     rows = []
     with computing_device(params["run"], settings["threads"]) as device:
         models = PlanningModels.load(run_directory(task, seed), device)
-        runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
+        runtime = Runtime.from_params(params, device)
         longest = max(settings["batches"]) + models.history
         observations = np.array(np.resize(dataset.observations, (longest, dataset.observation_size)))
         machine = {"device_name": device_name(device)} | computed_on(runtime)

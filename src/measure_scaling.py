@@ -21,7 +21,7 @@ def main(params: dict[str, Any], task: str) -> None:
     observations = np.array(np.resize(dataset.observations, (longest, dataset.observation_size)))
     with computing_device(params["run"], settings["threads"]) as device:
         table = sweep(params, task, dataset.normaliser, observations, dataset.action_size, device)
-        runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
+        runtime = Runtime.from_params(params, device)
         machine = {"device_name": device_name(device)} | computed_on(runtime)
     with atomic_directory(f"results/runs/{task}/scaling") as directory:
         table.to_csv(directory / "scaling.csv", index=False)

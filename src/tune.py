@@ -17,7 +17,7 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     noise_seed = derive_seed("tuning", task, seed, planner)
     with computing_device(params["run"], params["tune"]["threads"]) as device:
         models = PlanningModels.load(run_directory(task, seed), device)
-        runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
+        runtime = Runtime.from_params(params, device)
 
         def make_agent(rows: list[dict[str, Any]], batch: int) -> Planner:
             return planner_of(rows, models, runtime, noise_seed + batch)

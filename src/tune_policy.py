@@ -14,7 +14,7 @@ def main(params: dict[str, Any], task: str, seed: int, policy: str) -> None:
     """Write results/runs/{task}/seed{seed}/policy_tuning/{policy}/."""
     with computing_device(params["run"], params["tune"]["threads"]) as device:
         model = PolicyModel.load(run_directory(task, seed), policy, device)
-        runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
+        runtime = Runtime.from_params(params, device)
 
         def make_agent(rows: list[dict[str, Any]], _: int) -> Policy:
             return policy_of(rows, model, runtime)

@@ -37,7 +37,7 @@ def size(folder: Path) -> int:
 
 RULES = (
     "evaluate", "evaluate_experiment", "evaluate_plans", "evaluate_policy", "evaluate_training",
-    "fetch_dataset", "make_report", "measure_latency", "measure_scaling", "prepare_dataset",
+    "fetch_dataset", "finetune", "make_report", "measure_latency", "measure_scaling", "prepare_dataset",
     "train_diffusion", "train_inverse_dynamics", "train_policy", "train_transformer", "train_value", "tune",
     "tune_policy",
 )  # fmt: skip
@@ -49,6 +49,7 @@ def test_a_stage_on_a_full_disk_ends_with_one_line_and_goes_on_when_there_is_roo
     on_small_disk: Finished, rule: str, time: int, happened: Callable[[str, str], None]
 ) -> None:
     finished, chance = on_small_disk, random.Random(f"disk {rule} {time}")
+    assert {job.rule for job in finished.jobs} == set(RULES)
     (job,) = (job for job in one_of_each_rule(finished.jobs, chance) if job.rule == rule)
     needed = size(finished.folder / job.output)
     finished.delete(job.output)

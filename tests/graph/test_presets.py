@@ -91,7 +91,7 @@ class TestUsePreset:
     def params(self, project: Project) -> str:
         return (project.folder / "params.yaml").read_text()
 
-    def test_there_and_back(self, project: Project) -> None:
+    def test_default_brings_the_shipped_parameters_back(self, project: Project) -> None:
         project.reset()
         for name in ("smoke", "paper", "default"):
             code, said = self.use(project, name)

@@ -46,7 +46,7 @@ def test_what_a_killed_stage_left_half_written_is_named(check_contents: Callable
         check_contents()
 
 
-def test_a_file_beside_outputs_is_nobodys(check_contents: Callable[[], None]) -> None:
+def test_a_file_beside_outputs_is_left_alone(check_contents: Callable[[], None]) -> None:
     for folder in (OUTPUT.parent, *OUTPUT.parents[:2]):
         (folder / "notes.txt").write_text("mine")
         (folder / ".DS_Store").write_text("")

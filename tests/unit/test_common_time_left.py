@@ -32,7 +32,7 @@ def test_a_job_takes_as_long_as_the_same_with_another_seed() -> None:
     assert run.do(2, 10) == "about 10 min left"
 
 
-def test_else_as_the_same_row_on_another_task_else_as_the_rule_on_average() -> None:
+def test_without_another_seed_the_same_row_tells_and_else_the_rule() -> None:
     run = Run({1: tune("ddim"), 2: tune("full"), 3: tune("full", task="maze"), 4: tune("draft")})
     run.do(1, 2)
     assert run.do(2, 10) == "about 16 min left"  # 10 and the mean of 2 and 10

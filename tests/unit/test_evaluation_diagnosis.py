@@ -105,7 +105,7 @@ def test_the_history_is_that_of_the_episode_with_its_rewards(params, dataset):
 
 
 @pytest.mark.parametrize("name", ["warm_start", "carried_draft"])
-def test_a_plan_that_begins_with_the_one_before_is_the_second(params, dataset, name):
+def test_situations_are_planned_with_a_previous_plan(params, dataset, name):
     models = make_models()
     planner = planner_of([params["planners"][name] | CHOSEN | {"refine_steps": 3}], models, RUNTIME, 0)
     seen = []
@@ -139,7 +139,7 @@ def test_a_row_has_what_the_tuned_planner_and_one_with_a_weight_of_1_plan(params
     assert table["nearness"].between(0.1, 10).all()
 
 
-def test_planted_copies_are_as_near_as_they_are(params, dataset, monkeypatch):
+def test_copies_of_the_data_have_nearness_0_and_the_episode_itself_1(params, dataset, monkeypatch):
     windows = WindowSampler(dataset, HORIZON, CPU, absorbing=True)
     copies, one = windows.windows(torch.arange(PLANS_EACH))[0], torch.zeros(PLANS_EACH, 2)
     planted = "trajectory_diffuser.evaluation.diagnosis.plans_in_situations"

@@ -278,16 +278,6 @@ def test_without_a_compiler_compile_is_refused_before_anything_is_read(project, 
     assert "\n" not in str(caught.value)
 
 
-def test_data_that_older_code_prepared_is_refused_before_training(project):
-    (file,) = Path("data/processed").glob("*/provenance.json")
-    provenance = read_json(file)
-    del provenance["action_bounds"]
-    write_json(file, provenance)
-    seal(file)
-    with pytest.raises(UserError, match=r"prepared by older code.*run: python src/prepare_dataset.py"):
-        trained_with("train_value")
-
-
 @pytest.mark.parametrize("stage", [*STAGES, "train_policy"])
 def test_bfloat16_rounds_the_loss_and_keeps_the_weights_in_single_precision(project, stage):
     trained_with(stage)

@@ -7,7 +7,6 @@ Stable-Baselines3; it is an optional dependency, needed for nothing else.
 import os
 import re
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from trajectory_diffuser.collecting.actors import LADDER_FILE, Actor
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.versions import library_versions
 from trajectory_diffuser.computing.files import atomic_directory, atomic_file, write_json
+from trajectory_diffuser.computing.progress import drawing_interval
 
 SNAPSHOT_EVERY = 5_000  # environment steps
 CHECKPOINT_EVERY = 50_000
@@ -112,9 +112,8 @@ def train_behaviour(
     behaviour_checkpoint.load(model, checkpoint, settings)
     snapshots.mkdir(parents=True, exist_ok=True)
     _forget_later(snapshots / SNAPSHOT_LOG, model.num_timesteps)
-    pause = 0.5 if sys.stderr.isatty() else 15  # seconds
     with tqdm(
-        total=steps, initial=model.num_timesteps, unit="step", unit_scale=True, mininterval=pause
+        total=steps, initial=model.num_timesteps, unit="step", unit_scale=True, mininterval=drawing_interval()
     ) as progress:
         if model.num_timesteps == 0:
             record()

@@ -1,6 +1,5 @@
 """Make the raw dataset of a task from its `source` entry."""
 
-import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -18,6 +17,7 @@ from trajectory_diffuser.collecting.sources.controller import find_controller
 from trajectory_diffuser.collecting.sources.interface import Request
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.versions import library_versions
+from trajectory_diffuser.computing.progress import drawing_interval
 from trajectory_diffuser.environments.environment import make_environment
 
 
@@ -58,9 +58,8 @@ def fetch(task: str, entry: dict[str, Any], settings: dict[str, Any], data: Path
 
 
 def _with_progress(task: str, episodes: Iterable[Episode], steps: int | None) -> Iterator[Episode]:
-    interval = 0.5 if sys.stderr.isatty() else 15
     with tqdm(
-        total=steps, desc=f"fetch {task}", unit="step", unit_scale=True, mininterval=interval
+        total=steps, desc=f"fetch {task}", unit="step", unit_scale=True, mininterval=drawing_interval()
     ) as progress:
         for episode in episodes:
             yield episode

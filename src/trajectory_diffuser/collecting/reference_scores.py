@@ -7,6 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from trajectory_diffuser.collecting.collection import Policy, collect_episode
+from trajectory_diffuser.computing.progress import drawing_interval
 from trajectory_diffuser.computing.seeding import derive_seed
 
 
@@ -26,7 +27,7 @@ def measure_reference_scores(
     seeds = [derive_seed(seed, "reference", episode) for episode in range(episodes)]
     scores: dict[str, Any] = {}
     for name, policy in policies.items():
-        bar = tqdm(seeds, desc=f"reference score, {name}", unit="episode")
+        bar = tqdm(seeds, desc=f"reference score, {name}", unit="episode", mininterval=drawing_interval())
         scores[name] = float(np.mean([collect_episode(environment, policy, s).rewards.sum() for s in bar]))
     origin = f"measured: random policy and noiseless controller, {episodes} episodes each"
     return {**scores, "origin": origin}

@@ -1,6 +1,5 @@
 """Closed-loop evaluation: an agent acts in real environments, many episodes at once."""
 
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from trajectory_diffuser.computing.progress import drawing_interval
 from trajectory_diffuser.environments.environment import make_vector_environment
 from trajectory_diffuser.environments.maze import Maze
 from trajectory_diffuser.evaluation.recorder import Recorder
@@ -66,10 +66,9 @@ def run_episodes(
     returns, lengths, successes = np.zeros(count), np.zeros(count, int), np.full(count, np.nan)
     crossed, segments, midway_reached = np.zeros(count), np.zeros(count), np.full(count, np.nan)
     recorder = Recorder(agent)
-    pause = 0.5 if sys.stderr.isatty() else 15  # seconds
     with (
         closing(make_vector_environment(environment, count)) as environments,
-        tqdm(total=steps, desc=title, unit="step", mininterval=pause) as progress,
+        tqdm(total=steps, desc=title, unit="step", mininterval=drawing_interval()) as progress,
     ):
         observations, _ = environments.reset(seed=seeds)  # [N, obs]
         rewards = None

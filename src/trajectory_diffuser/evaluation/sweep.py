@@ -65,7 +65,7 @@ def sweep(
     rows = []
     for quantity, values in varied.items():
         # Rising, so that no batch is padded to a larger one that was compiled before.
-        runtime = Runtime(params["planning"]["runtime"], params["planning"]["precision"], device)
+        runtime = Runtime.from_params(params, device)
         for value in sorted(values):
             models = networks(**{quantity: value}) if quantity in ("horizon", "width") else usual
             planners = {}

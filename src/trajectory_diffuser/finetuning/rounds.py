@@ -71,8 +71,7 @@ class Finetuning:
     def __post_init__(self) -> None:
         self.settings = self.params["finetune"]
         self.row = tuned_row(self.params, self.task, self.seed, self.planner)
-        planning = self.params["planning"]
-        self.runtime = Runtime(planning["runtime"], planning["precision"], self.device)
+        self.runtime = Runtime.from_params(self.params, self.device)
 
     def run(self) -> None:
         """Go through all rounds of all variants.

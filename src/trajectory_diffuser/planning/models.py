@@ -108,8 +108,6 @@ class PlanningModels(Units):
         shared: dict[str, Any] = {}
         for name, config in configs.items():
             common = {key: config[key] for key in ("task", *DATA_KEYS)}
-            if name == "inverse_dynamics" and "stride" not in config["task_settings"]:
-                raise UserError(f"{run_directory / name}/config.json: no stride in it; train the model again")
             for key, value in (common | config["task_settings"]).items():
                 if shared.setdefault(key, value) != value:
                     difference = f"{key} is {value}, but {shared[key]}"

@@ -40,6 +40,11 @@ class Runtime:
         self.cuda_graphs = name == "auto" and device.type == "cuda"
         self.functions: dict[tuple[Any, ...], Function] = {}
 
+    @classmethod
+    def from_params(cls, params: dict[str, Any], device: torch.device) -> "Runtime":
+        """The one that params.yaml asks for under `planning`."""
+        return cls(params["planning"]["runtime"], params["planning"]["precision"], device)
+
     def compile(self, network: nn.Module, method: str = "forward", **settings: Any) -> "Function":
         """A network's method, with some arguments settled, as a function of the others; always the same."""
         key = (network, method, *settings.items())

@@ -6,11 +6,11 @@ import numpy as np
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from trajectory_diffuser.environments.maze import Maze
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.imitation import BEST, IMITATION, data_scores, differing_arguments
+from trajectory_diffuser.reporting.plan_figures import add_walls
 from trajectory_diffuser.reporting.style import INK, panels
 from trajectory_diffuser.reporting.tables import Table, significant
 
@@ -81,12 +81,7 @@ def _draw_coverage(axis: Axes, states: np.ndarray, maze: dict | None) -> None:
     if maze is not None:
         points = states[:, :2]
         axis.set(xlabel="x [m]", ylabel="y [m]", aspect="equal")
-        walls = Maze.from_json(maze)
-        side = walls.cell_size
-        for x, y in walls.centres(np.argwhere(walls.walls)):
-            axis.add_patch(
-                Rectangle((x - side / 2, y - side / 2), side, side, color=INK, alpha=0.2, linewidth=0)
-            )
+        add_walls(axis, Maze.from_json(maze))
     else:
         spread = states.std(axis=0)
         centred = (states - states.mean(axis=0)) / np.where(spread > 0, spread, 1)

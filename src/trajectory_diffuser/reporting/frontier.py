@@ -1,6 +1,5 @@
 """The speed-return frontier: what a decision takes against what it is worth, every planner by its name."""
 
-import numpy as np
 import pandas as pd
 from adjustText import adjust_text
 from matplotlib.axes import Axes
@@ -16,7 +15,8 @@ from trajectory_diffuser.reporting.style import (
     planner_looks,
     score_lines,
 )
-from trajectory_diffuser.reporting.summaries import common_scores, runs, smallest_batch
+from trajectory_diffuser.reporting.summaries import runs
+from trajectory_diffuser.reporting.verdict import Evidence
 
 
 def frontier(results: Results, scopes: dict[str, list[str]]) -> Figure:
@@ -44,13 +44,12 @@ def points(results: Results, tasks: list[str]) -> pd.DataFrame:
     Columns: planner, milliseconds (per decision at the smallest batch, a geometric mean over tasks), score,
     lowest and highest (seed), best (whether none is both faster and better).
     """
-    scores, rates = common_scores(results), smallest_batch(results)["decisions_per_second"]
+    evidence = Evidence(results)
     columns, rows = [results.tasks.index(task) for task in tasks], []
     for planner in run_planners(results.params):
-        own = runs(results, scores, planner)[:, columns].mean(axis=1)  # [seeds]
-        seconds = np.exp(np.mean([-np.log(rates[task, planner]) for task in tasks]))
+        own = runs(results, evidence.scores, planner)[:, columns].mean(axis=1)  # [seeds]
         numbers = {"score": own.mean(), "lowest": own.min(), "highest": own.max()}
-        rows.append({"planner": planner, "milliseconds": 1e3 * seconds} | numbers)
+        rows.append({"planner": planner, "milliseconds": 1e3 * evidence.seconds(planner, tasks)} | numbers)
     table = pd.DataFrame(rows).sort_values("milliseconds", ignore_index=True)
     return table.assign(best=table["score"] > table["score"].cummax().shift(fill_value=float("-inf")))
 

@@ -164,14 +164,19 @@ def _legend(plans: Plans, colour: str, maze: bool) -> list[Line2D]:
     return handles
 
 
-def draw_walls(axis: Axes, maze: Maze) -> None:
-    """Draw the walls, and make the axis as large as the maze, without ticks."""
+def add_walls(axis: Axes, maze: Maze) -> None:
+    """Draw the walls."""
     side = maze.cell_size
     for x, y in maze.centres(np.argwhere(maze.walls)):
         axis.add_patch(
             Rectangle((x - side / 2, y - side / 2), side, side, facecolor="#8c959f", alpha=0.45, linewidth=0)
         )
-    rows, columns = maze.walls.shape
+
+
+def draw_walls(axis: Axes, maze: Maze) -> None:
+    """Draw the walls, and make the axis as large as the maze, without ticks."""
+    add_walls(axis, maze)
+    side, (rows, columns) = maze.cell_size, maze.walls.shape
     axis.set(xlim=(-columns * side / 2, columns * side / 2), ylim=(-rows * side / 2, rows * side / 2))
     axis.set(aspect="equal", xticks=[], yticks=[])
     axis.spines[:].set_visible(False)

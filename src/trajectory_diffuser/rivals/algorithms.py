@@ -6,7 +6,6 @@ What depends on the task there is taken from the task here: the longest episode,
 
 import json
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from d3rlpy.base import LearnableBase, LearnableConfig, LearnableConfigWithShape
 from safetensors.torch import load_model, save_model
 from tqdm import tqdm
 
+from trajectory_diffuser.computing.progress import drawing_interval
 from trajectory_diffuser.datasets.windows import PreparedDataset
 
 LOCOMOTION_RETURN = 1000.0  # IQL scales rewards so that returns span it (arXiv 2110.06169, appendix B)
@@ -103,8 +103,7 @@ def train(
     """A trained algorithm; all that is random in it derives from the seed, in [0, 2**32)."""
     d3rlpy.seed(seed)
     algorithm = config.create(str(device))
-    pause = 0.5 if sys.stderr.isatty() else 60  # seconds
-    with tqdm(total=steps, desc=title, mininterval=pause) as progress:
+    with tqdm(total=steps, desc=title, mininterval=drawing_interval()) as progress:
         algorithm.fit(
             training_episodes(dataset),
             n_steps=steps,

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.computing.progress import drawing_interval
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.training.checkpoint import Checkpoint
 from trajectory_diffuser.training.flat_weights import flatten_weights
@@ -88,8 +89,8 @@ def train(
     validation_batches = max(1, round(VALIDATION_SHARE * min(settings["validate_every"], steps)))
     keep = {fraction: max(1, round(fraction * steps)) for fraction in settings["keep_at"]}
     model.train()
-    pause = 0.5 if sys.stderr.isatty() else 15  # seconds
-    progress = tqdm(range(first, steps), title, steps, initial=first, mininterval=pause, unit="step")
+    bar = {"initial": first, "mininterval": drawing_interval(), "unit": "step"}
+    progress = tqdm(range(first, steps), title, steps, **bar)
     with _postponed_signals() as signals:
         for step in progress:
             learning_rate = settings["learning_rate"] * learning_rate_factor(

@@ -13,7 +13,6 @@ from dvclive import Live
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.stage_code import code_hash
 from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.computing.device import check_compiler, computing_device, device_type
@@ -52,17 +51,13 @@ def training_run(
         policy: the row of the policies that is trained, by the stage that trains them all.
 
     Raises:
-        UserError: the data is missing or was prepared by older code, or a compiler is missing.
+        UserError: the data is missing, or a compiler.
     """
     settings, name = params[stage], stage.removeprefix("train_")
     if policy is not None:
         settings, name = settings | params["policies"][policy], f"policies/{policy}"
     check_compiler(f"params.yaml: {stage}.compile", settings["compile"], device_type(params["run"]["device"]))
     dataset = PreparedDataset.load(Path("data/processed") / task)
-    if "action_bounds" not in dataset.provenance:
-        raise UserError(
-            f"data/processed/{task}: prepared by older code; run: python src/prepare_dataset.py --task {task}"
-        )
     task_settings = {key: params["tasks"][task][key] for key in task_keys}
     with computing_device(params["run"], settings["threads"]) as device:
         run = TrainingRun(stage, name, task, seed, settings, task_settings, dataset, device)

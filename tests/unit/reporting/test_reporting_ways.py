@@ -103,7 +103,7 @@ def test_the_markdown_page_has_it_too(results):
         assert f"| `{planner}` | {' | '.join(cells)} |" in lines
 
 
-def test_elsewhere_nothing_is_said(full_report):
+def test_tasks_without_detours_have_no_section_on_ways(full_report):
     assert "Two ways" not in (full_report / "index.html").read_text()
     assert not (full_report / "ways.csv").exists()
 
