@@ -8,7 +8,8 @@ from trajectory_diffuser.reporting.tables import NOTHING, Table, effect, number,
 from trajectory_diffuser.reporting.verdict import Evidence
 
 HEADERS = ["task", "take", "score", "time", "planner to take", "score", "time",
-           "ahead of the best cloning", "with a draft, ahead of without",
+           "the best planner, ahead of the best cloning",
+           "the best with a draft, ahead of the best without",
            "the planner to take, ahead of the subject and its controls"]  # fmt: skip
 
 
@@ -23,21 +24,21 @@ class Choice:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The row to take of one kind beside that of another: how far it is ahead, and how many times as fast."""
+    """A row beside another: how far it is ahead."""
 
     row: str
     other: str
     ahead: Estimate
-    times_as_fast: float
 
 
 @dataclass(frozen=True)
 class Recommendation:
     """What to take on a task, of all and of the planners; None where the run has not both of two kinds.
 
-    `cloning` is the planner to take beside the policy to take; `drafts` are, of the planners, the one to take
-    that starts from a draft beside the one that does not. `others` are the planner to take beside the
-    subject and each of its controls.
+    `cloning` is the best planner beside the best policy; `drafts` are, of the planners, the best that starts
+    from a draft beside the best that does not; `draft_saves_time` says whether one to take that starts from a
+    draft scores as much as the latter and is faster than what to take of its kind. `others` are the planner
+    to take beside the subject and each of its controls.
     """
 
     task: str
@@ -45,6 +46,7 @@ class Recommendation:
     of_planners: Choice
     cloning: Comparison | None
     drafts: Comparison | None
+    draft_saves_time: bool
     others: list[Comparison]
 
 
@@ -67,7 +69,8 @@ def recommend(results: Results) -> list[Recommendation]:
                 of_planners,
                 _compare(evidence, task, planners, policies),
                 _compare(evidence, task, drafted, others),
-                [_ahead(evidence, task, of_planners, recommended(evidence, task, [name])) for name in beside],
+                _saves_time(evidence, task, drafted, others),
+                [_ahead(evidence, task, of_planners.row, name) for name in beside],
             )
         )
     return made
@@ -75,8 +78,8 @@ def recommend(results: Results) -> list[Recommendation]:
 
 def recommended(evidence: Evidence, task: str, rows: list[str]) -> Choice:
     """The fastest of `rows` whose mean score is within the equivalence margin of the best of them."""
+    lowest = evidence.mean(_best(evidence, task, rows), [task]) - evidence.margin
     choices = [Choice(row, evidence.mean(row, [task]), evidence.seconds(row, [task])) for row in rows]
-    lowest = max(choice.score for choice in choices) - evidence.margin
     return min((each for each in choices if each.score >= lowest), key=lambda choice: choice.seconds)
 
 
@@ -97,7 +100,6 @@ def recommendation_answer(results: Results, recommendations: list[Recommendation
 
     To score more is to do so by more than the margin and, with several seeds, with an interval above 0.
     """
-    margin = results.params["make_report"]["equivalence_margin"]
     better: dict[str, list[str]] = {"planning": [], "draft": [], "faster": []}
     for each in recommendations:
         if each.cloning is None or each.drafts is None:
@@ -106,7 +108,7 @@ def recommendation_answer(results: Results, recommendations: list[Recommendation
             better["planning"].append(each.task)
         if _scores_more(results, each.drafts):
             better["draft"].append(each.task)
-        elif each.drafts.times_as_fast > 1 and each.drafts.ahead.mean >= -margin:
+        elif each.draft_saves_time:
             better["faster"].append(each.task)
     where = {name: ", ".join(tasks) or "no task of the run" for name, tasks in better.items()}
     return (
@@ -119,12 +121,23 @@ def recommendation_answer(results: Results, recommendations: list[Recommendation
 def _compare(evidence: Evidence, task: str, rows: list[str], others: list[str]) -> Comparison | None:
     if not rows or not others:
         return None
-    return _ahead(evidence, task, recommended(evidence, task, rows), recommended(evidence, task, others))
+    return _ahead(evidence, task, _best(evidence, task, rows), _best(evidence, task, others))
 
 
-def _ahead(evidence: Evidence, task: str, own: Choice, other: Choice) -> Comparison:
-    ahead = evidence.effect(own.row, other.row, [task])
-    return Comparison(own.row, other.row, ahead, other.seconds / own.seconds)
+def _best(evidence: Evidence, task: str, rows: list[str]) -> str:
+    return max(rows, key=lambda row: evidence.mean(row, [task]))
+
+
+def _ahead(evidence: Evidence, task: str, row: str, other: str) -> Comparison:
+    return Comparison(row, other, evidence.effect(row, other, [task]))
+
+
+def _saves_time(evidence: Evidence, task: str, drafted: list[str], others: list[str]) -> bool:
+    if not drafted or not others:
+        return False
+    own, other = (recommended(evidence, task, rows) for rows in (drafted, others))
+    lowest = evidence.mean(_best(evidence, task, others), [task]) - evidence.margin
+    return own.score >= lowest and own.seconds < other.seconds
 
 
 def _said(results: Results, comparison: Comparison | None) -> str:

@@ -97,8 +97,9 @@ def test_the_table_says_what_to_take_of_all_and_of_the_planners(results):
     made = scored(made, HOPPER, POINTS | {"return_conditioned_cloning": 99.0})
     hopper, maze = recommendation_table(made, recommend(made)).rows
     assert maze[:7] == [MAZE, "ddim", "91.0", "2 ms", "ddim", "91.0", "2 ms"]
-    assert maze[7].startswith("ddim +7.0 [") and maze[7].endswith("] on return_conditioned_cloning")
-    assert maze[8].startswith("trajectory_diffuser +4.0 [") and maze[8].endswith("] on ddim")
+    assert maze[7].startswith("trajectory_diffuser +11.0 [")
+    assert maze[7].endswith("] on return_conditioned_cloning")
+    assert maze[8].startswith("trajectory_diffuser +2.0 [") and maze[8].endswith("] on full_diffusion")
     assert re.sub(r"\[.*?\]", "", maze[9]) == (
         "ddim -4.0  on trajectory_diffuser; ddim +3.0  on draft; ddim +71.0  on warm_start"
     )
