@@ -27,6 +27,16 @@ def maze_environment(name: str = "UMaze", steps: int = 200) -> gymnasium.Env:
     )
 
 
+class WithAnotherMaze(gymnasium.Env):
+    """One whose `maze` is no maze of these."""
+
+    maze = "a drawing"
+
+
+def test_a_maze_of_another_kind_is_none_of_ours() -> None:
+    assert Maze.of_environment(WithAnotherMaze()) is None
+
+
 def random_maze(generator: np.random.Generator, rows: int = 7, columns: int = 9) -> Maze:
     cells = (generator.random((rows, columns)) < 0.35).astype(int)
     cells[[0, -1]] = 1

@@ -49,8 +49,9 @@ def write_dataset(
     plain = environment
     while isinstance(plain, (Watched, JoinObservations, SeedMovesBeforeReset)):
         plain = plain.env
-    # Gymnasium cannot write down how Meta-World's environments are made: theirs is in `collection` only.
-    spec = None if is_meta_world(environment) else plain.spec
+    # Gymnasium cannot write down how Meta-World's environments are made, nor one that was registered with a
+    # class in place of its name: theirs is in `collection` only.
+    spec = None if is_meta_world(environment) or callable(plain.spec.entry_point) else plain.spec
     with atomic_directory(directory) as work, minari_root(work), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*is (set to )?None.*", category=UserWarning)
         minari.create_dataset_from_buffers(

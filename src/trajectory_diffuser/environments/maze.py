@@ -22,7 +22,9 @@ class Maze:
     def of_environment(cls, environment: gymnasium.Env) -> "Maze | None":
         """The maze of a PointMaze, AntMaze or Fork environment, or None for an environment without one."""
         maze = getattr(environment.unwrapped, "maze", None)
-        return maze if maze is None or isinstance(maze, cls) else cls(maze.maze_map, maze.maze_size_scaling)
+        if isinstance(maze, cls):
+            return maze
+        return cls(maze.maze_map, maze.maze_size_scaling) if hasattr(maze, "maze_size_scaling") else None
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Maze":

@@ -91,7 +91,7 @@ def _ladder_record(request: Request, folder: Path) -> dict[str, Any]:
         return {}
     record = read_json(folder / LADDER_FILE)
     wanted = request.environment.spec.id
-    if record["environment"] != wanted:
+    if record["environment"].rpartition(":")[2] != wanted:  # without the module that registers it
         raise request.error(
             "ladder",
             f"{folder.name} has actors for {record['environment']}, not for {wanted}; name another ladder "
