@@ -16,6 +16,7 @@ FEWEST_TASKS = 3  # that are compared with one another
 MEASURES = {  # column, what the axis says, format
     "normalised_score": ("normalised score", ".0f"),
     "plan_distance": ("distance between plans", ".2f"),
+    "action_deviation": ("deviation of first actions", ".2f"),
     "detour": ("share of plans on the detour", ".2f"),
     "through": ("share of plans through the wall", ".2f"),
 }

@@ -16,6 +16,7 @@ MEASURES = {  # column: what the axis says
     "normalised_score": "normalised score",
     "success": "share of episodes at the goal",
     "wall_crossing_fraction": "share of a plan's segments through walls",
+    "plan_error": "from planned to reached states [s.d. of the data]",
     "milliseconds": "ms per plan",
 }
 
@@ -41,10 +42,31 @@ def study_table(results: Results, study: str) -> pd.DataFrame:
     table = scores.groupby(["task", "planner", "seed"])[MEASURED].mean().reset_index()
     times = 1e3 * smallest_batch(results)["seconds_per_plan"].rename("milliseconds")
     table = table.join(times, on=["task", "planner"]).assign(study=study, value=table["task"].map(values))
+    table["plan_error"] = [
+        plan_error(results, *key) for key in table[["task", "seed", "planner"]].itertuples(index=False)
+    ]
     table["place"] = table["value"].map(study_values(results, study).index)
     table["order"] = table["planner"].map(results.planners.index)
     table = table.sort_values(["place", "order", "seed"], ignore_index=True)
     return table[["study", "task", "value", "planner", "seed", *MEASURES]]
+
+
+def plan_error(results: Results, task: str, seed: int, planner: str) -> float:
+    """How far the states that plans aim at are from those that are reached, in the first episode.
+
+    Root mean square over plans, planned states and dimensions, in standard deviations of the data; NaN where
+    nothing is planned.
+    """
+    plans = results.plans.get((task, seed, planner))
+    if plans is None:
+        return float("nan")
+    plan, reached = plans["plan"][:, 1:], plans["executed"]  # [plans, H - 1, obs], [L + 1, obs]
+    ahead = results.params["tasks"][task]["stride"] * np.arange(1, 1 + plan.shape[1])  # [H - 1]
+    steps = plans["steps"][:, None] + ahead  # [plans, H - 1]
+    within = steps < len(reached)  # the episode goes on until then
+    spread = results.data[task].states.std(axis=0)
+    errors = (plan - reached[np.where(within, steps, 0)]) / np.where(spread > 0, spread, 1)
+    return float(np.sqrt(np.square(errors[within]).mean()))
 
 
 def study_scores(results: Results, study: str) -> Table:

@@ -40,7 +40,7 @@ def test_a_point_has_the_mean_of_its_episodes(results, root):
 def test_two_varied_keys_make_a_grid_per_planner_and_measure(results):
     with theme():
         axes = experiment_figure(results, TASK, "refinement").axes
-    assert [axis.get_title().partition(":")[0] for axis in axes] == ["trajectory_diffuser", "ddim"] * 2
+    assert [axis.get_title().partition(":")[0] for axis in axes] == ["trajectory_diffuser", "ddim"] * 3
     written = [[text.get_text() for text in axis.texts] for axis in axes]
     assert written[0] == ["0", "0", "10", "10", "50", "50"]  # means of 0 and 1, even ones kept in rounding
     assert written[1] == ["10", "10", "50", "50"]
@@ -51,9 +51,10 @@ def test_two_varied_keys_make_a_grid_per_planner_and_measure(results):
 
 def test_one_varied_key_makes_a_line_per_planner(results):
     with theme():
-        scores, distances = experiment_figure(results, TASK, "warmth").axes
+        scores, distances, actions = experiment_figure(results, TASK, "warmth").axes
     assert scores.lines[0].get_ydata().tolist() == [0.5, 5.5]
     assert distances.lines[0].get_ydata().tolist() == pytest.approx([0.005, 0.105])
+    assert actions.lines[0].get_ydata().tolist() == pytest.approx([0.1, 0.1])
 
 
 def test_the_answer_names_the_best_point_and_those_as_good(results):
@@ -90,7 +91,7 @@ def test_of_two_ways_it_is_said_how_many_plans_go_each(params, root):
     )
     with theme():
         axes = experiment_figure(results, TASK, "warmth").axes
-    assert axes[2].get_ylabel() == "share of plans on the detour"
+    assert axes[3].get_ylabel() == "share of plans on the detour"
 
 
 def test_an_experiment_is_shown_on_its_tasks_alone(params, root):

@@ -1,11 +1,14 @@
 """Studies: the scores of several tasks along the quantity in which they differ."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from reporting.made_up_results import results_of
 from reporting.made_up_run import write_run
 
+from trajectory_diffuser.reporting.artefacts import TaskData
 from trajectory_diffuser.reporting.page import write_report
 from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.studies import (
@@ -51,6 +54,19 @@ def test_rows_are_in_the_order_of_the_quantity_whatever_that_of_the_tasks(result
     assert own["normalised_score"].tolist() == pytest.approx([21, 81, 84])
     assert own["milliseconds"].tolist() == pytest.approx([1, 2, 3])
     assert len(table) == 3 * 3 * 2
+
+
+def test_a_plan_is_off_by_how_far_it_is_from_what_was_reached(results):
+    data = {"task-0": TaskData(np.zeros(1), np.ones(1), np.array([[0.0, 7.0], [4.0, 7.0]]))}  # s.d. 2 and 0
+    reached = np.arange(7.0)[:, None] * [2.0, 1.0]  # [7, 2]
+    plan = np.stack([reached[[0, 2, 4]], reached[[3, 5, 6]]])  # its last state is beyond the episode's end
+    plan[:, 1:] += [6.0, 1.0]
+    plans = {("task-0", 1, "draft"): {"steps": np.array([0, 3]), "plan": plan, "executed": reached}}
+    results.params["tasks"] = {"task-0": {"stride": 2}}
+    table = study_table(replace(results, plans=plans, data=data), "data")
+    own = table[(table["task"] == "task-0") & (table["seed"] == 1)].set_index("planner")["plan_error"]
+    assert own["draft"] == pytest.approx(np.sqrt((3.0**2 + 1.0**2) / 2))
+    assert own.drop("draft").isna().all()
 
 
 def test_it_says_from_where_on_a_planner_is_as_good_as_it_gets(results):
