@@ -8,6 +8,7 @@ RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 results: environment
 	$(RUN) snakemake --cores $(CORES)
 	@echo "The report is at $(CURDIR)/results/report/index.html, its verdict also in verdict.txt beside it"
+	@echo "Before the first use of DVC: .venv/bin/python workflow/scripts/agree.py --from snakemake; then commit dvc.lock"
 
 # d3rlpy's algorithms on the same data, hours of training, and the report with them.
 rivals: environment environment-of-rivals

@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 import yaml
+from PIL import Image
 from project import ROOT
 
 import fetch_dataset
@@ -98,7 +99,18 @@ def test_links_lead_to_files_that_are_there(page: str):
 def test_readme_is_short_and_its_lines_too():
     assert len(README.split()) <= 900
     text = [line for line in README.splitlines() if not line.startswith("|")]
-    assert [line for line in text if len(line) > 120 and not line.startswith("Effects in points")] == []
+    assert [line for line in text if len(line) > 120] == []
+
+
+def test_no_published_picture_is_transparent():
+    drawn = [*ROOT.glob("results/reference/**/*.svg"), *ROOT.glob("docs/figures/**/*.svg")]
+    assert drawn
+    for file in drawn:
+        ground = re.search(r'id="patch_1">.*?style="fill: ([^;"]+)', file.read_text(), re.DOTALL)
+        assert ground and ground[1] == "#ffffff", file
+    for file in [*ROOT.glob("results/reference/**/*.png"), *ROOT.glob("results/reference/**/*.gif")]:
+        with Image.open(file) as image:
+            assert image.convert("RGBA").getextrema()[3] == (255, 255), file
 
 
 def test_the_page_of_parameters_is_the_schemas():
@@ -118,13 +130,17 @@ def names_of(schema) -> set[str]:
     return names.union(*(names_of(value) for value in inside.values()))
 
 
+@pytest.mark.parametrize("environment_id", ["Pendulum-v1", "my_tasks:SlowPendulum-v0"])
 def test_the_environment_of_the_docs_is_collected_and_prepared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    environment_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     page, shipped = PAGES["docs/own-environment.md"], (ROOT / "params.yaml").read_text()
-    (collecting,) = re.findall(r"```py\n(.*?)```", page, flags=re.DOTALL)
-    (task,) = re.findall(r"^tasks:\n(.*?)  \.\.\.\n", page, flags=re.DOTALL | re.MULTILINE)
+    collecting, module = re.findall(r"```py\n(.*?)```", page, flags=re.DOTALL)
+    task, _ = re.findall(r"^tasks:\n(.*?)  \.\.\.\n", page, flags=re.DOTALL | re.MULTILINE)
     monkeypatch.chdir(tmp_path)
+    Path("my_tasks.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    task, collecting = (text.replace("Pendulum-v1", environment_id) for text in (task, collecting))
     exec(collecting.replace("range(300)", "range(6)"), {})
     written = shipped.replace("\ntasks:\n", f"\ntasks:\n{task}", 1)
     Path("params.yaml").write_text(re.sub(r"\n  tasks: \[\w.*", "\n  tasks: [pendulum]", written))

@@ -1,6 +1,7 @@
 """The page's first tables as Markdown, for README.md and docs/."""
 
 from collections.abc import Sequence
+from textwrap import fill
 
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.captions import provenance_line
@@ -26,7 +27,7 @@ def verdict_page(results: Results, verdict: list[Row]) -> str:
         for question, cells in verdict_table(verdict).items()
         for scope, answer, *rest in cells
     ]
-    return f"{how_judged(results)}\n\n{markdown_table(['question', *COLUMNS], rows)}\n"
+    return f"{fill(how_judged(results), 120)}\n\n{markdown_table(['question', *COLUMNS], rows)}\n"
 
 
 def recommendation_page(results: Results, recommendations: list[Recommendation]) -> str:

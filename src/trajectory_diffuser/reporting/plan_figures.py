@@ -60,7 +60,7 @@ def maze_planners(results: Results, task: str) -> Figure:
 
 
 def plan_refinement(results: Results) -> Figure | None:
-    """A maze plan before and after refinement and what was executed, on white.
+    """A maze plan before and after refinement and what was executed.
 
     Shown is the plan of the run's subject that goes the farthest, in the last maze task of the run; None
     when the run has no maze or the subject no draft that it refines.
@@ -77,7 +77,6 @@ def plan_refinement(results: Results) -> Figure | None:
     index = int(way.argmax())
     colour = planner_colours(results)[results.subject]
     figure, axes = panels(3, columns=3, width=2.8, height=3.0)
-    figure.set_facecolor("white")
     for axis, title in zip(axes, ("1. draft", "2. refine", "3. act"), strict=True):
         draw_walls(axis, maze)
         _draw_ends(axis, plans)

@@ -18,6 +18,7 @@ from trajectory_diffuser.reporting.artefacts import Results
 matplotlib.use("Agg")
 
 INK = "#22272e"  # text and lines that belong to no planner; the page replaces it by its own text colour
+PAPER = "#ffffff"  # under a figure in a file, whatever it is shown on; the page needs none
 # Each stands out from the page, white or dark, by a contrast of at least 3 to 1.
 SUBJECT = "#d55e00"
 CONTROLS = ("#0173b2", "#029e73", "#a85fa8")
@@ -33,13 +34,13 @@ THEME = {
     "axes.spines.top": False,
     "axes.titlesize": "medium",
     "figure.constrained_layout.use": True,
-    "figure.facecolor": "none",
+    "figure.facecolor": PAPER,
     "font.size": 9,
     "grid.alpha": 0.18,
     "grid.color": INK,
     "legend.frameon": False,
     "patch.edgecolor": INK,
-    "savefig.facecolor": "none",
+    "savefig.facecolor": PAPER,
     "svg.fonttype": "none",  # text stays text: small, selectable, readable aloud
     "svg.hashsalt": "trajectory_diffuser",
     "text.color": INK,
@@ -143,7 +144,7 @@ def inline_svg(path: Path) -> str:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'\bid="', f'id="{path.stem}-', text)
     text = text.replace('href="#', f'href="#{path.stem}-').replace("url(#", f"url(#{path.stem}-")
-    text = text.replace(INK, "currentColor")
+    text = text.replace(INK, "currentColor").replace(f"fill: {PAPER}", "fill: none", 1)
     opening, rest = text.split(">", 1)
     points = float(re.search(r' width="([\d.]+)pt"', opening).group(1))
     opening = re.sub(r' (width|height)="[^"]*"', "", opening)
