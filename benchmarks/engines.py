@@ -22,7 +22,7 @@ from trajectory_diffuser.reporting.markdown import markdown_table
 from trajectory_diffuser.reporting.style import plain_ticks, save_svg, theme
 
 ROOT = Path(__file__).parents[1]
-SIZES = ((3, 1), (24, 1), (24, 6))
+SIZES = ((3, 1), (24, 1), (24, 5))
 COMMANDS = {
     "snakemake --dry-run": ["snakemake", "--dry-run", "--cores", "1", "--quiet", "rules"],
     "dvc status": ["dvc", "status"],
