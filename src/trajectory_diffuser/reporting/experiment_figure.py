@@ -63,6 +63,18 @@ def experiment_table(results: Results, task: str, experiment: str) -> pd.DataFra
     return table[["seed", *point, *(measure for measure in MEASURES if measure in table)]]
 
 
+def experiment_rows(results: Results) -> pd.DataFrame:
+    """The tables of all experiments, one below the other: task, experiment, and their columns."""
+    asked = dict.fromkeys((task, experiment) for task, _, experiment in results.experiments)
+    tables = []
+    for task, experiment in asked:
+        table = experiment_table(results, task, experiment)
+        table.insert(0, "task", task)
+        table.insert(1, "experiment", experiment)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
 def experiment_answer(results: Results, task: str, experiment: str) -> str:
     """For each planner the best point, which others score as well (by the margin), and its plans' ways."""
     settings = results.params["experiments"][experiment]

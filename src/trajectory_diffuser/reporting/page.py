@@ -19,6 +19,7 @@ from trajectory_diffuser.reporting.data_cards import collected_here, data_card, 
 from trajectory_diffuser.reporting.experiment_figure import (
     experiment_answer,
     experiment_figure,
+    experiment_rows,
     refinement_and_drafts,
 )
 from trajectory_diffuser.reporting.failure_signs import draft_error_figure, shown_signs, sign_rows, sign_table
@@ -99,6 +100,8 @@ def write_report(results: Results, folder: Path) -> None:
         way_rows(results).to_csv(folder / "ways.csv", index=False)
     if shown_studies(results):
         study_rows(results).to_csv(folder / "studies.csv", index=False)
+    if results.experiments:
+        experiment_rows(results).to_csv(folder / "experiments.csv", index=False)
     if results.params["finetune"]["tasks"]:
         results.finetuning.to_csv(folder / "finetuning.csv", index=False)
     if results.training_evaluations:

@@ -12,6 +12,7 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.reporting.experiment_figure import (
     experiment_answer,
     experiment_figure,
+    experiment_rows,
     experiment_table,
     refinement_and_drafts,
 )
@@ -35,6 +36,15 @@ def test_a_point_has_the_mean_of_its_episodes(results, root):
     own = episodes.query("planner == 'ddim' and refine_steps == 5 and guidance == 2")["normalised_score"]
     assert row["normalised_score"] == own.mean() == 51
     assert row["plan_distance"] == pytest.approx(1.01)
+
+
+def test_all_points_are_rows_of_one_table(results):
+    rows = experiment_rows(results)
+    for (task, experiment), own in rows.groupby(["task", "experiment"]):
+        table = experiment_table(results, task, experiment)
+        own = own.drop(columns=["task", "experiment"])[list(table)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(own, table, check_dtype=False)
+    assert len(rows) == sum(len(points) for points, _ in results.experiments.values())
 
 
 def test_two_varied_keys_make_a_grid_per_planner_and_measure(results):
