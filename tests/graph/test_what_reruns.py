@@ -81,10 +81,15 @@ def jobs_of(project: Project) -> dict[str, bool]:
 
 def changed_for_dvc(project: Project) -> set[str]:
     """Stages whose own dependencies differ for DVC; those that merely follow are not among them."""
+    if "hash_code" in differing(project):
+        write_hashes(project)
+    return differing(project) - set(DVC_ALONE)
+
+
+def differing(project: Project) -> set[str]:
+    """The stages that `dvc status` names."""
     with Repo(str(project.folder)) as repo:
-        if "hash_code" in repo.status():
-            write_hashes(project)
-        return {name.rpartition(":")[2] for name in repo.status()} - set(DVC_ALONE)
+        return {name.rpartition(":")[2] for name in repo.status()}
 
 
 def write_hashes(project: Project) -> None:

@@ -156,7 +156,7 @@ def test_an_experiment_changes_only_the_report(by_snakemake: Project) -> None:
     table = run(by_snakemake, "dvc exp show --csv --only-changed")
     assert "narrow" in table and "make_report.confidence" in table
     assert len(table.splitlines()[0].split(",")) < 20
-    chosen = "--drop .*/|params.yaml|.*\\. --keep make_report.confidence"
+    chosen = "--drop .*/|params.yaml|src|.*\\. --keep make_report.confidence"
     table = run(by_snakemake, f"dvc exp show --no-pager {chosen}")
     assert all(word in table for word in ("narrow", "make_report.confidence", "score", "undecided", "held"))
     assert max(map(len, table.splitlines())) <= 120
