@@ -126,7 +126,7 @@ def markdown(rows: pd.DataFrame) -> str:
     for variant, own in rows.sort_values("seed").groupby("variant", sort=False):
         scores = [", ".join(map(_score, own[name], own[f"{name}{suffix}"])) for name in planners]
         minutes = [
-            f"{each['minutes'].mean():.0f}{' on a GPU' * (device != 'cpu')}"
+            f"{each['minutes'].mean():.0f}{' on a GPU' * (device != 'cpu')}".replace("nan", "-")
             for device, each in own.groupby("device")
         ]
         lines.append([str(variant), ", ".join(map(str, own["seed"])), ", ".join(minutes), *scores])
