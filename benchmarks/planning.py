@@ -58,7 +58,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     params, device = load_params(), torch.device(arguments.device)
-    usual, versions = usual_runtime(params, device), library_versions("torch", "openvino", "numpy")
+    usual, versions = Runtime.from_params(params, device), library_versions("torch", "openvino", "numpy")
     print(f"{device_name(device)}, {arguments.threads} thread(s), commit {code_commit()}")
     print(", ".join(f"{name} {version}" for name, version in versions.items()))
     print(f"runtime {usual.name}, {usual.precision}")
@@ -74,11 +74,6 @@ def models(
     return untrained_models(params, NORMALISER, ACTION, device, horizon=horizon, history=history)
 
 
-def usual_runtime(params: dict[str, Any], device: torch.device) -> Runtime:
-    """The one that `params` ask for."""
-    return Runtime.from_params(params, device)
-
-
 def planner_of(networks: PlanningModels, row: dict[str, Any], runtime: Runtime) -> TrajectoryPlanner:
     """What plans by a row of the parameters."""
     settings = PlannerSettings.from_row(settled(row, VALUES), networks.diffusion.diffusion_steps)
@@ -92,7 +87,7 @@ def steady(planner: TrajectoryPlanner, batch: int = 1) -> SteadyState:
 
 def planners(params: dict[str, Any], device: torch.device, repetitions: int) -> None:
     """Every planner of the run against full diffusion."""
-    networks, runtime, rows = models(params, device), usual_runtime(params, device), params["planners"]
+    networks, runtime, rows = models(params, device), Runtime.from_params(params, device), params["planners"]
     states = {name: steady(planner_of(networks, rows[name], runtime)) for name in params["run"]["planners"]}
     measured = measure(states, 2, repetitions, device)
     full = measured["full_diffusion"]
@@ -197,7 +192,7 @@ def dit(params: dict[str, Any], device: torch.device, repetitions: int) -> None:
     network = DiffusionTransformer(STATE, 32, width=320, heads=10, depth=2)
     diffusion = TrajectoryDiffusion(network, NORMALISER, "cosine", 100, "epsilon")
     theirs = replace(ours, diffusion=diffusion.to(device).eval().requires_grad_(False))
-    rows, runtime, rival = params["planners"], usual_runtime(params, device), "DiT, 20 DDIM steps"
+    rows, runtime, rival = params["planners"], Runtime.from_params(params, device), "DiT, 20 DDIM steps"
     states = {rival: steady(planner_of(theirs, rows["ddim"] | {"refine_steps": 20}, runtime))}
     for name in ("trajectory_diffuser", "one_call", "carried_draft"):
         states[name] = steady(planner_of(ours, rows[name], runtime))
