@@ -37,7 +37,8 @@ def size(folder: Path) -> int:
 
 RULES = (
     "evaluate", "evaluate_experiment", "evaluate_plans", "evaluate_policy", "evaluate_training",
-    "fetch_dataset", "finetune", "make_report", "measure_latency", "measure_scaling", "prepare_dataset",
+    "fetch_dataset", "finetune", "make_report", "measure_experiment", "measure_latency",
+    "measure_scaling", "prepare_dataset",
     "train_diffusion", "train_inverse_dynamics", "train_policy", "train_transformer", "train_value", "tune",
     "tune_policy",
 )  # fmt: skip

@@ -10,6 +10,7 @@ import torch
 from small_models import make_models, save_choices, save_models
 
 import evaluate_experiment
+import measure_experiment
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation.cell import planner_of, run_directory
 from trajectory_diffuser.evaluation.experiment import points
@@ -73,6 +74,22 @@ def test_each_point_is_the_tuned_planner_with_what_is_varied(params):
     assert spreads.loc[("ddim", 3, 0.0), "plan_distance"] == pytest.approx(0, abs=1e-6)
     assert spreads.loc[("ddim", 3, 0.5), "plan_distance"] > 0.01
     assert spreads.loc[("ddim", 3, 0.5), "action_deviation"] > 0
+
+
+def test_each_point_is_timed_and_more_calls_take_longer(params):
+    params["run"]["seeds"] = [4]
+    params["measure_latency"] |= {"warmup": 0, "repetitions": 3, "threads": 1}
+    params["experiments"]["mine"]["vary"] = {"refine_steps": [0, 2, 10]}
+    measure_experiment.main(params, "task", "mine")
+    table = pd.read_csv("results/runs/task/experiment_latency/mine/points.csv")
+    assert list(table) == ["planner", "refine_steps", "milliseconds"]
+    assert table[["planner", "refine_steps"]].to_numpy().tolist() == [
+        *(["trajectory_diffuser", steps] for steps in (0, 2, 10)),
+        *(["ddim", steps] for steps in (2, 10)),
+    ]
+    milliseconds = table.set_index(["planner", "refine_steps"])["milliseconds"]
+    assert (milliseconds > 0).all()
+    assert milliseconds["ddim", 10] > milliseconds["ddim", 2]  # five times the calls
 
 
 def test_the_same_experiment_gives_the_same_bytes(params):

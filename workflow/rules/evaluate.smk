@@ -159,6 +159,37 @@ rule measure_latency:
 
 
 # Has the machine to itself likewise.
+rule measure_experiment:
+    input:
+        code("measure_experiment"),
+        data="data/processed/{task}",
+        models=models(seed=FIRST_SEED),
+        tuning=tunings(seed=FIRST_SEED),
+    output:
+        directory("results/runs/{task}/experiment_latency/{experiment}"),
+    log:
+        "results/logs/measure_experiment/{task}-{experiment}.log",
+    threads: whole_machine(PARAMS["measure_latency"]["threads"])
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+        gpu=gpus_per_job(),
+    params:
+        settings(
+            "base_planner",
+            "planners",
+            "planning",
+            "experiments.{experiment}",
+            "measure_latency",
+            "run.device",
+        ),
+    message:
+        "measure_experiment: {wildcards.task}, {wildcards.experiment}"
+    shell:
+        "python src/measure_experiment.py --task {wildcards.task} --experiment {wildcards.experiment} > {log} 2>&1"
+
+
+# Has the machine to itself likewise.
 rule measure_scaling:
     input:
         code("measure_scaling"),

@@ -23,6 +23,10 @@ rule make_report:
             planner=config["finetune"]["planners"],
         ),
         latencies=cells("results/runs/{task}/latency"),
+        experiment_latencies=cells(
+            "results/runs/{task}/experiment_latency/{experiment}",
+            task=config["run"]["experiment_tasks"],
+        ),
         scalings=cells("results/runs/{task}/scaling", task=config["measure_scaling"]["tasks"]),
     output:
         report(

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from trajectory_diffuser.computing.seeding import derive_seed
@@ -12,6 +13,7 @@ from trajectory_diffuser.environments.maze import Maze
 from trajectory_diffuser.environments.ways import has_two_ways, way_shares
 from trajectory_diffuser.evaluation.cell import planner_of, tuned_row
 from trajectory_diffuser.evaluation.episodes import evaluate_episodes
+from trajectory_diffuser.evaluation.latency import SteadyState, measure
 from trajectory_diffuser.evaluation.situations import plans_in_situations, spread
 from trajectory_diffuser.evaluation.ways import starts
 from trajectory_diffuser.planning.models import PlanningModels
@@ -69,6 +71,39 @@ def evaluate_points(
             table, _ = evaluate_episodes(params, task, seed, title, make_planner, settings["episodes"])
             tables.append(table.assign(**where))
     return pd.DataFrame(spreads), pd.concat(tables, ignore_index=True)
+
+
+def time_points(
+    params: dict[str, Any],
+    task: str,
+    seed: int,
+    experiment: str,
+    models: PlanningModels,
+    runtime: Runtime,
+    observations: np.ndarray,
+) -> pd.DataFrame:
+    """Time a decision of every point at batch 1, side by side, as `measure_latency` says.
+
+    `observations` are consecutive ones [N, obs] (see `SteadyState`).
+
+    Returns:
+        A row per point: planner, what is varied, `milliseconds` per decision.
+
+    Raises:
+        UserError: a planner has not been tuned.
+    """
+    settings, latency = params["experiments"][experiment], params["measure_latency"]
+    where, agents = {}, {}
+    for name in settings["planners"]:
+        row = tuned_row(params, task, seed, name)
+        for point in points(row, settings["vary"]):
+            key = str(len(where))
+            where[key] = {"planner": name} | point
+            agents[key] = SteadyState(planner_of([row | point], models, runtime, 0), observations, 1)
+    measured = measure(agents, latency["warmup"], latency["repetitions"], runtime.device)
+    return pd.DataFrame(
+        [where[key] | {"milliseconds": 1e3 / row["decisions_per_second"]} for key, row in measured.items()]
+    )
 
 
 def _maker(

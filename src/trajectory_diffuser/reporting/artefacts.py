@@ -47,7 +47,8 @@ class Results:
     (task, seed, planner), `tuning` (choice.json and times.json) likewise, `latency_machines`, `provenance`
     and `data` by task, `diagnoses` (drafts and plans, see `evaluation.diagnosis`) by (task, seed), `ways`
     (shares and paths, see `evaluation.ways`) likewise where the data have detours, `experiments` (points and
-    episodes, see `evaluation.experiment`) by (task, seed, experiment); `finetuning` has a row per episode of
+    episodes, see `evaluation.experiment`) by (task, seed, experiment), `point_times` (planner, what is
+    varied, milliseconds) by (task, experiment); `finetuning` has a row per episode of
     an online fine-tuning (FINETUNING_COLUMNS). Wherever planners are named policies stand too, but among
     `plans`, `scaling` and what is of kept weights, and `rivals`, those that are on disk, among `scores` and
     `evaluations` only; `left_out` says why others are not shown.
@@ -70,6 +71,7 @@ class Results:
     diagnoses: dict[tuple[str, int], tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)
     ways: dict[tuple[str, int], tuple[pd.DataFrame, dict[str, np.ndarray]]] = field(default_factory=dict)
     experiments: dict[tuple[str, int, str], tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)
+    point_times: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
     finetuning: pd.DataFrame = field(default_factory=pd.DataFrame)
     rivals: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)

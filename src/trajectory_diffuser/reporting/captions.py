@@ -9,6 +9,11 @@ EXPERIMENT = (
     "Means over seeds. The distance is between two plans for the same situation of the data, root mean "
     "square over states and dimensions, in standard deviations of the data."
 )
+GRID_FRONTIER = (
+    "Small dots are points of the experiment, in few episodes each; the line joins those than which none is "
+    "both faster and better, with the values of what is varied. Larger markers are the run's planners, as "
+    "tuned."
+)
 STUDY = (
     "Means over episodes and seeds, bars from the lowest seed to the highest; times are "
     "those of the smallest batch. Each point is a task of its own, with networks and tuning of its own."
@@ -45,6 +50,7 @@ def captions(results: Results) -> dict[str, str]:
         "chose is framed.",
         **{f"study_{name}": STUDY for name in shown_studies(results)},
         **{f"experiment_{name}": EXPERIMENT for name in results.params["run"]["experiments"]},
+        **{f"frontier_{name}": GRID_FRONTIER for name in results.params["run"]["experiments"]},
         "finetuning": FINETUNING,
         "score_against_training": "The score after a part of the steps of all networks, against the minutes "
         "that those which the planner itself uses had taken by then; bars go from the lowest to the highest "

@@ -52,15 +52,15 @@ def experiment_figure(results: Results, task: str, experiment: str) -> Figure:
 
 
 def experiment_table(results: Results, task: str, experiment: str) -> pd.DataFrame:
-    """A row per seed, planner and point: seed, planner, what is varied, and those of MEASURES that it has."""
+    """A row per seed, planner and point: those, what is varied, MEASURES that it has, and milliseconds."""
     point = ["planner", *results.params["experiments"][experiment]["vary"]]
     tables = []
     for seed in results.seeds:
         points, episodes = results.experiments[task, seed, experiment]
         scores = episodes.groupby(point, sort=False)["normalised_score"].mean().reset_index()
         tables.append(points.merge(scores, on=point).assign(seed=seed))
-    table = pd.concat(tables, ignore_index=True)
-    return table[["seed", *point, *(measure for measure in MEASURES if measure in table)]]
+    table = pd.concat(tables, ignore_index=True).merge(results.point_times[task, experiment], on=point)
+    return table[["seed", *point, *(measure for measure in MEASURES if measure in table), "milliseconds"]]
 
 
 def experiment_rows(results: Results) -> pd.DataFrame:
@@ -86,10 +86,9 @@ def experiment_answer(results: Results, task: str, experiment: str) -> str:
         best = own.loc[own["normalised_score"].idxmax()]
         close = own[own["good"]]
         ranges = "; ".join(f"{_words(key)} {span(close[key])}" for key in keys)
-        where = _where(keys, best)
         sentences.append(
-            f"{planner} is best, {best['normalised_score']:.1f}, at {where}; {len(close)} of {len(own)} "
-            f"points are within {margin:g} of that, with {ranges}."
+            f"{planner} is best, {best['normalised_score']:.1f}, at {where(keys, best)}; {len(close)} of "
+            f"{len(own)} points are within {margin:g} of that, with {ranges}."
         )
         if (task, results.seeds[0]) in results.ways:
             sentences.append(_ways(results, task, experiment, planner))
@@ -134,8 +133,8 @@ def _ways(results: Results, task: str, experiment: str, planner: str) -> str:
     said = []
     for way in ("detour", "through"):
         least, most = (percent(share, 0) for share in (shares[way].min(), shares[way].max()))
-        where = _where(keys, shares.loc[shares[way].idxmax()])
-        said.append(most if least == most else f"{least} to {most}, most at {where},")
+        at = where(keys, shares.loc[shares[way].idxmax()])
+        said.append(most if least == most else f"{least} to {most}, most at {at},")
     data = results.ways[task, results.seeds[0]][0].set_index("planner").loc[DATA, "detour"]
     return (
         f"Of its plans {said[0]} take the detour, as {percent(data, 0)} of the data do; {said[1]} lead "
@@ -169,7 +168,8 @@ def _grid(table: pd.DataFrame, vary: dict[str, list], measure: str) -> np.ndarra
     return means.reindex(index=rows, columns=columns).to_numpy(float)
 
 
-def _where(keys: list[str], point: pd.Series) -> str:
+def where(keys: list[str], point: pd.Series) -> str:
+    """What is varied and its values at a point."""
     return ", ".join(f"{_words(key)} {point[key]:g}" for key in keys)
 
 

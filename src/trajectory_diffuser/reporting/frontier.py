@@ -29,12 +29,12 @@ def frontier(results: Results, scopes: dict[str, list[str]]) -> Figure:
     figure, axes = panels(len(scopes), columns=1, width=9.0, height=4.0)
     for axis, (title, tasks) in zip(axes, scopes.items(), strict=True):
         table = points(results, tasks)
-        _draw(axis, results, table)
+        draw_planners(axis, results, table)
         _draw_data(axis, results, tasks)
         axis.set(title=title, xscale="log", xlabel="time per decision [ms]", ylabel="normalised score")
         axis.margins(x=0.1, y=0.2)  # room for names
         plain_ticks(axis.xaxis)
-        _name(axis, results, table)
+        name_planners(axis, results, table)
     return figure
 
 
@@ -54,8 +54,8 @@ def points(results: Results, tasks: list[str]) -> pd.DataFrame:
     return table.assign(best=table["score"] > table["score"].cummax().shift(fill_value=float("-inf")))
 
 
-def _draw(axis: Axes, results: Results, table: pd.DataFrame) -> None:
-    """Markers and bars, and the line."""
+def draw_planners(axis: Axes, results: Results, table: pd.DataFrame) -> None:
+    """Markers and bars of `points`, and the line that joins the best."""
     looks = planner_looks(results)
     best, line = table[table["best"]], {"color": INK, "linewidth": 0.8, "alpha": 0.5, "zorder": 1}
     axis.step(best["milliseconds"], best["score"], where="post", **line)
@@ -82,7 +82,7 @@ def _draw_data(axis: Axes, results: Results, tasks: list[str]) -> None:
     score_lines(axis, scores)
 
 
-def _name(axis: Axes, results: Results, table: pd.DataFrame) -> None:
+def name_planners(axis: Axes, results: Results, table: pd.DataFrame) -> None:
     """Write every planner's name beside its marker, apart from bars and other names, with a line to it."""
     colours = planner_colours(results)
     names = [

@@ -6,6 +6,7 @@ from textwrap import fill
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.captions import provenance_line
 from trajectory_diffuser.reporting.experiment_figure import experiment_answer, refinement_and_drafts
+from trajectory_diffuser.reporting.experiment_frontier import frontier_sentence
 from trajectory_diffuser.reporting.finetuning import QUESTION as FINETUNING_QUESTION
 from trajectory_diffuser.reporting.finetuning import finetuning_answer
 from trajectory_diffuser.reporting.recommendation import (
@@ -54,7 +55,11 @@ def experiments_page(results: Results) -> str:
         question = results.params["experiments"][name]["question"]
         parts.append(f"**{question}** {refinement_and_drafts(results, name)}".rstrip())
         tasks = results.params["run"]["experiment_tasks"]
-        parts.append(_listed({task: experiment_answer(results, task, name) for task in tasks}))
+        answers = {
+            task: f"{experiment_answer(results, task, name)} {frontier_sentence(results, task, name)}"
+            for task in tasks
+        }
+        parts.append(_listed(answers))
     if tasks := _finetuned(results):
         parts.append(f"**{FINETUNING_QUESTION}**")
         parts.append(_listed({task: finetuning_answer(results, task) for task in tasks}))

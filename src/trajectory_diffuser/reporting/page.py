@@ -22,6 +22,7 @@ from trajectory_diffuser.reporting.experiment_figure import (
     experiment_rows,
     refinement_and_drafts,
 )
+from trajectory_diffuser.reporting.experiment_frontier import experiment_frontier, frontier_sentence
 from trajectory_diffuser.reporting.failure_signs import draft_error_figure, shown_signs, sign_rows, sign_table
 from trajectory_diffuser.reporting.finetuning import QUESTION, finetuning_answer, finetuning_figure
 from trajectory_diffuser.reporting.frontier import frontier
@@ -139,7 +140,7 @@ def write_report(results: Results, folder: Path) -> None:
         experiments=results.params["experiments"],
         answers={
             name: {
-                task: experiment_answer(results, task, name)
+                task: f"{experiment_answer(results, task, name)} {frontier_sentence(results, task, name)}"
                 for task in results.params["run"]["experiment_tasks"]
             }
             for name in results.params["run"]["experiments"]
@@ -220,6 +221,7 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
         for task in results.params["run"]["experiment_tasks"]:
             planners = results.params["experiments"][name]["planners"]
             add(f"experiment_{name}", experiment_figure(results, task, name), planners, task)
+            add(f"frontier_{name}", experiment_frontier(results, task, name), planners, task)
     for name in shown_studies(results):
         add(f"study_{name}", study_figure(results, name), results.planners)
     for task in results.tasks:

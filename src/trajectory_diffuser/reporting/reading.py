@@ -48,7 +48,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
     provenance, task_data, latency, scaling, machines = {}, {}, [], [], {}
     scores, curves, training, evaluations, plans, tuning = [], [], [], {}, {}, {}
     training_scores, training_evaluations, diagnoses, ways, experiments = [], {}, {}, {}, {}
-    finetuning = []
+    finetuning, point_times = [], {}
     for task in run["tasks"]:
         prepare = f"prepare_dataset --task {task}"
         data = _intact(root / "data" / "processed" / task, prepare)
@@ -63,6 +63,11 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
             folder = _intact(runs / task / "scaling", measure)
             grown = _read_table(folder / "scaling.csv", measure, SCALING_COLUMNS)
             scaling.append(grown.assign(task=task))
+        for experiment in run["experiments"] if task in run["experiment_tasks"] else ():
+            measure = f"measure_experiment --task {task} --experiment {experiment}"
+            folder = _intact(runs / task / "experiment_latency" / experiment, measure)
+            columns = (*_point(params, experiment), "milliseconds")
+            point_times[task, experiment] = _read_table(folder / "points.csv", measure, columns)
         for seed in run["seeds"]:
             cell = runs / task / f"seed{seed}"
             for model, (name, trains, which) in trained.items():
@@ -141,6 +146,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         diagnoses=diagnoses,
         ways=ways,
         experiments=experiments,
+        point_times=point_times,
         finetuning=_concatenate(finetuning or [pd.DataFrame(columns=FINETUNING_COLUMNS)]),
         rivals=[name for name in params["rivals"] if name in {rival for _, _, rival in rivals}],
         left_out=left_out,

@@ -67,6 +67,9 @@ def write_run(params: dict, root: Path) -> None:
         write_latency(runs / "latency", task, generator)
         if task in params["measure_scaling"]["tasks"]:
             write_scaling(runs / "scaling")
+        asked = task in params["run"]["experiment_tasks"]
+        for experiment in params["run"]["experiments"] if asked else ():
+            write_point_times(params["experiments"][experiment], runs / "experiment_latency" / experiment)
         for seed in params["run"]["seeds"]:
             for model in MODELS:
                 write_training(runs / f"seed{seed}" / model, model, seed, generator)
@@ -78,7 +81,6 @@ def write_run(params: dict, root: Path) -> None:
                 kind = "tuning" if planner in params["planners"] else "policy_tuning"
                 write_tuning(params, runs / f"seed{seed}" / kind / planner, seed, planner)
             write_diagnosis(params, runs / f"seed{seed}" / "diagnosis", seed)
-            asked = task in params["run"]["experiment_tasks"]
             for experiment in params["run"]["experiments"] if asked else ():
                 folder = runs / f"seed{seed}" / "experiments" / experiment
                 write_experiment(params["experiments"][experiment], folder, seed)
@@ -213,16 +215,26 @@ def write_tuning(params: dict, folder: Path, seed: int, planner: str) -> None:
     write_times(folder, seconds=90.0 if grid else 0.0)
 
 
-def write_experiment(experiment: dict, folder: Path, seed: int) -> None:
-    """Scores rise with the first value that is varied, by 10, and with the seed, by 1; distances alike."""
-    folder.mkdir(parents=True)
-    first = next(iter(experiment["vary"]))
+def experiment_points(experiment: dict) -> list[dict]:
     rows = [
         {"planner": planner} | dict(zip(experiment["vary"], values, strict=True))
         for planner in experiment["planners"]
         for values in itertools.product(*experiment["vary"].values())
     ]
-    rows = [row for row in rows if row["planner"] != "ddim" or row.get("refine_steps") != 0]
+    return [row for row in rows if row["planner"] != "ddim" or row.get("refine_steps") != 0]
+
+
+def write_point_times(experiment: dict, folder: Path) -> None:
+    """A point takes 1 ms and one more for each before it."""
+    folder.mkdir(parents=True)
+    points = pd.DataFrame(experiment_points(experiment))
+    points.assign(milliseconds=1.0 + points.index).to_csv(folder / "points.csv", index=False)
+
+
+def write_experiment(experiment: dict, folder: Path, seed: int) -> None:
+    """Scores rise with the first value that is varied, by 10, and with the seed, by 1; distances alike."""
+    folder.mkdir(parents=True)
+    first, rows = next(iter(experiment["vary"])), experiment_points(experiment)
     points = pd.DataFrame(rows).assign(action_deviation=0.1)
     points["plan_distance"] = 0.2 * points[first] + 0.01 * seed
     points.to_csv(folder / "points.csv", index=False)

@@ -16,6 +16,11 @@ from trajectory_diffuser.reporting.experiment_figure import (
     experiment_table,
     refinement_and_drafts,
 )
+from trajectory_diffuser.reporting.experiment_frontier import (
+    experiment_frontier,
+    frontier_points,
+    frontier_sentence,
+)
 from trajectory_diffuser.reporting.markdown import experiments_page
 from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.style import theme
@@ -104,6 +109,36 @@ def test_of_two_ways_it_is_said_how_many_plans_go_each(params, root):
     assert axes[3].get_ylabel() == "share of plans on the detour"
 
 
+def test_the_points_that_nothing_beats_in_time_and_score_are_the_frontier(results):
+    generator = np.random.default_rng(0)
+    for index in range(2):
+        points, episodes = results.experiments[TASK, index, "refinement"]
+        keys = ["planner", "refine_steps", "guidance"]
+        scores = dict(
+            zip(points[keys].itertuples(index=False), generator.permutation(len(points)), strict=True)
+        )
+        episodes["normalised_score"] = [float(scores[row]) for row in episodes[keys].itertuples(index=False)]
+    times = results.point_times[TASK, "refinement"]
+    times["milliseconds"] = generator.permutation(len(times)) + 1.0
+    found = frontier_points(results, TASK, "refinement")
+    assert len(found) == 10
+    for _, row in found.iterrows():
+        beaten = (found["milliseconds"] < row["milliseconds"]) & (found["score"] >= row["score"])
+        assert row["best"] == (not beaten.any())
+    sentence = frontier_sentence(results, TASK, "refinement")
+    assert sentence.count(" ms") == found["best"].sum()
+    with theme():
+        (axis,) = experiment_frontier(results, TASK, "refinement").axes
+    assert sum(len(dots.get_offsets()) for dots in axis.collections if len(dots.get_offsets()) > 1) >= 10
+
+
+def test_an_experiment_that_was_not_timed_names_its_stage(params, root):
+    (root / f"results/runs/{TASK}/experiment_latency/warmth/points.csv").unlink()
+    command = r"measure_experiment\.py --task maze-umaze --experiment warmth"
+    with pytest.raises(UserError, match=r"points\.csv: missing.*" + command):
+        read_results(params, root)
+
+
 def test_an_experiment_is_shown_on_its_tasks_alone(params, root):
     params["run"]["experiment_tasks"] = [TASK]
     shutil.rmtree(root / "results/runs/hopper-medium-expert/seed0/experiments")
@@ -115,7 +150,7 @@ def over_tasks(results, needed, errors):
     """The sentence of made-up tasks, from the steps from which on each scores 90 and its drafts' error."""
     tasks = [f"task-{index}" for index in range(len(needed))]
     settings = {"planners": ["trajectory_diffuser", "ddim"], "vary": {"refine_steps": [0, 1, 5, 20]}}
-    experiments, diagnoses = {}, {}
+    experiments, times, diagnoses = {}, {}, {}
     for task, fewest, error in zip(tasks, needed, errors, strict=True):
         points = pd.DataFrame(
             [
@@ -126,13 +161,13 @@ def over_tasks(results, needed, errors):
         )
         episodes = points.assign(normalised_score=90.0 * (points["refine_steps"] >= fewest))
         experiments[task, 0, "how_much"] = points, episodes
+        times[task, "how_much"] = points.drop(columns="plan_distance").assign(milliseconds=1.0)
         drafts = pd.DataFrame({"step": [1, 2], "drafts": [99, 99], "error": [0.0, error], "spread": 2.0})
         diagnoses[task, 0] = drafts, pd.DataFrame()
     params = results.params | {"experiments": {"how_much": settings}}
     params["run"] = params["run"] | {"tasks": tasks, "experiment_tasks": tasks, "seeds": [0]}
-    return refinement_and_drafts(
-        replace(results, params=params, experiments=experiments, diagnoses=diagnoses), "how_much"
-    )
+    made_up = {"params": params, "experiments": experiments, "point_times": times, "diagnoses": diagnoses}
+    return refinement_and_drafts(replace(results, **made_up), "how_much")
 
 
 def test_over_tasks_it_is_said_whether_worse_drafts_need_more_steps(results):
