@@ -12,6 +12,7 @@ from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.environments.maze import Maze
 from trajectory_diffuser.environments.ways import has_two_ways, way_shares
 from trajectory_diffuser.evaluation.cell import planner_of, tuned_row
+from trajectory_diffuser.evaluation.diversity import action_entropy, state_coverage
 from trajectory_diffuser.evaluation.episodes import evaluate_episodes
 from trajectory_diffuser.evaluation.latency import SteadyState, measure
 from trajectory_diffuser.evaluation.situations import plans_in_situations, spread
@@ -44,8 +45,9 @@ def evaluate_points(
     What an experiment does not vary is as tuned. All points of a planner draw the same noise.
 
     Returns:
-        A row per point: planner, what is varied, plan_distance and action_deviation (see `spread`) and, where
-        the data take detours, the shares of `WAYS` among plans as an episode begins; and one per episode:
+        A row per point: planner, what is varied, plan_distance and action_deviation (see `spread`),
+        action_entropy and state_coverage (see `diversity`) and, where the data take detours, the shares of
+        `WAYS` among plans as an episode begins; and one per episode:
         what `evaluate_episodes` says of it, planner, and what is varied.
 
     Raises:
@@ -63,7 +65,10 @@ def evaluate_points(
         for point in points(row, settings["vary"]):
             make_planner = _maker(row | point, models, runtime, noise_seed)
             where = {"planner": name} | point
-            found = spread(plans_in_situations(make_planner(0), dataset))
+            plan = plans_in_situations(make_planner(0), dataset)
+            found = spread(plan)
+            found["action_entropy"] = action_entropy(plan, models)
+            found["state_coverage"] = state_coverage(plan, dataset)
             if maze is not None:
                 found |= way_shares(make_planner(0).plan(starts(dataset)), maze)
             spreads.append(where | found)

@@ -7,7 +7,8 @@ from trajectory_diffuser.reporting.studies import shown_studies
 
 EXPERIMENT = (
     "Means over seeds. The distance is between two plans for the same situation of the data, root mean "
-    "square over states and dimensions, in standard deviations of the data."
+    "square over states and dimensions, in standard deviations of the data; entropy and cells (of a grid "
+    "over two principal components) are of sixteen plans for a situation."
 )
 GRID_FRONTIER = (
     "Small dots are points of the experiment, in few episodes each; the line joins those than which none is "

@@ -17,6 +17,8 @@ MEASURES = {  # column, what the axis says, format
     "normalised_score": ("normalised score", ".0f"),
     "plan_distance": ("distance between plans", ".2f"),
     "action_deviation": ("deviation of first actions", ".2f"),
+    "action_entropy": ("entropy of first actions [bits]", ".1f"),
+    "state_coverage": ("cells of the state space", ".0f"),
     "detour": ("share of plans on the detour", ".2f"),
     "through": ("share of plans through the wall", ".2f"),
 }

@@ -27,7 +27,7 @@ from trajectory_diffuser.reporting.artefacts import (
 )
 from trajectory_diffuser.reporting.rivals import read_rivals
 
-SPREAD_COLUMNS = ("plan_distance", "action_deviation")
+SPREAD_COLUMNS = ("plan_distance", "action_deviation", "action_entropy", "state_coverage")
 DRAFT_COLUMNS = ("step", "drafts", "error", "spread")
 PLAN_COLUMNS = ("planner", "guidance", "plan_distance", "distance_at_1", "nearness")
 WAY_COLUMNS = ("planner", *WAYS, "plans")

@@ -235,7 +235,7 @@ def write_experiment(experiment: dict, folder: Path, seed: int) -> None:
     """Scores rise with the first value that is varied, by 10, and with the seed, by 1; distances alike."""
     folder.mkdir(parents=True)
     first, rows = next(iter(experiment["vary"])), experiment_points(experiment)
-    points = pd.DataFrame(rows).assign(action_deviation=0.1)
+    points = pd.DataFrame(rows).assign(action_deviation=0.1, action_entropy=1.5, state_coverage=7.0)
     points["plan_distance"] = 0.2 * points[first] + 0.01 * seed
     points.to_csv(folder / "points.csv", index=False)
     scores = pd.DataFrame([row for row in rows for _ in range(experiment["episodes"])])

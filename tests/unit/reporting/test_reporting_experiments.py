@@ -55,7 +55,7 @@ def test_all_points_are_rows_of_one_table(results):
 def test_two_varied_keys_make_a_grid_per_planner_and_measure(results):
     with theme():
         axes = experiment_figure(results, TASK, "refinement").axes
-    assert [axis.get_title().partition(":")[0] for axis in axes] == ["trajectory_diffuser", "ddim"] * 3
+    assert [axis.get_title().partition(":")[0] for axis in axes] == ["trajectory_diffuser", "ddim"] * 5
     written = [[text.get_text() for text in axis.texts] for axis in axes]
     assert written[0] == ["0", "0", "10", "10", "50", "50"]  # means of 0 and 1, even ones kept in rounding
     assert written[1] == ["10", "10", "50", "50"]
@@ -66,10 +66,12 @@ def test_two_varied_keys_make_a_grid_per_planner_and_measure(results):
 
 def test_one_varied_key_makes_a_line_per_planner(results):
     with theme():
-        scores, distances, actions = experiment_figure(results, TASK, "warmth").axes
+        scores, distances, actions, entropies, cells = experiment_figure(results, TASK, "warmth").axes
     assert scores.lines[0].get_ydata().tolist() == [0.5, 5.5]
     assert distances.lines[0].get_ydata().tolist() == pytest.approx([0.005, 0.105])
     assert actions.lines[0].get_ydata().tolist() == pytest.approx([0.1, 0.1])
+    assert entropies.lines[0].get_ydata().tolist() == [1.5, 1.5]
+    assert cells.lines[0].get_ydata().tolist() == [7, 7]
 
 
 def test_the_answer_names_the_best_point_and_those_as_good(results):
@@ -106,7 +108,7 @@ def test_of_two_ways_it_is_said_how_many_plans_go_each(params, root):
     )
     with theme():
         axes = experiment_figure(results, TASK, "warmth").axes
-    assert axes[3].get_ylabel() == "share of plans on the detour"
+    assert axes[5].get_ylabel() == "share of plans on the detour"
 
 
 def test_the_points_that_nothing_beats_in_time_and_score_are_the_frontier(results):

@@ -1,0 +1,46 @@
+"""How many different things plans for the same situation would do, and where they lead."""
+
+import numpy as np
+
+from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.evaluation.situations import by_situation
+from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.planning.trajectory_planner import Plan
+
+ACTION_BINS = 16  # between the lowest and the highest action, of each dimension
+CELLS = 40  # between the data's lowest and highest value, along each of two principal components
+SHOWN_STATES = 20_000  # of the data, evenly
+
+
+def action_entropy(plan: Plan, models: PlanningModels) -> float:
+    """Shannon entropy of the first actions [bits], a mean over situations and dimensions.
+
+    Each dimension's actions fall into `ACTION_BINS` equal bins: 0 if all are in one, at most the logarithm of
+    how many plans there are. Of plans of `plans_in_situations`.
+    """
+    low, high = models.action_bounds
+    actions = by_situation(plan.action).numpy()  # [situations, plans each, action]
+    bins = np.clip((actions - low) / (high - low) * ACTION_BINS, 0, ACTION_BINS - 1).astype(int)
+    counts = (bins[..., None] == np.arange(ACTION_BINS)).sum(axis=1)  # [situations, action, bins]
+    shares = counts / counts.sum(axis=-1, keepdims=True)
+    logarithms = np.log2(shares, out=np.zeros_like(shares), where=shares > 0)
+    return float(-(shares * logarithms).sum(axis=-1).mean())
+
+
+def state_coverage(plan: Plan, dataset: PreparedDataset) -> float:
+    """Cells of the state space that the plans for a situation reach, a mean over situations.
+
+    Cells are squares of a grid over the data's two first principal components, normalised states' as plans
+    are. Of plans of `plans_in_situations`.
+    """
+    rows = np.linspace(0, len(dataset.observations) - 1, SHOWN_STATES).astype(int)
+    data = dataset.normaliser.normalise(np.asarray(dataset.observations[np.unique(rows)], dtype=np.float32))
+    centre = data.mean(axis=0)
+    _, _, directions = np.linalg.svd(data - centre, full_matrices=False)
+    axes = directions[:2].T  # [state, 2]
+    along = (data - centre) @ axes
+    low, width = along.min(axis=0), np.ptp(along, axis=0)
+    width[width == 0] = 1.0
+    states = by_situation(plan.states[:, 1:]).numpy()  # [situations, plans each, H - 1, state]
+    cells = np.floor(((states - centre) @ axes - low) / width * CELLS).astype(int)
+    return float(np.mean([len(np.unique(own.reshape(-1, 2), axis=0)) for own in cells]))
