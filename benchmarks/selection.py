@@ -6,7 +6,8 @@ choose
   softmax      a draw by the softmax of these values, as the authors do
   whole plan   a critic that reads all states of a plan, as Diffusion Veteran's (arXiv 2503.00535), trained
                here as the value model is: to predict the return-to-go of the data's windows
-in environments that neither tuning nor evaluation has. A row has the mean score and its standard error.
+in environments that neither tuning nor evaluation has. A row has the mean score, its standard error, and the
+median time of a decision at batch 1, which nothing else on the machine should disturb.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
+import numpy as np
 import torch
 from networks import FIRST_ENVIRONMENT_SEED, scores_of
 from torch import Tensor, nn
@@ -31,6 +33,7 @@ from trajectory_diffuser.computing.device import computing_device, device_name
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation import cell
+from trajectory_diffuser.evaluation.latency import SteadyState, measure
 from trajectory_diffuser.models.mlp import mlp
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
@@ -80,6 +83,7 @@ def main() -> None:
     arguments = parser.parse_args()
     params, task, lines = for_task(load_params(), arguments.task), arguments.task, []
     dataset = PreparedDataset.load(f"data/processed/{task}")
+    observations = np.array(dataset.observations[:64])
     seeds = [FIRST_ENVIRONMENT_SEED + episode for episode in range(arguments.episodes)]
     with computing_device(params["run"], params["evaluate"]["threads"]) as device:
         runtime = Runtime.from_params(params, device)
@@ -98,14 +102,19 @@ def main() -> None:
                     settled = params["base_planner"] | row | choosing
                     settled |= {"temperature": arguments.temperature, "target_return": 1.0}
                     with patch.object(cell, "TrajectoryPlanner", kind):
-                        planner = cell.planner_of([settled], networks, runtime, derive_seed(task, seed))
-                    scores = scores_of(params, task, planner, seeds, f"{name}, {way}")
+                        acting, timed = (
+                            cell.planner_of([settled], networks, runtime, derive_seed(task, seed))
+                            for _ in range(2)
+                        )
+                    scores = scores_of(params, task, acting, seeds, f"{name}, {way}")
                     error = scores.std(ddof=1) / len(scores) ** 0.5
-                    lines.append([name, way, str(seed), f"{scores.mean():.1f}", f"{error:.1f}"])
+                    measured = measure({way: SteadyState(timed, observations, 1)}, 3, 20, device)
+                    time = f"{1e3 * measured[way]['p50_seconds']:.3g} ms"
+                    lines.append([name, way, str(seed), f"{scores.mean():.1f}", f"{error:.1f}", time])
                     print(" | ".join(lines[-1]), flush=True)
     print(f"\n{task}, {arguments.candidates} candidates, temperature {arguments.temperature:g}, ", end="")
     print(f"{arguments.episodes} episodes; {device_name(device)}, commit {code_commit()}\n")
-    print(markdown_table(["plans", "chosen by", "seed", "score", "standard error"], lines))
+    print(markdown_table(["plans", "chosen by", "seed", "score", "standard error", "time"], lines))
 
 
 def trained_critic(
