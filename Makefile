@@ -64,6 +64,6 @@ environment-of-rivals:
 lock:
 	uv pip compile --upgrade --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
 		--custom-compile-command "make lock" --extra dev --extra docs --extra metaworld \
-		--extra s3 --extra cluster --output-file requirements.lock pyproject.toml
+		--extra s3 --extra cluster --extra kubernetes --output-file requirements.lock pyproject.toml
 	uv pip compile --upgrade --universal --generate-hashes --python-version 3.11 --no-deps --no-emit-index-url \
 		--custom-compile-command "make lock" --output-file requirements.rivals.lock requirements.rivals.in
