@@ -19,6 +19,7 @@ FIRST_SEED = PARAMS["run"]["seeds"][0]  # whose models and settings measure_late
 
 refuse_overrides()
 limit_gpu_jobs()
+meet_storage()
 
 
 report: "workflow/report/workflow.rst"

@@ -14,7 +14,8 @@ from trajectory_diffuser.collecting.walking import walk
 from trajectory_diffuser.common.company import stage_at_work
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params, read_params
-from trajectory_diffuser.common.stage_code import stage_code
+from trajectory_diffuser.common.stage_code import stage_code, stages
+from trajectory_diffuser.common.stored import lead_here, store_changed
 from trajectory_diffuser.common.time_left import TimeLeft
 
 
@@ -131,6 +132,31 @@ def limit_gpu_jobs():
         if gpu_count() == 0:
             sys.exit("error: params.yaml: run.device: cuda, but there is no GPU here; use auto or cpu")
         workflow.register_resource("gpu", gpu_count() * PARAMS["run"]["jobs_per_gpu"])
+
+
+def meet_storage():
+    """With a default storage (--default-storage-provider), let it and the stages find each other's files.
+
+    Snakemake looks there for inputs that no rule makes, too: they are stored from here. A job has its copies of stored
+    files in a folder of Snakemake's, which is made to be the folder that the stages work in.
+    """
+    provider = workflow.storage_registry.default_storage_provider
+    if provider is None:
+        return
+    # Where a folder is shared Snakemake would remove its copies in it: the files themselves.
+    if not on_cluster() or (workflow.remote_exec and workflow.storage_settings.shared_fs_usage):
+        sys.exit(
+            "error: --default-storage-provider is for jobs that share no files, as those of profiles/kubernetes"
+        )
+    # snakemake-storage-plugin-s3 0.3.6 keeps in mind that a folder was not there, and so never sees a job's output.
+    provider.get_storage_object_cls().is_dir = lambda stored: any(stored.get_subkeys())
+    folder = provider.object(f"{workflow.storage_settings.default_storage_prefix.rstrip('/')}/results")
+    if workflow.remote_exec:
+        lead_here(folder.local_path().parent, ROOT)
+    else:
+        inputs = [file for stage in stages() for file in code(stage)] + files("data/behaviour")
+        inputs += [file for task in config["run"]["tasks"] for file in files(f"data/external/{task}")]
+        store_changed(folder.s3bucket(), folder.key.removesuffix("results"), ROOT, inputs)
 
 
 def whole_machine(threads):
