@@ -1,9 +1,12 @@
-"""The part of the Hugging Face hub that Minari downloads from, on loopback: a real server that can misbehave.
+"""The part of the Hugging Face hub that data and models come from and models are pushed to, on loopback.
+
+It is a real server that can misbehave.
 
 Minari and huggingface_hub need no patch, but read where the hub is when they are imported: give a process
 `Hub.environment` in its environment, and an HF_HOME and a MINARI_DATASETS_PATH of its own.
 """
 
+import base64
 import hashlib
 import json
 import re
@@ -14,24 +17,30 @@ from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 OWNER = "farama-minari"
-DATA = "main_data.hdf5"  # the one file that is in LFS, and that `cut_after` and `corrupt` concern
+TOKEN = "hf_of_the_loopback_hub"
+DATA = (".hdf5", ".safetensors")  # in LFS, as on the hub, and what `cut_after` and `corrupt` concern
 ROUTE = re.compile(
     rf"(?:/api)?/(?:datasets/|models/)?{OWNER}/([^/]+)(?:/(revision|tree|resolve)/([^/]+)(?:/(.+))?)?"
+)
+PUSH = re.compile(
+    rf"(?:/api/models)?/{OWNER}/([^/.]+)(/preupload/main|/commit/main|\.git/info/lfs/objects/batch)"
 )
 
 
 class Hub(ThreadingHTTPServer):
     """Serves each folder/{name} as the repository farama-minari/{name}, of data or models, in the context.
 
+    A model that is pushed becomes such a folder, if the one who pushes has the token TOKEN.
+
     Minari finds a dataset of a namespace, D4RL/pen/human-v2, only if D4RL/namespace_metadata.json lists it
     under "datasets" and D4RL/pen under "namespaces", and D4RL/pen/namespace_metadata.json is there.
 
     Attributes:
-        cut_after: the next `cuts` downloads of main_data.hdf5 send so many bytes and close the connection.
+        cut_after: the next `cuts` downloads of a file in LFS send so many bytes and close the connection.
         cuts: how many downloads `cut_after` spoils; after the last, `cut_after` is None again.
         fail: the next so many requests answer 503; it counts down.
         fail_on: `fail` is for requests in whose method and path this pattern is found: "GET .*main_data".
-        corrupt: main_data.hdf5 is sent with the byte in its middle flipped, while all metadata stays true.
+        corrupt: what is in LFS is sent with the byte in its middle flipped, while all metadata stays true.
         requests: (method, path, Range header) of every request so far.
     """
 
@@ -44,6 +53,7 @@ class Hub(ThreadingHTTPServer):
         self.fail_on = ""
         self.corrupt = False
         self.requests: list[tuple[str, str, str | None]] = []
+        self.uploads: dict[str, bytes] = {}  # to LFS, by their SHA-256
         self.lock = Lock()
 
     def __enter__(self) -> Self:
@@ -59,7 +69,7 @@ class Hub(ThreadingHTTPServer):
         """The variables that send Minari here; without telemetry, that is without requests beside its own."""
         url = f"http://127.0.0.1:{self.server_port}"
         hub = {"HF_ENDPOINT": url, "MINARI_REMOTE": f"hf://{OWNER}", "HF_HUB_DISABLE_TELEMETRY": "1"}
-        return hub | {"NO_PROXY": "127.0.0.1"}
+        return hub | {"NO_PROXY": "127.0.0.1", "HF_HUB_DISABLE_XET": "1"}  # uploads go through LFS
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -97,6 +107,52 @@ class _Handler(BaseHTTPRequestHandler):
         return self.send_file((hub.folder / name / file).read_bytes(), tree[file], commit)
 
     do_HEAD = do_GET
+
+    def do_POST(self) -> None:
+        path, body = unquote(urlsplit(self.path).path), self.rfile.read(int(self.headers["Content-Length"]))
+        hub, url = self.server, self.server.environment["HF_ENDPOINT"]
+        with hub.lock:
+            hub.requests.append((self.command, path, None))
+        if self.headers["Authorization"] != f"Bearer {TOKEN}":
+            return self.send(401, {})
+        if path == "/api/validate-yaml":
+            return self.send_json({"errors": [], "warnings": []})
+        if path == "/api/repos/create":
+            (hub.folder / json.loads(body)["name"]).mkdir(exist_ok=True)
+            return self.send_json({"url": f"{url}/{OWNER}/{json.loads(body)['name']}"})
+        route = PUSH.fullmatch(path)
+        if route is None or not (hub.folder / route[1]).is_dir():
+            return self.send(404, {"X-Error-Code": "RepoNotFound"})
+        folder = hub.folder / route[1]
+        if route[2] == "/commit/main":
+            for line in map(json.loads, body.splitlines()):
+                if line["key"] != "header":
+                    self.keep(folder, **line)
+            commit = read_tree(folder)[1]
+            return self.send_json(
+                {"commitUrl": f"{url}/{OWNER}/{route[1]}/commit/{commit}", "commitOid": commit}
+            )
+        if route[2] == "/preupload/main":
+            files = [file["path"] for file in json.loads(body)["files"]]
+            modes = {file: "lfs" if file.endswith(DATA) else "regular" for file in files}
+            answer = [{"path": file, "uploadMode": modes[file], "shouldIgnore": False} for file in files]
+            return self.send_json({"files": answer})
+        objects = json.loads(body)["objects"]
+        for each in objects:
+            each["actions"] = {"upload": {"href": f"{url}/lfs/{each['oid']}"}}
+        return self.send_json({"transfer": "basic", "objects": objects})
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.uploads[hashlib.sha256(body).hexdigest()] = body
+        self.send(200, {})
+
+    def keep(self, folder: Path, key: str, value: dict[str, Any]) -> None:
+        """A file of a commit, of its own or one that was uploaded before."""
+        path = folder / value["path"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        in_lfs = key == "lfsFile"
+        path.write_bytes(self.server.uploads[value["oid"]] if in_lfs else base64.b64decode(value["content"]))
 
     def send_file(self, body: bytes, entry: dict[str, Any], commit: str) -> None:
         """A file or the range of it that was asked for; the hub misbehaves here, as it was told to."""
@@ -141,7 +197,7 @@ def read_tree(folder: Path) -> tuple[dict[str, dict[str, Any]], str]:
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name, body = path.relative_to(folder).as_posix(), path.read_bytes()
         tree[name] = {"type": "file", "path": name, "size": len(body)}
-        if path.name == DATA:  # Git has a pointer in its place
+        if name.endswith(DATA):  # Git has a pointer in its place
             sha256, size = hashlib.sha256(body).hexdigest(), len(body)
             body = f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
             tree[name]["lfs"] = {"oid": sha256, "size": size, "pointerSize": len(body)}

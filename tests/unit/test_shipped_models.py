@@ -19,7 +19,9 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import read_json, write_json
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.environments.environment import make_vector_environment
+from trajectory_diffuser.models.building import NETWORKS
 from trajectory_diffuser.planning.planner import Planner
+from trajectory_diffuser.sharing.run_folder import EVALUATION
 
 SHIPPED = sorted(path.parent for path in ROOT.glob("models/*/README.md"))
 MODEL = ROOT / "models/hopper-medium-expert"
@@ -66,7 +68,7 @@ def test_a_card_says_what_is_in_the_folder(model: Path):
     assert f"`{provenance['content_hash']}`" in card
     assert f"{provenance['steps']} steps in {provenance['episodes']} episodes" in card
     assert f"the best return is {provenance['return']['max']:.0f}." in card
-    for network in ship_model.NETWORKS:
+    for network in NETWORKS:
         training = read_json(model / network / "training.json")
         assert f"| `{network}` | {training['parameters']} | {training['steps']} |" in card
         assert f"commit `{training['commit']}`" in card
@@ -101,10 +103,10 @@ def results(tmp_path: Path) -> Path:
     save_models(run, make_models())
     for name, kind in (("mine", "planner_row"), ("cloned", "policy_row")):
         (run / "evaluation" / name).mkdir(parents=True)
-        for file in ship_model.EVALUATION:
+        for file in EVALUATION:
             write_json(run / "evaluation" / name / file, {kind: {}})
         seal(run / "evaluation" / name / "evaluation.json")
-    for network in ship_model.NETWORKS:
+    for network in NETWORKS:
         write_json(run / network / "training.json", {})
         (run / network / "model_after_0.5.safetensors").write_bytes(b"")
         seal(run / network / "config.json")
@@ -118,8 +120,8 @@ def test_what_is_shipped_is_what_a_planner_takes_and_no_more(results: Path):
     ship_model.ship(results, "task", 1)
     shipped = {path.relative_to(card.parent).as_posix() for path in card.parent.rglob("*") if path.is_file()}
     files = ("config.json", "manifest.json", "model.safetensors", "training.json")
-    expected = {f"{network}/{file}" for network in ship_model.NETWORKS for file in files}
-    expected |= {f"evaluation/mine/{file}" for file in (*ship_model.EVALUATION, "manifest.json")}
+    expected = {f"{network}/{file}" for network in NETWORKS for file in files}
+    expected |= {f"evaluation/mine/{file}" for file in (*EVALUATION, "manifest.json")}
     assert shipped == expected | {"README.md", "provenance.json"}
     assert card.read_text() == "by hand"
 

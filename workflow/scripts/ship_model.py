@@ -17,12 +17,10 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from trajectory_diffuser.common.errors import UserError  # noqa: E402
 from trajectory_diffuser.common.stage import ending_with_one_line  # noqa: E402
-from trajectory_diffuser.computing.files import atomic_directory, atomic_file, read_json  # noqa: E402
+from trajectory_diffuser.computing.files import atomic_file  # noqa: E402
 from trajectory_diffuser.computing.manifest import require_intact  # noqa: E402
-from trajectory_diffuser.models.building import NETWORKS  # noqa: E402
+from trajectory_diffuser.sharing.run_folder import copy_run  # noqa: E402
 
-FILES = ("config.json", "model.safetensors", "training.json")
-EVALUATION = ("evaluation.json", "episodes.csv", "plans.npz")
 AGAIN = "snakemake --cores 8"
 
 
@@ -41,23 +39,11 @@ def main() -> None:
 def ship(root: Path, task: str, seed: int) -> None:
     """Write models/{task}/ below `root`. Raises `UserError` for results that are missing or damaged."""
     run, data = root / "results/runs" / task / f"seed{seed}", root / "data/processed" / task
-    planners = [
-        path.parent for path in run.glob("evaluation/*/evaluation.json") if "planner_row" in read_json(path)
-    ]
-    sources = [data, *(run / name for name in NETWORKS), *sorted(planners)]
-    for source in sources:
-        if not source.is_dir():
-            raise UserError(f"{source.relative_to(root)}: missing; run: {AGAIN}")
-        require_intact(source, AGAIN)
+    if not data.is_dir():
+        raise UserError(f"{data}: missing; run: {AGAIN}")
+    require_intact(data, AGAIN)
     target = root / "models" / task
-    for name in NETWORKS:
-        with atomic_directory(target / name) as folder:
-            for file in FILES:
-                shutil.copyfile(run / name / file, folder / file)
-    for planner in planners:
-        with atomic_directory(target / "evaluation" / planner.name) as folder:
-            for file in EVALUATION:
-                shutil.copyfile(planner / file, folder / file)
+    copy_run(run, target, AGAIN)
     with atomic_file(target / "provenance.json") as work:
         shutil.copyfile(data / "provenance.json", work)
 

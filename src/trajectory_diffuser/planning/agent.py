@@ -17,6 +17,7 @@ from trajectory_diffuser.planning.models import Units
 from trajectory_diffuser.planning.runtime import Runtime
 
 AGAIN = "snakemake --cores 8, once that folder is deleted"
+SAVED = "config.json"  # of a run that was saved for one of its planners, see `sharing.planner`
 SECTIONS = {"planner": "planners", "policy": "policies"}  # of the parameters, by what a row is
 
 
@@ -110,9 +111,9 @@ class Agent(ABC):
 
 
 def find_row(run_directory: Path, task: str, kind: str, name: str) -> tuple[dict[str, Any], str]:
-    """A settled row of a planner or policy, and its precision: as evaluated, or else as in ./params.yaml.
+    """A settled row of a planner or policy, and its precision: as evaluated or saved, or as in ./params.yaml.
 
-    What that leaves to tuning is then what was chosen, or else the middle of the grid, see `planning.choice`.
+    What these leave to tuning is then what was chosen, or else the middle of the grid, see `planning.choice`.
 
     Args:
         run_directory: `results/runs/{task}/seed{seed}`.
@@ -128,6 +129,10 @@ def find_row(run_directory: Path, task: str, kind: str, name: str) -> tuple[dict
     for path in evaluation.glob("*/evaluation.json"):
         require_intact(path.parent, AGAIN)
         records[path.parent.name] = read_json(path)
+    if (run_directory / SAVED).exists():
+        require_intact(run_directory, "save_pretrained again, or copy the folder again")
+        saved = read_json(run_directory / SAVED)
+        records.setdefault(saved["planner"], saved)
     known = {each for each, record in records.items() if key in record}
     if name in known:
         return settled(records[name][key], records[name]["values"]), records[name]["precision"]
