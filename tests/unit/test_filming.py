@@ -13,6 +13,8 @@ from project import ROOT
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.environments.environment import make_environment
+from trajectory_diffuser.filming.film import HEIGHT, WIDTH
+from trajectory_diffuser.filming.picture import camera
 from trajectory_diffuser.filming.poses import Poses
 from trajectory_diffuser.filming.take import GHOSTS, Take, make_take, measured, recorded
 from trajectory_diffuser.planning.planner import Planner
@@ -26,7 +28,7 @@ def environment(identifier: str, keys: list[str] | None = None):
     return make_environment(entry)
 
 
-@pytest.mark.parametrize("identifier", ["Hopper-v5", "HalfCheetah-v5", "Walker2d-v5", "Ant-v5"])
+@pytest.mark.parametrize("identifier", ["Hopper-v5", "HalfCheetah-v5", "Walker2d-v5", "Ant-v5", "Swimmer-v5"])
 def test_poses_from_observations_are_the_environments_own(identifier: str):
     env = environment(identifier)
     env.action_space.seed(0)
@@ -54,6 +56,32 @@ def test_poses_from_observations_are_the_environments_own(identifier: str):
 def test_observations_without_a_pose_are_refused(identifier: str, keys: list[str] | None):
     with pytest.raises(UserError, match=f"{identifier}: its observations hold no MuJoCo pose"):
         Poses(environment(identifier, keys))
+
+
+@pytest.mark.parametrize(
+    ("identifier", "above"),
+    [
+        ("Swimmer-v5", True),
+        ("Reacher-v5", True),
+        ("Hopper-v5", False),
+        ("HalfCheetah-v5", False),
+        ("Walker2d-v5", False),
+        ("Ant-v5", False),
+        ("InvertedPendulum-v5", False),
+        ("InvertedDoublePendulum-v5", False),
+    ],
+)
+def test_the_camera_sees_the_whole_of_a_body_from_above_where_it_lies(identifier: str, above: bool):
+    env = environment(identifier)
+    env.reset(seed=0)
+    model, data = env.unwrapped.model, env.unwrapped.data
+    seen = camera(model, data)
+    assert (seen.elevation == -90) == above
+    shapes = np.flatnonzero(model.body_weldid[model.geom_bodyid])
+    # Across the picture is x, up in it y or, from the side, nearly z.
+    offset = np.abs(data.geom_xpos[shapes] - seen.lookat)[:, [0, 1 if above else 2]].max(axis=0)  # [2]
+    half = seen.distance * np.tan(np.radians(model.vis.global_.fovy / 2)) * np.array([WIDTH / HEIGHT, 1])
+    assert (offset < half).all() and (offset > 0.25 * half).any(), (offset, half)
 
 
 @pytest.mark.parametrize(("decision", "steps"), [(0.002, 10), (0.02, 4), (0.2, 0)])

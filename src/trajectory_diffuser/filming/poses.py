@@ -26,7 +26,7 @@ class Poses:
         if not self.shown or self.hidden + self.shown != inner.model.nq:
             raise UserError(
                 f"{environment.spec.id}: its observations hold no MuJoCo pose, so plans cannot be drawn as "
-                "bodies; those of Hopper, HalfCheetah and Walker2d do"
+                "bodies; those of Hopper, HalfCheetah, Walker2d and Swimmer do"
             )
 
     def of(self, observations: np.ndarray, place: np.ndarray, seconds: float) -> np.ndarray:
