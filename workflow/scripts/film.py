@@ -1,4 +1,4 @@
-"""Film planners of a run side by side, each at the speed at which it decides: an animated GIF.
+"""Film planners of a run side by side, each at the speed at which it decides: an animated GIF, and a strip.
 
 python workflow/scripts/film.py --run models/hopper-medium-expert --planners trajectory_diffuser ddim
 
@@ -29,14 +29,23 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="length of the film")
     parser.add_argument("--times", type=Path, help="latency.csv of a report, instead of measuring here")
     parser.add_argument("--out", type=Path, default=Path("film.gif"))
+    parser.add_argument("--strip", type=Path, help="PNG, to which some moments are written too")
     arguments = parser.parse_args()
     with ending_with_one_line():
         require_renderer()
         film(**vars(arguments))
 
 
-def film(run: Path, planners: list[str], seed: int, seconds: float, times: Path | None, out: Path) -> None:
-    """Load the planners, let them act one after the other and write the film."""
+def film(
+    run: Path,
+    planners: list[str],
+    seed: int,
+    seconds: float,
+    times: Path | None,
+    out: Path,
+    strip: Path | None,
+) -> None:
+    """Load the planners, let them act one after the other, write the film and, if asked to, its strip."""
     if seconds <= 0:
         raise UserError(f"--seconds {seconds:g}: a film takes more than 0")
     # After require_renderer: these import MuJoCo.
@@ -44,6 +53,7 @@ def film(run: Path, planners: list[str], seed: int, seconds: float, times: Path 
 
     from trajectory_diffuser.environments.environment import make_environment
     from trajectory_diffuser.filming.film import write_film
+    from trajectory_diffuser.filming.filmstrip import write_filmstrip
     from trajectory_diffuser.filming.take import make_take, recorded
     from trajectory_diffuser.planning.planner import Planner
 
@@ -55,7 +65,10 @@ def film(run: Path, planners: list[str], seed: int, seconds: float, times: Path 
             takes.append(make_take(name, planner, environment, seed, seconds, known[name]))
             print(f"{name}: {1000 * takes[-1].decision_seconds:.1f} ms per decision")
         write_film(takes, environment.unwrapped.model, seconds, out)
-    print(f"{out}: {out.stat().st_size / 1000:.0f} kB")
+        if strip:
+            write_filmstrip(takes, environment.unwrapped.model, seconds, strip)
+    for file in filter(None, (out, strip)):
+        print(f"{file}: {file.stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from trajectory_diffuser.filming.take import Take
 
 WIDTH, HEIGHT, CAPTION = 230, 210, 42  # of a panel's picture, and of the strip above it; pixels
 FRAME_SECONDS, COLOURS = 0.08, 24
+MOST_BYTES = 500_000  # so that it can be part of a page
 INK, PAPER = (24, 24, 24), (255, 255, 255)
 
 
@@ -26,20 +27,31 @@ def write_film(takes: list[Take], model: mujoco.MjModel, seconds: float, out: Pa
     # One palette for all: what does not move stays, to the pixel, what it was, and takes no bytes.
     sample = np.concatenate([np.asarray(each) for each in frames[:: len(frames) // 8 + 1]])
     palette = Image.fromarray(sample).quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
-    frames = [each.quantize(palette=palette, dither=Image.Dither.NONE) for each in frames]
-    duration = round(1000 * FRAME_SECONDS)
+    save_film([each.quantize(palette=palette, dither=Image.Dither.NONE) for each in frames], out)
+
+
+def save_film(frames: list[Image.Image], out: Path) -> None:
+    """Write frames FRAME_SECONDS apart or, if that takes more than MOST_BYTES, every second, fourth, ..."""
     with atomic_file(out) as work:
-        first, *others = frames
-        first.save(work, format="GIF", save_all=True, append_images=others, duration=duration, loop=0)
+        for every in (2**power for power in range(len(frames))):
+            first, *others = frames[::every]
+            duration = round(1000 * FRAME_SECONDS * every)
+            first.save(work, format="GIF", save_all=True, append_images=others, duration=duration, loop=0)
+            if not others or work.stat().st_size <= MOST_BYTES:
+                break
+
+
+def draw_take(renderer: mujoco.Renderer, take: Take, time: float) -> np.ndarray:
+    """A take's picture [height, width, 3] at a time of the film, with the ghosts of the plan in force."""
+    step = take.step_at(time)
+    return draw(renderer, take.poses[step], take.plans[min(step, len(take.plans) - 1)])
 
 
 def _panel(renderer: mujoco.Renderer, take: Take, time: float) -> np.ndarray:
-    """A take's picture at a time of the film [CAPTION + HEIGHT, WIDTH, 3]."""
-    step = take.step_at(time)
+    """The same below a caption [CAPTION + HEIGHT, WIDTH, 3]."""
     caption = Image.new("RGB", (WIDTH, CAPTION), PAPER)
     pen, font = ImageDraw.Draw(caption), ImageFont.load_default(14)
     pen.text((8, 4), take.planner, INK, font)
-    pen.text((8, 22), f"{1000 * take.decision_seconds:.1f} ms per decision", INK, font)
-    pen.text((WIDTH - 8, 22), f"{step * take.step_seconds:.1f} s", INK, font, anchor="ra")
-    plan = take.plans[min(step, len(take.plans) - 1)]
-    return np.concatenate([np.asarray(caption), draw(renderer, take.poses[step], plan)])
+    pen.text((8, 22), take.pace, INK, font)
+    pen.text((WIDTH - 8, 22), take.clock_at(time), INK, font, anchor="ra")
+    return np.concatenate([np.asarray(caption), draw_take(renderer, take, time)])

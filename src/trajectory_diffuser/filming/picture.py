@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 
 BODY, GHOST = (0.85, 0.35, 0.1, 1.0), (0.1, 0.4, 0.9, 0.25)
-PAPER, FLOOR = (1.0, 1.0, 1.0, 1.0), (0.75, 0.75, 0.75, 1.0)
+PAPER, FLOOR, CHEQUERED = (1.0, 1.0, 1.0, 1.0), (0.75, 0.75, 0.75, 1.0), (0.9, 0.9, 0.9, 1.0)
 SHEET = 10  # how far behind all it hangs, in the camera's distances
 MOVES, STAYS = mujoco.mjtCatBit.mjCAT_DYNAMIC, mujoco.mjtCatBit.mjCAT_STATIC
 UPRIGHT = 0.99  # of an axis' unit length; what is as much along z stands
@@ -33,8 +33,8 @@ def draw(renderer: mujoco.Renderer, pose: np.ndarray, plan: np.ndarray) -> np.nd
     scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
     _paint(scene.geoms[: scene.ngeom], BODY)
     for shape in scene.geoms[: scene.ngeom]:
-        if shape.category == STAYS and shape.matid == -1:
-            shape.rgba[:], shape.emission = FLOOR, 0.8
+        if shape.category == STAYS:
+            shape.rgba[:], shape.emission = (FLOOR, 0.8) if shape.matid == -1 else (CHEQUERED, 0.0)
     _hang_sheet(scene, SHEET * seen.distance)
     for ghost in plan:
         first = scene.ngeom

@@ -38,6 +38,15 @@ class Take:
         """How many steps have been after so long; one lasts as long as its decision where that is longer."""
         return min(int(seconds / max(self.decision_seconds, self.step_seconds)), len(self.poses) - 1)
 
+    def clock_at(self, seconds: float) -> str:
+        """The environment's time after so long."""
+        return f"{self.step_at(seconds) * self.step_seconds:.1f} s"
+
+    @property
+    def pace(self) -> str:
+        """How fast it decides."""
+        return f"{1000 * self.decision_seconds:.1f} ms per decision"
+
 
 def make_take(
     name: str,
@@ -89,13 +98,13 @@ def measured(planner: Planner, observation: np.ndarray) -> float:
 
 
 def recorded(file: Path, task: str, planner: str) -> float:
-    """The time of a planner's decision, one environment at a time, in a report's `latency.csv`.
+    """The time of a planner's decision, for as few environments as were timed, in a `latency.csv`.
 
     Raises `UserError` if there is none.
     """
     try:
         times = pd.read_csv(file)
-        rows = times[(times["task"] == task) & (times["planner"] == planner) & (times["batch"] == 1)]
+        rows = times[(times["task"] == task) & (times["planner"] == planner)].sort_values("batch")
         return float(1 / rows["decisions_per_second"].iloc[0])
     except (OSError, ValueError, KeyError, IndexError):
         raise UserError(f"{file}: no times of {planner} on {task}; a report's latency.csv has them") from None
