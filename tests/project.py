@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 presets = runpy.run_path(str(ROOT / "workflow" / "scripts" / "use_preset.py"))
 PRODUCED = [".git", ".venv", ".snakemake", ".*_cache", ".hypothesis", "__pycache__"]
 PRODUCED += ["results", "raw", "processed"]
-TIMED = ("latency", "scaling")
+TIMED = ("latency", "scaling", "film")
 NO_RESULT = (".snakemake_timestamp", TIMES)  # not a stage's, and no part of what it writes
 
 

@@ -37,10 +37,9 @@ def size(folder: Path) -> int:
 
 RULES = (
     "evaluate", "evaluate_experiment", "evaluate_plans", "evaluate_policy", "evaluate_training",
-    "fetch_dataset", "finetune", "make_report", "measure_experiment", "measure_latency",
-    "measure_scaling", "prepare_dataset",
-    "train_diffusion", "train_inverse_dynamics", "train_policy", "train_transformer", "train_value", "tune",
-    "tune_policy",
+    "fetch_dataset", "film", "finetune", "make_report", "measure_experiment", "measure_latency",
+    "measure_scaling", "prepare_dataset", "train_diffusion", "train_inverse_dynamics", "train_policy",
+    "train_transformer", "train_value", "tune", "tune_policy",
 )  # fmt: skip
 
 

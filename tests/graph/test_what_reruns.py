@@ -36,6 +36,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     text = text.replace("\n  experiment_tasks: []", f"\n  experiment_tasks: [{HOPPER}, {REPLAY}]")
     text = re.sub(r"(evaluate_training:\n  planners:) .*", r"\1 [ddim]", text)
     finetuned = rf"\1\n  tasks: [{HOPPER}, {REPLAY}]\n  planners: [ddim]"
+    text = re.sub(r"(\nfilm: .*\n  tasks: .*\n  planners:) .*", r"\1 [ddim]", text)
     file.write_text(re.sub(r"(\nfinetune: .*)\n  tasks: .*\n  planners: .*", finetuned, text))
     for job in snakemake_graph(project):
         for output in job["outputs"]:
@@ -132,7 +133,7 @@ EDITS = {
     "code that a stage uses too": (
         [("workflow/code.yaml", "train_value: [datasets", "train_value: [diffusion, datasets")],
         ["train_value@*"],
-        [*by_planners(), "finetune@*", "measure_latency@*", "make_report"],
+        [*by_planners(), "finetune@*", "measure_latency@*", "film@*", "make_report"],
     ),
     "source module": (
         code("collecting/sources/d4rl.py"),
@@ -141,27 +142,27 @@ EDITS = {
     ),
     "environments code": (
         code("environments/environment.py"),
-        ["fetch_dataset@*", "prepare_dataset@*", "*tune*@*", "evaluate*@*", "make_report"],
+        ["fetch_dataset@*", "prepare_dataset@*", "*tune*@*", "evaluate*@*", "film@*", "make_report"],
         ["*"],
     ),
     "windows code": (
         code("datasets/windows.py"),
-        ["prepare_dataset@*", "train_*", "*tune*@*", "evaluate*@*", "measure_*@*"],
+        ["prepare_dataset@*", "train_*", "*tune*@*", "evaluate*@*", "measure_*@*", "film@*"],
         ["make_report"],
     ),
     "networks' code": (
         code("models/temporal_unet.py"),
-        ["train_*", "*tune*@*", "evaluate*@*", "measure_*@*"],
+        ["train_*", "*tune*@*", "evaluate*@*", "measure_*@*", "film@*"],
         ["make_report"],
     ),
     "training code": (
         code("training/loop.py"),
         ["train_*", "finetune@*"],
-        ["tune*@*", "evaluate*@*", "measure_latency@*", "make_report"],
+        ["tune*@*", "evaluate*@*", "measure_latency@*", "film@*", "make_report"],
     ),
     "planning code": (
         code("planning/planner.py"),
-        ["*tune*@*", "evaluate*@*", "measure_*@*"],
+        ["*tune*@*", "evaluate*@*", "measure_*@*", "film@*"],
         ["make_report"],
     ),
     "report code": (code("reporting/page.py"), ["make_report"], []),
@@ -173,7 +174,7 @@ EDITS = {
     "stage module": (
         [("src/train_value.py", CODE, CODE)],
         ["train_value@*", "finetune@*"],
-        [*by_planners(), "measure_latency@*", "make_report"],
+        [*by_planners(), "measure_latency@*", "film@*", "make_report"],
     ),
     "data of a task": (
         params("[replay], noise: 0.5", "[replay], noise: 0.4"),
@@ -183,7 +184,7 @@ EDITS = {
     "history of a task": (
         params("history: 8", "history: 6"),
         [f"train_transformer@{HOPPER}-*", f"finetune@{HOPPER}-*", f"measure_scaling@{HOPPER}", "make_report"],
-        [*by_planners(f"{HOPPER}-*"), f"measure_latency@{HOPPER}"],
+        [*by_planners(f"{HOPPER}-*"), f"measure_latency@{HOPPER}", f"film@{HOPPER}"],
     ),
     "horizon of a task": (
         params("horizon: 16", "horizon: 32"),
@@ -194,51 +195,51 @@ EDITS = {
             f"measure_scaling@{HOPPER}",
             "make_report",
         ],
-        [*by_planners(f"{HOPPER}-*"), f"measure_latency@{HOPPER}"],
+        [*by_planners(f"{HOPPER}-*"), f"measure_latency@{HOPPER}", f"film@{HOPPER}"],
     ),
     "trials": (
         params("episodes: 16", "episodes: 32"),
         ["tune*@*"],
-        ["evaluate*@*", "finetune@*", "measure_latency@*", "make_report"],
+        ["evaluate*@*", "finetune@*", "measure_latency@*", "film@*", "make_report"],
     ),
     "tuning's environments": (
         params("first_environment_seed: 20000", "first_environment_seed: 25000"),
         ["tune*@*"],
-        ["evaluate*@*", "finetune@*", "measure_latency@*", "make_report"],
+        ["evaluate*@*", "finetune@*", "measure_latency@*", "film@*", "make_report"],
     ),
     "grid of tuning": (
         params("target_return: [1.0, 1.2]", "target_return: [1.0, 1.1]"),
         ["tune*@*", "measure_scaling@*"],
-        ["evaluate*@*", "finetune@*", "measure_latency@*", "make_report"],
+        ["evaluate*@*", "finetune@*", "measure_latency@*", "film@*", "make_report"],
     ),
     "tuning's module": (
         [("src/tune.py", CODE, CODE)],
         ["tune@*"],
         [
             *("evaluate@*", "evaluate_training@*", "finetune@*", *BY_ALL_TUNINGS),
-            *("measure_latency@*", "make_report"),
+            *("measure_latency@*", "film@*", "make_report"),
         ],
     ),
     "named guidance of a planner": (
         params("sampler: ddim}", "sampler: ddim, guidance: 1.2}"),
-        ["*tune@*-ddim", "evaluate*@*-ddim", *BY_ALL_TUNINGS, "measure_*@*", "make_report"],
+        ["*tune@*-ddim", "evaluate*@*-ddim", *BY_ALL_TUNINGS, "measure_*@*", "film@*", "make_report"],
         [],
     ),
     "base of the planners": (
         params("temperature: tuned", "temperature: 0.4"),
-        [*by_planners(), "measure_*@*"],
+        [*by_planners(), "measure_*@*", "film@*"],
         ["make_report"],
     ),
     "planner": (
         params("sampler: ddim}", "sampler: ddim, refine_steps: 6}"),
-        ["*tune@*-ddim", "evaluate*@*-ddim", *BY_ALL_TUNINGS, "measure_*@*", "make_report"],
+        ["*tune@*-ddim", "evaluate*@*-ddim", *BY_ALL_TUNINGS, "measure_*@*", "film@*", "make_report"],
         [],
     ),
     "planner that is its base": (
         params("trajectory_diffuser: {}", "trajectory_diffuser: {candidates: 2}"),
         [
             *("tune@*-trajectory_diffuser", "evaluate*@*-trajectory_diffuser"),
-            *(*BY_ALL_TUNINGS, "measure_*@*", "make_report"),
+            *(*BY_ALL_TUNINGS, "measure_*@*", "film@*", "make_report"),
         ],
         [],
     ),
@@ -252,31 +253,31 @@ EDITS = {
             "measure_latency@*",
             "make_report",
         ],
-        [],
+        ["film@*"],
     ),
     "base of the policies": (
         params("return_conditioned: false", "return_conditioned: true"),
         ["train_policy@*", "tune_policy@*", "evaluate_policy@*", "measure_latency@*"],
-        ["make_report"],
+        ["film@*", "make_report"],
     ),
     "training of the policies": (
         params("train_policy:\n  width: 256", "train_policy:\n  width: 128"),
         ["train_policy@*"],
-        ["tune_policy@*", "evaluate_policy@*", "measure_latency@*", "make_report"],
+        ["tune_policy@*", "evaluate_policy@*", "measure_latency@*", "film@*", "make_report"],
     ),
     "rival": (params("iql: {steps: 500000}", "iql: {steps: 400000}"), ["make_report"], []),
     "claim": (params("times: 3.0", "times: 4.0"), ["make_report"], []),
     "base of the trainings": (
         params("ema_decay: 0.995", "ema_decay: 0.99"),
         ["train_*", "finetune@*"],
-        ["tune*@*", "evaluate*@*", "measure_latency@*", "make_report"],
+        ["tune*@*", "evaluate*@*", "measure_latency@*", "film@*", "make_report"],
     ),
     "moments at which weights are kept": (
         params("keep_at: [0.125", "keep_at: [0.2"),
         ["train_*", "evaluate_training@*", "finetune@*"],
         [
             *("tune*@*", "evaluate@*", "evaluate_policy@*", *BY_ALL_TUNINGS),
-            *("measure_latency@*", "make_report"),
+            *("measure_latency@*", "film@*", "make_report"),
         ],
     ),
     "episodes with kept weights": (
@@ -299,15 +300,26 @@ EDITS = {
     "a task's own training": (
         params("    training: {}\n", "    training: {train_value: {steps: 7}}\n"),  # of the first task
         [f"train_*@{HOPPER}-*", f"finetune@{HOPPER}-*", f"measure_scaling@{HOPPER}", "make_report"],
-        [*by_planners(f"{HOPPER}-*"), f"*_policy@{HOPPER}-*", f"measure_latency@{HOPPER}"],
+        [*by_planners(f"{HOPPER}-*"), f"*_policy@{HOPPER}-*", f"measure_latency@{HOPPER}", f"film@{HOPPER}"],
     ),
     "one training": (
         params("label_dropout: 0.25", "label_dropout: 0.2"),
         ["train_diffusion@*", "finetune@*", "measure_scaling@*"],
-        [*by_planners(), "measure_latency@*", "make_report"],
+        [*by_planners(), "measure_latency@*", "film@*", "make_report"],
     ),
-    "timing": (params("repetitions: 20", "repetitions: 10"), ["measure_latency@*"], ["make_report"]),
+    "timing": (
+        params("repetitions: 20", "repetitions: 10"),
+        ["measure_latency@*"],
+        ["film@*", "make_report"],
+    ),
     "scaling": (params("horizons: [8", "horizons: [16"), ["measure_scaling@*"], ["make_report"]),
+    "film": (params("seconds: 4.0", "seconds: 3.0"), ["film@*"], ["make_report"]),
+    "film's code": (code("filming/picture.py"), ["film@*"], ["make_report"]),
+    "tasks of the film": (
+        params(f"it decides\n  tasks: [{HOPPER}, {REPLAY}]", f"it decides\n  tasks: [{HOPPER}]"),
+        ["make_report"],
+        [],
+    ),
     "tasks of the scaling": (
         params(f"networks\n  tasks: [{HOPPER}, {REPLAY}]", f"networks\n  tasks: [{HOPPER}]"),
         ["make_report"],

@@ -350,6 +350,22 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         "measure_scaling.planners",
         ["'drift' has no entry under planners", "did you mean 'draft'?"],
     ),
+    "film of a task that is not run": (
+        {"film.tasks": ["maze-umaze"]},
+        "film.tasks",
+        ["'maze-umaze' is not among run.tasks", "whose networks are filmed"],
+    ),
+    "film of a planner that is not run": (
+        {"film.planners": ["ddim_20"]},
+        "film.planners",
+        ["'ddim_20' is not among run.planners", "add it there or remove it here"],
+    ),
+    "unknown planner of the film": (
+        {"film.planners": ["drift"]},
+        "film.planners",
+        ["'drift' has no entry under planners", "did you mean 'draft'?"],
+    ),
+    "film of no length": ({"film.seconds": 0}, "film.seconds", ["0"]),
     "horizons too short for a planner of the scaling": (
         {"measure_scaling.planners": ["four_actions"], "measure_scaling.horizons": [4]},
         "measure_scaling.horizons",

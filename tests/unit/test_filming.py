@@ -8,15 +8,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from PIL import Image
 from project import ROOT
+from small_models import save_choices
 
 from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.computing.files import read_json
+from trajectory_diffuser.computing.manifest import require_intact
 from trajectory_diffuser.environments.environment import make_environment
-from trajectory_diffuser.filming.film import HEIGHT, WIDTH
+from trajectory_diffuser.filming import film as filming
+from trajectory_diffuser.filming import filmstrip
+from trajectory_diffuser.filming.film import CAPTION, HEIGHT, WIDTH
 from trajectory_diffuser.filming.picture import camera
 from trajectory_diffuser.filming.poses import Poses
 from trajectory_diffuser.filming.take import GHOSTS, Take, make_take, measured, recorded
+from trajectory_diffuser.planning.choice import middle
 from trajectory_diffuser.planning.planner import Planner
 
 MODEL, TIMES = ROOT / "models/hopper-medium-expert", ROOT / "results/reference/five-seeds-intel/latency.csv"
@@ -112,6 +119,74 @@ def test_times_of_a_report_are_the_planners():
             recorded(file, MODEL.name, planner)
 
 
+@pytest.fixture
+def project(tmp_path: Path) -> dict:
+    """Parameters of a project in `tmp_path` that has the shipped Hopper's networks, tuned and timed."""
+    params, run = yaml.safe_load((ROOT / "params.yaml").read_text()), tmp_path / "results/runs" / MODEL.name
+    (run / "latency").mkdir(parents=True)
+    (run / "latency/latency.csv").write_text(TIMES.read_text())
+    params["film"] |= {"planners": ["ddim", "draft"], "seconds": 0.2}
+    params["run"]["device"] = "cpu"
+    save_choices(run / "seed0", ["ddim", "draft"], middle(params["tune"]["grid"]))
+    for network in ("transformer", "diffusion", "inverse_dynamics", "value"):
+        (run / "seed0" / network).symlink_to(MODEL / network)
+    return params
+
+
+def stage(folder: Path, params: dict, **environment: str) -> dict:
+    """What `film.json` says after the stage."""
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    command = [sys.executable, ROOT / "src/film.py", "--task", MODEL.name]
+    done = subprocess.run(command, cwd=folder, env=os.environ | environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    require_intact(folder / "results/runs" / MODEL.name / "film", "")
+    return read_json(folder / "results/runs" / MODEL.name / "film" / "film.json")
+
+
+def test_the_stage_writes_a_film_and_a_strip_on_white(tmp_path: Path, project: dict):
+    record, folder = stage(tmp_path, project), tmp_path / "results/runs" / MODEL.name / "film"
+    if "cannot render" in record.get("left_out", ""):
+        pytest.skip(record["left_out"])
+    assert (record["task"], record["planners"], record["seed"]) == (MODEL.name, ["ddim", "draft"], 0)
+    with Image.open(folder / "film.gif") as image:
+        assert image.n_frames == 3 and image.size == (2 * WIDTH, CAPTION + HEIGHT)
+    with Image.open(folder / "filmstrip.png") as image:
+        assert "transparency" not in image.info
+        strip = np.asarray(image.convert("RGB"), float)
+    assert (strip[0, 0] == 255).all() and (strip[-1, -1] > 200).all()
+    for row in np.split(strip[filmstrip.HEAD :], 2):
+        for picture in np.split(row[filmstrip.LABEL :], filmstrip.MOMENTS, axis=1):
+            body, ghosts = (sign * (picture[..., 0] - picture[..., 2]) > 40 for sign in (1, -1))
+            assert body.sum() > 200 and ghosts.sum() > 20
+            assert (picture[:20] == 255).all()  # a white sky
+    assert (strip[:, : filmstrip.WIDTH] != strip[:, -filmstrip.WIDTH :]).any()
+
+
+def test_where_nothing_renders_the_stage_leaves_a_note(tmp_path: Path, project: dict):
+    note = stage(tmp_path, project, MUJOCO_GL="none-such")["left_out"]
+    assert note.startswith("MuJoCo cannot render here") and "apt install libegl1" in note
+    assert len(list((tmp_path / "results/runs" / MODEL.name / "film").iterdir())) == 2  # and its manifest
+
+
+def test_where_observations_hold_no_pose_the_stage_leaves_a_note(tmp_path: Path, project: dict):
+    project["tasks"][MODEL.name]["environment"]["id"] = "InvertedDoublePendulum-v5"
+    note = stage(tmp_path, project)["left_out"]
+    assert "hold no MuJoCo pose" in note or "cannot render" in note
+
+
+def test_a_film_that_would_be_too_large_has_fewer_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    noise = np.random.default_rng(0).integers(0, 255, (16, 40, 40), np.uint8)
+    frames, file = [Image.fromarray(each).convert("P") for each in noise], tmp_path / "film.gif"
+    sizes = {}
+    for most in (10**6, 12_000, 1):
+        monkeypatch.setattr(filming, "MOST_BYTES", most)
+        filming.save_film(frames, file)
+        with Image.open(file) as image:
+            sizes[most] = image.n_frames, image.info["duration"], file.stat().st_size
+    assert sizes[10**6][:2] == (16, 80) and sizes[1][0] == 1
+    assert sizes[12_000][:2] == (4, 320) and sizes[12_000][2] <= 12_000
+
+
 def film(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The command, in a process of its own: MuJoCo's renderer is chosen when it is imported."""
     command = [sys.executable, ROOT / "workflow/scripts/film.py", "--run", MODEL, *arguments]
@@ -119,12 +194,26 @@ def film(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
 
 
 def test_a_film_has_frames_with_a_body_in_each_panel(tmp_path: Path):
-    out = tmp_path / "film.gif"
-    done = film("--planners", "ddim", "draft", "--seconds", "0.2", "--times", str(TIMES), "--out", str(out))
+    out, strip = tmp_path / "film.gif", tmp_path / "strip.png"
+    done = film(
+        "--planners",
+        "ddim",
+        "draft",
+        "--seconds",
+        "0.2",
+        "--times",
+        str(TIMES),
+        "--out",
+        str(out),
+        "--strip",
+        str(strip),
+    )
     if "MuJoCo cannot render here" in done.stderr:
         pytest.skip(done.stderr.strip())
     assert done.returncode == 0, done.stderr
     assert f"ddim: {1e3 * SECONDS['ddim']:.1f} ms per decision" in done.stdout
+    with Image.open(strip) as image:
+        assert image.width == filmstrip.MOMENTS * filmstrip.WIDTH
     with Image.open(out) as image:
         frames = []
         for number in range(image.n_frames):

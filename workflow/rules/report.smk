@@ -1,3 +1,36 @@
+rule film:
+    input:
+        code("film"),
+        models=models(seed=FIRST_SEED),
+        tuning=tunings(seed=FIRST_SEED),
+        latency="results/runs/{task}/latency",
+    output:
+        directory("results/runs/{task}/film"),
+    log:
+        "results/logs/film/{task}.log",
+    threads: PARAMS["film"]["threads"]
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
+        gpu=gpus_per_job(),
+    params:
+        settings(
+            "tasks.{task}.environment",
+            "base_planner",
+            "planners",
+            "planning",
+            "evaluate.first_environment_seed",
+            "film.planners",
+            "film.seconds",
+            "film.threads",
+            "run.device",
+        ),
+    message:
+        "film: {wildcards.task}"
+    shell:
+        "python src/film.py --task {wildcards.task} > {log} 2>&1"
+
+
 rule make_report:
     input:
         code("make_report"),
@@ -28,10 +61,15 @@ rule make_report:
             task=config["run"]["experiment_tasks"],
         ),
         scalings=cells("results/runs/{task}/scaling", task=config["measure_scaling"]["tasks"]),
+        films=cells("results/runs/{task}/film", task=config["film"]["tasks"]),
     output:
         report(
             directory("results/report"),
-            patterns=["{name}.html", "{name}.csv", "figures/{name}.png", "figures/{name}.svg"],
+            patterns=[
+                "{name}.html",
+                "{name}.csv",
+                *(f"figures/{{name}}.{kind}" for kind in ("gif", "png", "svg")),
+            ],
             caption="../report/results.rst",
             category=lambda wildcards: kind_and_task(wildcards.name)[1],
             labels=lambda wildcards: {"shows": kind_and_task(wildcards.name)[0].replace("_", " ")},
@@ -53,6 +91,7 @@ rule make_report:
             "evaluate_training",
             "finetune",
             "measure_scaling.tasks",
+            "film.tasks",
             "make_report",
         ),
     message:

@@ -3,7 +3,7 @@
 import gymnasium
 import numpy as np
 
-from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.filming.renderer import CannotFilm
 
 
 class Poses:
@@ -16,7 +16,7 @@ class Poses:
         environment: says what its observations hold (`observation_structure`).
 
     Raises:
-        UserError: they hold no pose.
+        CannotFilm: they hold no pose.
     """
 
     def __init__(self, environment: gymnasium.Env) -> None:
@@ -24,7 +24,7 @@ class Poses:
         layout = getattr(inner, "observation_structure", {})
         self.hidden, self.shown = layout.get("skipped_qpos", 0), layout.get("qpos", 0)
         if not self.shown or self.hidden + self.shown != inner.model.nq:
-            raise UserError(
+            raise CannotFilm(
                 f"{environment.spec.id}: its observations hold no MuJoCo pose, so plans cannot be drawn as "
                 "bodies; those of Hopper, HalfCheetah, Walker2d and Swimmer do"
             )
