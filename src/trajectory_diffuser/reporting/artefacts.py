@@ -35,6 +35,17 @@ class TaskData:
 
 
 @dataclass(frozen=True)
+class Film:
+    """Planners of a task side by side: a GIF and a PNG, or why there are none (`left_out`)."""
+
+    planners: list[str]
+    seconds: float
+    moving: bytes
+    strip: bytes
+    left_out: str | None = None
+
+
+@dataclass(frozen=True)
 class Results:
     """Everything that the report shows.
 
@@ -48,8 +59,8 @@ class Results:
     and `data` by task, `diagnoses` (drafts and plans, see `evaluation.diagnosis`) by (task, seed), `ways`
     (shares and paths, see `evaluation.ways`) likewise where the data have detours, `experiments` (points and
     episodes, see `evaluation.experiment`) by (task, seed, experiment), `point_times` (planner, what is
-    varied, milliseconds) by (task, experiment); `finetuning` has a row per episode of
-    an online fine-tuning (FINETUNING_COLUMNS). Wherever planners are named policies stand too, but among
+    varied, milliseconds) by (task, experiment), `films` by task of `film.tasks`; `finetuning` has a row per
+    episode of an online fine-tuning (FINETUNING_COLUMNS). Wherever planners are named policies stand too, but among
     `plans`, `scaling` and what is of kept weights, and `rivals`, those that are on disk, among `scores` and
     `evaluations` only; `left_out` says why others are not shown.
     """
@@ -72,6 +83,7 @@ class Results:
     ways: dict[tuple[str, int], tuple[pd.DataFrame, dict[str, np.ndarray]]] = field(default_factory=dict)
     experiments: dict[tuple[str, int, str], tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)
     point_times: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
+    films: dict[str, Film] = field(default_factory=dict)
     finetuning: pd.DataFrame = field(default_factory=pd.DataFrame)
     rivals: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)

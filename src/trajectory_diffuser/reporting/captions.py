@@ -43,6 +43,9 @@ def captions(results: Results) -> dict[str, str]:
         "scaling": "Time per plan against one thing at a time, about the task's own settings, "
         "with untrained networks of the run's sizes.",
         "plans": f"Plans of {results.subject} in {episode}, beside what was executed.",
+        "films": "Planners side by side in one episode: the body (orange), and three states of the plan in "
+        "force (blue). A step lasts as long as in the environment or, if longer, as its decision was timed "
+        "to take: who cannot keep up is seen to be slow. The clock in each picture is the environment's.",
         "planners": f"Each planner's first plan (thick) and the path that it went (thin) in {episode}.",
         "ways": "What the data do in their first steps (dark), and plans of every planner at the start of "
         f"held-out episodes, with the models of seed {results.seeds[0]}.",

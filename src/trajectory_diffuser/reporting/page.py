@@ -24,6 +24,7 @@ from trajectory_diffuser.reporting.experiment_figure import (
 )
 from trajectory_diffuser.reporting.experiment_frontier import experiment_frontier, frontier_sentence
 from trajectory_diffuser.reporting.failure_signs import draft_error_figure, shown_signs, sign_rows, sign_table
+from trajectory_diffuser.reporting.films import filmstrips, moving_picture, not_filmed, write_films
 from trajectory_diffuser.reporting.finetuning import QUESTION, finetuning_answer, finetuning_figure
 from trajectory_diffuser.reporting.frontier import frontier
 from trajectory_diffuser.reporting.markdown import (
@@ -108,6 +109,7 @@ def write_report(results: Results, folder: Path) -> None:
     if results.training_evaluations:
         training_figure.points(results).to_csv(folder / "training_scores.csv", index=False)
     (folder / "figures").mkdir()
+    write_films(results, folder / "figures")
     with theme():
         pictures = _draw(results, folder / "figures")
         refinement = plan_figures.plan_refinement(results)
@@ -167,6 +169,9 @@ def write_report(results: Results, folder: Path) -> None:
         captions=captions(results),
         mazes=[task for task in results.tasks if plan_figures.is_maze(results, task)],
         pictures=pictures,
+        moving_picture=moving_picture(results),
+        filmstrips=filmstrips(results),
+        not_filmed=not_filmed(results),
         left_out=results.left_out,
     )
     (folder / "index.html").write_text(page)

@@ -21,6 +21,7 @@ from trajectory_diffuser.reporting.artefacts import (
     SCALING_COLUMNS,
     SCORE_COLUMNS,
     TRAINING_SCORE_COLUMNS,
+    Film,
     Results,
     TaskData,
     run_planners,
@@ -48,7 +49,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
     provenance, task_data, latency, scaling, machines = {}, {}, [], [], {}
     scores, curves, training, evaluations, plans, tuning = [], [], [], {}, {}, {}
     training_scores, training_evaluations, diagnoses, ways, experiments = [], {}, {}, {}, {}
-    finetuning, point_times = [], {}
+    finetuning, point_times, films = [], {}, {}
     for task in run["tasks"]:
         prepare = f"prepare_dataset --task {task}"
         data = _intact(root / "data" / "processed" / task, prepare)
@@ -68,6 +69,8 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
             folder = _intact(runs / task / "experiment_latency" / experiment, measure)
             columns = (*_point(params, experiment), "milliseconds")
             point_times[task, experiment] = _read_table(folder / "points.csv", measure, columns)
+        if task in params["film"]["tasks"]:
+            films[task] = _read_film(runs / task / "film", f"film --task {task}")
         for seed in run["seeds"]:
             cell = runs / task / f"seed{seed}"
             for model, (name, trains, which) in trained.items():
@@ -147,6 +150,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         ways=ways,
         experiments=experiments,
         point_times=point_times,
+        films=films,
         finetuning=_concatenate(finetuning or [pd.DataFrame(columns=FINETUNING_COLUMNS)]),
         rivals=[name for name in params["rivals"] if name in {rival for _, _, rival in rivals}],
         left_out=left_out,
@@ -201,6 +205,14 @@ def _read_latency(path: Path, stage: str, planners: list[str]) -> pd.DataFrame:
     order = pd.Categorical(table.planner, categories=planners, ordered=True)
     table = table.assign(planner=order)[order.notna()].sort_values(["planner", "batch"])
     return table.assign(planner=table.planner.astype(str))
+
+
+def _read_film(folder: Path, stage: str) -> Film:
+    record = read_json(_require(_intact(folder, stage) / "film.json", stage))
+    if "left_out" in record:
+        return Film([], 0.0, b"", b"", record["left_out"])
+    moving, strip = (_require(folder / name, stage).read_bytes() for name in ("film.gif", "filmstrip.png"))
+    return Film(record["planners"], record["seconds"], moving, strip)
 
 
 def _require_planners(table: pd.DataFrame, planners: list[str], problem: str, path: Path, stage: str) -> None:

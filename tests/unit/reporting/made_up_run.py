@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
+from PIL import Image
 from seals import seal_all
 
 from trajectory_diffuser.common.params import load_params
@@ -38,6 +39,7 @@ def made_up_params() -> dict:
     targets = [0.7, 1.0, 1.2]
     shipped["tune"].update(episodes=24, finalists=4)
     shipped["tune"]["grid"] = {"guidance": [1.0, 2.0], "temperature": [0.0, 0.5], "target_return": targets}
+    shipped["film"]["tasks"] = list(shipped["run"]["tasks"])
     shipped["run"]["experiments"] = ["refinement", "warmth"]
     shipped["run"]["experiment_tasks"] = list(shipped["run"]["tasks"])
     shipped["experiments"] = {
@@ -70,6 +72,8 @@ def write_run(params: dict, root: Path) -> None:
         asked = task in params["run"]["experiment_tasks"]
         for experiment in params["run"]["experiments"] if asked else ():
             write_point_times(params["experiments"][experiment], runs / "experiment_latency" / experiment)
+        if task in params["film"]["tasks"]:
+            write_film(params["film"], runs / "film", task)
         for seed in params["run"]["seeds"]:
             for model in MODELS:
                 write_training(runs / f"seed{seed}" / model, model, seed, generator)
@@ -158,6 +162,17 @@ def write_scaling(folder: Path) -> None:
     scaling["network_seconds"] = 0.9 * scaling["seconds_per_plan"]
     scaling.to_csv(folder / "scaling.csv", index=False)
     write_json(folder / "scaling.json", MACHINE)
+
+
+def write_film(film: dict, folder: Path, task: str) -> None:
+    """Three frames and a strip, of one colour each; of a maze none."""
+    folder.mkdir(parents=True)
+    if is_maze(task):
+        return write_json(folder / "film.json", {"left_out": "made up <to be> left out"})
+    frames = [Image.new("RGB", (690, 252), (shade, 80, 30)) for shade in (40, 120, 200)]
+    frames[0].save(folder / "film.gif", save_all=True, append_images=frames[1:], duration=80, loop=0)
+    Image.new("RGB", (1100, 700), (40, 80, 200)).save(folder / "filmstrip.png")
+    write_json(folder / "film.json", {"planners": film["planners"], "seconds": film["seconds"]})
 
 
 def write_training(folder: Path, model: str, seed: int, generator: np.random.Generator) -> None:

@@ -1,5 +1,6 @@
 """The report's directory: complete, self-contained, about the run and nothing else."""
 
+import base64
 import json
 import re
 from dataclasses import replace
@@ -30,6 +31,9 @@ def report(params, root, monkeypatch):
         scored, scaled = params["evaluate_training"], params["measure_scaling"]
         scored["planners"] = [each for each in scored["planners"] if each in params["run"]["planners"]]
         scaled["tasks"] = [each for each in scaled["tasks"] if each in params["run"]["tasks"]]
+        params["film"]["tasks"] = [each for each in params["film"]["tasks"] if each in params["run"]["tasks"]]
+        filmed = [each for each in params["film"]["planners"] if each in params["run"]["planners"]]
+        params["film"]["planners"] = filmed or params["run"]["planners"][:1]
         (root / "params.yaml").write_text(yaml.safe_dump(params))
         monkeypatch.chdir(root)
         make_report.main(load_params())
@@ -46,10 +50,12 @@ class References(HTMLParser):
         self.found, self.identifiers, self.text = [], [], []
 
     def handle_starttag(self, tag, attributes):
-        assert tag not in ("link", "iframe", "object", "img")
+        assert tag not in ("link", "iframe", "object")
         for name, value in attributes:
             if tag == "image" and name == "xlink:href":
                 assert value.startswith("data:image/png;base64,")
+            elif tag == "img" and name == "src":
+                assert re.match("data:image/(gif|png);base64,", value)
             elif name in ("src", "href", "xlink:href", "data", "srcset", "action"):
                 self.found.append(value)
             if name == "id":
@@ -101,6 +107,29 @@ def test_page_is_self_contained_and_complete(full_report):
     assert len(written) > 500 and not [words for words in written if re.search(r"\de[+-]?\d", words)]
     figures = {path.name for path in (full_report / "figures").iterdir()}
     assert {"speed_against_return.svg", "plans_maze-umaze.svg", "plan_refinement.png"} <= figures
+
+
+def test_the_film_moves_on_the_page_and_what_is_left_out_is_said(full_report, params):
+    page = (full_report / "index.html").read_text()
+    moving, strip = re.findall(r'<img src="data:image/(\w+);base64,([^"]+)" alt="([^"]+)">', page)
+    assert (moving[0], strip[0]) == ("gif", "png")
+    assert page.index(moving[1]) < page.index('id="recommendation"') < page.index(strip[1])
+    for (kind, content, alternative), name in ((moving, "film"), (strip, "filmstrip")):
+        file = full_report / "figures" / f"{name}_hopper-medium-expert.{kind}"
+        assert base64.b64decode(content) == file.read_bytes()
+        assert "4 seconds of hopper-medium-expert" in alternative
+        assert "trajectory_diffuser, ddim and full_diffusion" in alternative
+    latency = pd.read_csv(full_report / "latency.csv")
+    ours = latency.query("task == 'hopper-medium-expert' and planner == 'trajectory_diffuser' and batch == 1")
+    assert f"takes {1000 / ours['decisions_per_second'].item():.1f} ms, " in moving[2]
+    assert "There is no film of maze-umaze: made up &lt;to be&gt; left out." in page
+    assert len(list(full_report.glob("figures/film*"))) == 2
+
+
+def test_without_films_the_report_stands_and_does_not_mention_them(report, params):
+    params["film"]["tasks"] = []
+    page = (report(tasks=["maze-umaze"], experiments=[]) / "index.html").read_text()
+    assert "<img" not in page and "ilm" not in page
 
 
 def test_same_results_give_the_same_bytes(params, root, tmp_path):
@@ -189,6 +218,10 @@ def test_only_the_cells_of_the_run_are_read(report):
         (
             "results/runs/hopper-medium-expert/scaling/scaling.csv",
             "python src/measure_scaling.py --task hopper-medium-expert",
+        ),
+        (
+            "results/runs/hopper-medium-expert/film/filmstrip.png",
+            "python src/film.py --task hopper-medium-expert",
         ),
         ("data/processed/maze-umaze/provenance.json", "python src/prepare_dataset.py --task maze-umaze"),
     ],
