@@ -11,6 +11,7 @@ from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.environments.ways import has_two_ways
 from trajectory_diffuser.evaluation.cell import computed_on, run_directory
 from trajectory_diffuser.evaluation.diagnosis import draft_errors, plan_signs
+from trajectory_diffuser.evaluation.fans import plan_fans
 from trajectory_diffuser.evaluation.situations import held_out
 from trajectory_diffuser.evaluation.ways import plan_ways
 from trajectory_diffuser.planning.models import PlanningModels
@@ -25,6 +26,9 @@ def main(params: dict[str, Any], task: str, seed: int) -> None:
         runtime = Runtime.from_params(params, device)
         drafts = draft_errors(models, dataset)
         plans = plan_signs(params, task, seed, dataset, models, runtime)
+        fans = None
+        if dataset.provenance["maze"] is not None:
+            fans = plan_fans(params, task, seed, dataset, models, runtime)
         ways = None
         if has_two_ways(params["tasks"][task]["source"]):
             ways = plan_ways(params, task, seed, dataset, models, runtime)
@@ -32,6 +36,8 @@ def main(params: dict[str, Any], task: str, seed: int) -> None:
     with atomic_directory(run_directory(task, seed) / "diagnosis") as directory:
         drafts.to_csv(directory / "drafts.csv", index=False)
         plans.to_csv(directory / "plans.csv", index=False)
+        if fans is not None:
+            np.savez_compressed(directory / "fans.npz", **fans)
         if ways is not None:
             shares, positions = ways
             shares.to_csv(directory / "ways.csv", index=False)

@@ -127,11 +127,14 @@ def test_the_stage_looks_only_where_the_data_have_detours(project_params, datase
     monkeypatch.setattr(evaluate_plans.PlanningModels, "load", lambda *_: make_models(horizon=16))
     for name in ("draft_errors", "plan_signs"):
         monkeypatch.setattr(evaluate_plans, name, lambda *_: pd.DataFrame({"step": [1]}))
+    monkeypatch.setattr(evaluate_plans, "plan_fans", lambda *_: {"ddim": np.zeros(1)})
     monkeypatch.setattr(evaluate_plans.PreparedDataset, "load", lambda _: dataset)
     evaluate_plans.main(project_params, "task", 4)
     assert pd.read_csv(f"{folder}/ways.csv")["planner"].tolist() == [DATA, "draft", "ddim"]
+    assert set(np.load(f"{folder}/fans.npz")) == {"ddim"}  # of a maze, whatever its ways
     assert set(np.load(f"{folder}/ways.npz")) == {DATA, "draft", "ddim"}
     project_params["tasks"]["task"]["source"] = {}
     evaluate_plans.main(project_params, "task", 4)
     with pytest.raises(FileNotFoundError):
         np.load(f"{folder}/ways.npz")
+    assert set(np.load(f"{folder}/fans.npz")) == {"ddim"}

@@ -59,8 +59,9 @@ class Results:
     and `data` by task, `diagnoses` (drafts and plans, see `evaluation.diagnosis`) by (task, seed), `ways`
     (shares and paths, see `evaluation.ways`) likewise where the data have detours, `experiments` (points and
     episodes, see `evaluation.experiment`) by (task, seed, experiment), `point_times` (planner, what is
-    varied, milliseconds) by (task, experiment), `films` by task of `film.tasks`; `finetuning` has a row per
-    episode of an online fine-tuning (FINETUNING_COLUMNS). Wherever planners are named policies stand too, but among
+    varied, milliseconds) by (task, experiment), `films` by task of `film.tasks`, `fans` (see
+    `evaluation.fans`) by (task, seed) of mazes; `finetuning` has a row per episode of an online
+    fine-tuning (FINETUNING_COLUMNS). Wherever planners are named policies stand too, but among
     `plans`, `scaling` and what is of kept weights, and `rivals`, those that are on disk, among `scores` and
     `evaluations` only; `left_out` says why others are not shown.
     """
@@ -84,6 +85,7 @@ class Results:
     experiments: dict[tuple[str, int, str], tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)
     point_times: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
     films: dict[str, Film] = field(default_factory=dict)
+    fans: dict[tuple[str, int], dict[str, np.ndarray]] = field(default_factory=dict)
     finetuning: pd.DataFrame = field(default_factory=pd.DataFrame)
     rivals: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)

@@ -24,6 +24,7 @@ from trajectory_diffuser.reporting.experiment_figure import (
 )
 from trajectory_diffuser.reporting.experiment_frontier import experiment_frontier, frontier_sentence
 from trajectory_diffuser.reporting.failure_signs import draft_error_figure, shown_signs, sign_rows, sign_table
+from trajectory_diffuser.reporting.fans import fan_figure, fan_planners
 from trajectory_diffuser.reporting.films import filmstrips, moving_picture, not_filmed, write_films
 from trajectory_diffuser.reporting.finetuning import QUESTION, finetuning_answer, finetuning_figure
 from trajectory_diffuser.reporting.frontier import frontier
@@ -168,6 +169,7 @@ def write_report(results: Results, folder: Path) -> None:
         collected_here=[task for task in results.tasks if collected_here(results, task)],
         captions=captions(results),
         mazes=[task for task in results.tasks if plan_figures.is_maze(results, task)],
+        fans=any(fan_planners(results, task) for task in results.tasks),
         pictures=pictures,
         moving_picture=moving_picture(results),
         filmstrips=filmstrips(results),
@@ -242,6 +244,8 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
         add("plans", plan_figures.task_plans(results, task), [results.subject], task)
         if plan_figures.is_maze(results, task):
             add("planners", plan_figures.maze_planners(results, task), results.with_plans, task)
+        if fan_planners(results, task):
+            add("fans", fan_figure(results, task), fan_planners(results, task), task)
         if task in tasks_with_ways(results):
             add("ways", way_figure(results, task), results.with_plans, task)
     return pictures

@@ -49,7 +49,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
     provenance, task_data, latency, scaling, machines = {}, {}, [], [], {}
     scores, curves, training, evaluations, plans, tuning = [], [], [], {}, {}, {}
     training_scores, training_evaluations, diagnoses, ways, experiments = [], {}, {}, {}, {}
-    finetuning, point_times, films = [], {}, {}
+    finetuning, point_times, films, fans = [], {}, {}, {}
     for task in run["tasks"]:
         prepare = f"prepare_dataset --task {task}"
         data = _intact(root / "data" / "processed" / task, prepare)
@@ -109,6 +109,9 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
                 _read_table(folder / "drafts.csv", stage, DRAFT_COLUMNS),
                 _read_plans(folder / "plans.csv", stage, PLAN_COLUMNS, run["planners"]),
             )
+            if provenance[task]["maze"] is not None:
+                with np.load(_require(folder / "fans.npz", stage)) as arrays:
+                    fans[task, seed] = dict(arrays)
             if has_two_ways(params["tasks"][task]["source"]):
                 table = _read_plans(folder / "ways.csv", stage, WAY_COLUMNS, run["planners"])
                 with np.load(_require(folder / "ways.npz", stage)) as arrays:
@@ -151,6 +154,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         experiments=experiments,
         point_times=point_times,
         films=films,
+        fans=fans,
         finetuning=_concatenate(finetuning or [pd.DataFrame(columns=FINETUNING_COLUMNS)]),
         rivals=[name for name in params["rivals"] if name in {rival for _, _, rival in rivals}],
         left_out=left_out,

@@ -84,7 +84,7 @@ def write_run(params: dict, root: Path) -> None:
                 write_evaluation(params, folder, task, seed, planner, generator)
                 kind = "tuning" if planner in params["planners"] else "policy_tuning"
                 write_tuning(params, runs / f"seed{seed}" / kind / planner, seed, planner)
-            write_diagnosis(params, runs / f"seed{seed}" / "diagnosis", seed)
+            write_diagnosis(params, runs / f"seed{seed}" / "diagnosis", seed, is_maze(task))
             for experiment in params["run"]["experiments"] if asked else ():
                 folder = runs / f"seed{seed}" / "experiments" / experiment
                 write_experiment(params["experiments"][experiment], folder, seed)
@@ -274,10 +274,10 @@ def write_finetuning(variants: dict, folder: Path, task: str, seed: int, planner
     pd.DataFrame(rows).to_csv(folder / "scores.csv", index=False)
 
 
-def write_diagnosis(params: dict, folder: Path, seed: int) -> None:
+def write_diagnosis(params: dict, folder: Path, seed: int, maze: bool) -> None:
     """Drafts end at 0.3 of the spread, 0.6 with seed 1; ddim's plans are copies, and too much alike."""
     folder.mkdir(parents=True)
-    steps = np.arange(1, 16)
+    generator, steps = np.random.default_rng(seed), np.arange(1, 16)
     drafts = pd.DataFrame(
         {"step": steps, "drafts": 256, "error": (0.02 + 0.02 * seed) * steps, "spread": 1.0}
     )
@@ -288,6 +288,9 @@ def write_diagnosis(params: dict, folder: Path, seed: int) -> None:
     plans.loc["full_diffusion", "guidance"] = 1.0
     plans.loc["draft", ["guidance", "plan_distance", "distance_at_1"]] = np.nan, 0.0, np.nan
     plans.reset_index().to_csv(folder / "plans.csv", index=False)
+    if maze:
+        fans = np.linspace(1.0, 0.0, 6)[:, None, None, None] * generator.normal(size=(6, 16, 8, 2))
+        np.savez(folder / "fans.npz", ddim=fans, trajectory_diffuser=fans[[0, 2, 5]])
     write_json(folder / "diagnosis.json", {"split": "validation", "commit": "0123456789ab"})
 
 

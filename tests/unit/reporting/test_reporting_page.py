@@ -32,8 +32,8 @@ def report(params, root, monkeypatch):
         scored["planners"] = [each for each in scored["planners"] if each in params["run"]["planners"]]
         scaled["tasks"] = [each for each in scaled["tasks"] if each in params["run"]["tasks"]]
         params["film"]["tasks"] = [each for each in params["film"]["tasks"] if each in params["run"]["tasks"]]
-        filmed = [each for each in params["film"]["planners"] if each in params["run"]["planners"]]
-        params["film"]["planners"] = filmed or params["run"]["planners"][:1]
+        if not set(params["film"]["planners"]) <= set(params["run"]["planners"]):
+            params["film"]["tasks"] = []
         (root / "params.yaml").write_text(yaml.safe_dump(params))
         monkeypatch.chdir(root)
         make_report.main(load_params())
@@ -107,6 +107,17 @@ def test_page_is_self_contained_and_complete(full_report):
     assert len(written) > 500 and not [words for words in written if re.search(r"\de[+-]?\d", words)]
     figures = {path.name for path in (full_report / "figures").iterdir()}
     assert {"speed_against_return.svg", "plans_maze-umaze.svg", "plan_refinement.png"} <= figures
+
+
+def test_mazes_have_fans_of_plans_coloured_by_how_much_is_done(full_report, params):
+    assert [path.name for path in full_report.glob("figures/fans_*")] == ["fans_maze-umaze.svg"]
+    drawn = (full_report / "figures" / "fans_maze-umaze.svg").read_text()
+    assert all(f"{name}</text>" in drawn or f"<!-- {name} -->" in drawn for name in ("ddim", "80 %"))
+    # 16 plans at each of 6 moments, which the legend has too, and at 3, of which two are among them.
+    colours = re.findall(r"fill: none; stroke: (#[0-9a-f]{6})", drawn)
+    counts = sorted(colours.count(colour) for colour in set(colours))
+    assert counts == [16, 17, 17, 17, 17, 33, 33]
+    assert "as denoising" in (full_report / "index.html").read_text()
 
 
 def test_the_film_moves_on_the_page_and_what_is_left_out_is_said(full_report, params):
