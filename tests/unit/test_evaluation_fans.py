@@ -9,7 +9,7 @@ from small_models import CPU, HORIZON, STATE, make_models, save_choices
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation.cell import planner_of, run_directory, tuned_row
-from trajectory_diffuser.evaluation.fans import MOMENTS, plan_fans
+from trajectory_diffuser.evaluation.fans import MOMENTS, TEMPERATURE, plan_fans
 from trajectory_diffuser.evaluation.situations import PLANS_EACH
 from trajectory_diffuser.planning.runtime import Runtime
 
@@ -40,7 +40,8 @@ def test_fans_begin_at_the_noise_level_of_the_start_and_end_with_the_plans(param
         if name == "best_of_32":  # the first of all candidates, not the best
             continue
         seed = derive_seed("fans", "task", 4, name)
-        plans = planner_of([tuned_row(params, "task", 4, name)], models, RUNTIME, seed).plan(present)
+        row = tuned_row(params, "task", 4, name) | {"temperature": TEMPERATURE}
+        plans = planner_of([row], models, RUNTIME, seed).plan(present)
         assert plans.shape == (PLANS_EACH, HORIZON, STATE)
         np.testing.assert_allclose(fan[-1], plans[..., :2], atol=1e-5)
     moved = np.abs(np.diff(fans["full_diffusion"], axis=0))[:, :, 1:].mean(axis=(1, 2, 3))

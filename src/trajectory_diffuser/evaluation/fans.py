@@ -13,6 +13,7 @@ from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
 
 MOMENTS = 6  # of a plan's denoising, the first and the last included
+TEMPERATURE = 1.0  # all the noise of training: where tuning chose none, all plans would be one
 
 
 class StepByStep:
@@ -49,7 +50,7 @@ def plan_fans(
 ) -> dict[str, np.ndarray]:
     """Plans at the start of the first held-out episode while they are denoised, of the run's planners.
 
-    Only of planners that denoise; of several candidates the first is taken.
+    Only of planners that denoise, at TEMPERATURE; of several candidates the first is taken.
 
     Returns:
         By planner, the first two dimensions of observations [moments, PLANS_EACH, H, 2], in the environment's
@@ -63,8 +64,8 @@ def plan_fans(
     # Torch itself: what is compiled for single steps would be used this once.
     plain, fans = Runtime("torch", runtime.precision, runtime.device), {}
     for name in params["run"]["planners"]:
-        row, noise_seed = tuned_row(params, task, seed, name), derive_seed("fans", task, seed, name)
-        planner = planner_of([row], models, plain, noise_seed)
+        row = tuned_row(params, task, seed, name) | {"temperature": TEMPERATURE}
+        planner = planner_of([row], models, plain, derive_seed("fans", task, seed, name))
         watched = StepByStep(planner.trajectory_planner.denoise)
         planner.trajectory_planner.denoise = watched
         planner.plan(present)

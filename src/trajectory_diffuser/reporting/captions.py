@@ -48,7 +48,8 @@ def captions(results: Results) -> dict[str, str]:
         "to take: who cannot keep up is seen to be slow. The clock in each picture is the environment's.",
         "planners": f"Each planner's first plan (thick) and the path that it went (thin) in {episode}.",
         "fans": "How plans come about: many at the start of one held-out episode, from what denoising begins "
-        f"with to what it makes of it, with the models of seed {results.seeds[0]}.",
+        "with to what it makes of it, at temperature 1 whatever was tuned, "
+        f"with the models of seed {results.seeds[0]}.",
         "ways": "What the data do in their first steps (dark), and plans of every planner at the start of "
         f"held-out episodes, with the models of seed {results.seeds[0]}.",
         "training_curves": "Validation is on held-out episodes, with the averaged weights that are used.",

@@ -10,6 +10,7 @@ from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.plan_figures import draw_path, draw_walls
 from trajectory_diffuser.reporting.style import panels
 
+SHOWN = 2  # every second plan: more would hide one another
 PALETTE = "flare_r"  # dark to light; both ends stand out from a white page and from a dark one
 
 
@@ -28,8 +29,9 @@ def fan_figure(results: Results, task: str) -> Figure:
     for axis, planner in zip(axes, shown, strict=True):
         draw_walls(axis, maze)
         for done, plans in zip(np.linspace(0, 1, len(fans[planner])), fans[planner], strict=True):
-            for path in plans:
-                draw_path(axis, path, colours(done), "-", linewidth=0.5 + done, alpha=0.25 + 0.5 * done)
+            look = {"linewidth": 0.4 + 0.6 * done, "alpha": 0.1 + 0.7 * done**2}
+            for path in plans[::SHOWN]:
+                draw_path(axis, path, colours(done), "-", rasterized=True, **look)
         axis.set_title(planner)
     handles = [
         Line2D([], [], color=colours(done), linewidth=2.0, label=f"{100 * done:.0f} %")
