@@ -20,6 +20,7 @@ from trajectory_diffuser.environments.environment import make_environment
 from trajectory_diffuser.filming import film as filming
 from trajectory_diffuser.filming import filmstrip
 from trajectory_diffuser.filming.film import CAPTION, HEIGHT, WIDTH
+from trajectory_diffuser.filming.palette import reduced
 from trajectory_diffuser.filming.picture import camera
 from trajectory_diffuser.filming.poses import Poses
 from trajectory_diffuser.filming.take import GHOSTS, Take, make_take, measured, recorded
@@ -172,6 +173,18 @@ def test_where_observations_hold_no_pose_the_stage_leaves_a_note(tmp_path: Path,
     project["tasks"][MODEL.name]["environment"]["id"] = "InvertedDoublePendulum-v5"
     note = stage(tmp_path, project)["left_out"]
     assert "hold no MuJoCo pose" in note or "cannot render" in note
+
+
+def test_what_most_pixels_have_keeps_its_colour_when_there_are_few():
+    generator = np.random.default_rng(0)
+    pictures = generator.integers(0, 256, (3, 40, 40, 3)).astype(np.uint8)
+    pictures[:, :20], pictures[:, 20:30] = 255, (229, 229, 229)
+    few = reduced([Image.fromarray(each) for each in pictures], 8)
+    colours = {tuple(pixel) for each in few for pixel in np.asarray(each.convert("RGB")).reshape(-1, 3)}
+    assert len(colours) <= 8
+    for each in few:
+        kept = np.asarray(each.convert("RGB"))
+        assert (kept[:20] == 255).all() and (kept[20:30] == 229).all() and len(each.getcolors()) > 4
 
 
 def test_a_film_that_would_be_too_large_has_fewer_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -8,11 +8,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from trajectory_diffuser.computing.files import atomic_file
+from trajectory_diffuser.filming.palette import reduced
 from trajectory_diffuser.filming.picture import draw, paled
 from trajectory_diffuser.filming.take import Take
 
 WIDTH, HEIGHT, CAPTION = 230, 210, 42  # of a panel's picture, and of the strip above it; pixels
-FRAME_SECONDS, COLOURS = 0.08, 24
+FRAME_SECONDS, COLOURS = 0.08, 20
 MOST_BYTES = 500_000  # so that it can be part of a page
 INK, PAPER = (24, 24, 24), (255, 255, 255)
 
@@ -24,10 +25,7 @@ def write_film(takes: list[Take], model: mujoco.MjModel, seconds: float, out: Pa
             Image.fromarray(np.concatenate([_panel(renderer, take, time) for take in takes], axis=1))
             for time in np.arange(0.0, seconds, FRAME_SECONDS)
         ]
-    # One palette for all: what does not move stays, to the pixel, what it was, and takes no bytes.
-    sample = np.concatenate([np.asarray(each) for each in frames[:: len(frames) // 8 + 1]])
-    palette = Image.fromarray(sample).quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
-    save_film([each.quantize(palette=palette, dither=Image.Dither.NONE) for each in frames], out)
+    save_film(reduced(frames, COLOURS), out)
 
 
 def save_film(frames: list[Image.Image], out: Path) -> None:

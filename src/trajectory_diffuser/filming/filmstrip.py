@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from trajectory_diffuser.computing.files import atomic_file
 from trajectory_diffuser.filming.film import INK, PAPER, draw_take
+from trajectory_diffuser.filming.palette import reduced
 from trajectory_diffuser.filming.picture import paled
 from trajectory_diffuser.filming.take import Take
 
@@ -33,6 +34,6 @@ def write_filmstrip(takes: list[Take], model: mujoco.MjModel, seconds: float, ou
                 picture = Image.fromarray(draw_take(renderer, take, time))
                 strip.paste(picture, (column * WIDTH, top + LABEL))
                 pen.text((right, top + LABEL + HEIGHT - 20), take.clock_at(time), INK, font, anchor="ra")
+    (strip,) = reduced([strip], COLOURS)
     with atomic_file(out) as work:
-        # As many colours as can be told apart here, without dots: a fifth of the bytes.
-        strip.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(work, format="PNG")
+        strip.save(work, format="PNG")
