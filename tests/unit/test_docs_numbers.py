@@ -49,6 +49,7 @@ NO_RESULTS = {
         "| 1.5 h |": "a setting of workflow/rules",
         "| 0.5 h |": "a setting of workflow/rules",
         "wait for it for 10 seconds": "Slurm's",
+        "at 0.95 of them": "a setting of profiles/kubernetes",
     },
     "docs/experiments.md": {
         "takes 106 minutes": "printed by `time`, as it says",
