@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[1]
 presets = runpy.run_path(str(ROOT / "workflow" / "scripts" / "use_preset.py"))
 PRODUCED = [".git", ".venv", ".snakemake", ".*_cache", ".hypothesis", "__pycache__"]
 PRODUCED += ["results", "raw", "processed"]
-TIMED = ("latency", "scaling", "film")
+TIMED = ("latency", "experiment_latency", "scaling", "film")
+TIMELESS = ("metrics.json", "scores.json", "scores.csv")  # of the report
 NO_RESULT = (".snakemake_timestamp", TIMES)  # not a stage's, and no part of what it writes
 
 
@@ -86,7 +87,8 @@ class Project:
         folders = [self.folder / name for name in ("data/raw", "data/processed", "results/runs")]
         files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
         files = [path for path in files if path.name not in NO_RESULT and path.parent.name not in TIMED]
-        files += [self.folder / "results" / "report" / name for name in ("scores.json", "scores.csv")]
+        report = self.folder / "results" / "report"
+        files += [report / name for name in TIMELESS]
         return {
             str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(files)

@@ -43,7 +43,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
             with atomic_directory(project.folder / output) as folder:  # with its manifest
                 (folder / "placeholder.txt").write_text(output)
                 if output == "results/report":  # declared as DVC's metrics
-                    (folder / "metrics.json").write_text("{}")
+                    for metrics in ("metrics.json", "answers.json"):
+                        (folder / metrics).write_text("{}")
     touched = project.run("snakemake", "--touch", "--forceall", "--cores", "1")
     assert touched.returncode == 0, touched.stderr
     agreed = project.run("python", "workflow/scripts/agree.py", "--from", "snakemake")

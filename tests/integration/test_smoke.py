@@ -186,8 +186,9 @@ def test_queued_experiments_run_side_by_side(by_snakemake: Project) -> None:
 
 def test_metrics_fit_a_terminal(by_snakemake: Project) -> None:
     printed = run(by_snakemake, "dvc metrics show")
-    names, _ = (line.split()[1:] for line in printed.splitlines())
-    assert names == ["did_not_hold", "held", "not_judged", "score", "undecided"]
+    names, *files = (line.split() for line in printed.splitlines())
+    assert names == ["Path", "did_not_hold", "held", "not_judged", "score", "undecided"]
+    assert {file for file, *_ in files} == {f"{REPORT}/answers.json", f"{REPORT}/metrics.json"}
     assert max(map(len, printed.splitlines())) <= 120
 
 

@@ -81,8 +81,9 @@ class Picture:
 def write_report(results: Results, folder: Path) -> None:
     """Write page, verdict, scores, the numbers as CSV and JSON, and figures/ into `folder`.
 
-    metrics.json is what DVC compares: the least, and all of one line. scores.json and scores.csv are the same
-    in every run of the same parameters on a machine; for the verdict times count too.
+    metrics.json and answers.json are what DVC compares: the least, and all of one line. metrics.json,
+    scores.json and scores.csv are the same in every run of the same parameters on a machine; for the verdict,
+    whose answers answers.json counts, times count too.
     """
     verdict, recommendations = judge(results), recommend(results)
     (folder / "verdict.txt").write_text(verdict_text(results, verdict))
@@ -93,7 +94,8 @@ def write_report(results: Results, folder: Path) -> None:
         (folder / "experiments.md").write_text(experiments_page(results))
     write_json(folder / "scores.json", _mean_scores(results))
     write_json(folder / "verdict.json", verdict_entries(results, verdict))
-    write_json(folder / "metrics.json", metrics(results, verdict))
+    write_json(folder / "metrics.json", metrics(results))
+    write_json(folder / "answers.json", answer_counts(verdict))
     results.scores[list(SCORE_COLUMNS)].to_csv(folder / "scores.csv", index=False)
     results.latency[list(LATENCY_COLUMNS)].to_csv(folder / "latency.csv", index=False)
     if not results.scaling.empty:
@@ -179,16 +181,22 @@ def write_report(results: Results, folder: Path) -> None:
     (folder / "index.html").write_text(page)
 
 
-def metrics(results: Results, verdict: list[Row]) -> dict[str, float]:
-    """The subject's score, and how many claims have each answer: on the task or, of several, over all.
-
-    So few that `dvc exp show` has room for them; which claims they are, and why, says verdict.json. Those not
-    judged cannot be, or were not run.
-    """
+def metrics(results: Results) -> dict[str, float]:
+    """The subject's score: what no time enters, so few that `dvc exp show` has room for it."""
     score = mean_score(results, common_scores(results), results.subject, results.tasks).mean
+    return {"score": round(score, 1)}
+
+
+def answer_counts(verdict: list[Row]) -> dict[str, int]:
+    """How many claims have each answer: on the task or, of several, over all.
+
+    Which claims they are, and why, says verdict.json. Those not judged cannot be, or were not run. Measured
+    times enter all of them, even those of claims about scores alone: Holm's correction is for as many tests
+    as the times leave open.
+    """
     answers = [row.answer for row in verdict if row.scope == verdict[0].scope]
     counts = {answer.replace(" ", "_"): answers.count(answer) for answer in (HELD, DID_NOT_HOLD, UNDECIDED)}
-    return {"score": round(score, 1)} | counts | {"not_judged": len(answers) - sum(counts.values())}
+    return counts | {"not_judged": len(answers) - sum(counts.values())}
 
 
 def _mean_scores(results: Results) -> dict[str, dict[str, float]]:

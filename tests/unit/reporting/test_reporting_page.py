@@ -17,6 +17,8 @@ import make_report
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.reporting.fans import fan_figure
+from trajectory_diffuser.computing.manifest import TIMES
+from trajectory_diffuser.computing.times import read_times, seal_times, write_times
 from trajectory_diffuser.reporting.page import write_report
 from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.tables import training_table
@@ -167,6 +169,29 @@ def test_same_results_give_the_same_bytes(params, root, tmp_path):
         assert (folders[0] / file).read_bytes() == (folders[1] / file).read_bytes(), file
 
 
+def test_other_times_give_the_same_metrics_and_scores_to_the_byte(report, params, root, tmp_path):
+    measured, others = root / "results" / "runs" / "maze-umaze", tmp_path / "first"
+    run = {"tasks": ["maze-umaze"], "planners": ["draft", "trajectory_diffuser", "full_diffusion", "ddim"]}
+    params["evaluate_training"].update(planners=[])
+    report(**run, experiments=["refinement"], experiment_tasks=["maze-umaze"]).rename(others)
+    latency = pd.read_csv(measured / "latency" / "latency.csv")
+    of_subject = latency["planner"] == "trajectory_diffuser"
+    latency.loc[of_subject, "seconds_per_plan"] *= 50
+    latency.loc[of_subject, "decisions_per_second"] /= 50
+    latency.to_csv(measured / "latency" / "latency.csv", index=False)
+    seal(measured / "latency" / "latency.csv")
+    for times in measured.rglob(TIMES):
+        known = read_times(times.parent)
+        write_times(times.parent, **known | {"seconds": 2 * known["seconds"]})
+        seal_times(times.parent)
+    folder = report()
+    same = ("metrics.json", "scores.json", "scores.csv", "signs.csv", "experiments.csv", "experiments.md")
+    for name in same:
+        assert (folder / name).read_bytes() == (others / name).read_bytes(), name
+    for name in ("answers.json", "verdict.json", "latency.csv"):
+        assert (folder / name).read_bytes() != (others / name).read_bytes(), name
+
+
 def test_numbers_beside_the_page(full_report, params):
     means = json.loads((full_report / "scores.json").read_text())
     assert list(means) == params["run"]["tasks"]
@@ -174,11 +199,12 @@ def test_numbers_beside_the_page(full_report, params):
     assert all(list(means[task]) == acting for task in params["run"]["tasks"])
     metrics = json.loads((full_report / "metrics.json").read_text())
     of_tasks = [means[task]["trajectory_diffuser"] for task in means]
-    assert metrics.pop("score") == pytest.approx(np.mean(of_tasks), abs=0.1)
-    assert sum(metrics.values()) == len(params["make_report"]["claims"])
+    assert metrics == {"score": pytest.approx(np.mean(of_tasks), abs=0.1)}
+    answers = json.loads((full_report / "answers.json").read_text())
+    assert sum(answers.values()) == len(params["make_report"]["claims"])
     verdict = json.loads((full_report / "verdict.json").read_text())
     assert list(verdict) == list(params["make_report"]["claims"])
-    assert metrics["held"] == sum(claim["all_tasks"]["answer"] == "held" for claim in verdict.values())
+    assert answers["held"] == sum(claim["all_tasks"]["answer"] == "held" for claim in verdict.values())
     row = verdict["faster_than_full_diffusion"]["maze-umaze"]
     assert row["times_as_fast"] == pytest.approx(11.6, abs=1.5)
     assert row["times_as_fast"] == pytest.approx(row["seconds"][1] / row["seconds"][0], abs=0.1)
