@@ -1,8 +1,9 @@
 """What the engines take to look at a large graph: `python benchmarks/engines.py`.
 
 The preset `paper` with few and with many tasks and seeds, each in a clone of its own in which nothing has
-been computed: the processor time of `snakemake --dry-run` and of `dvc status`. Prints a table, which
-results/engines/engines.md has too, with a picture, engines.svg.
+been computed: the processor time of `snakemake --dry-run` and of `dvc status`; and that of `agree.py`, both
+ways, in a clone in which every output is there (with a file of one line, in place of results). Prints two
+tables, which results/engines/engines.md has too, with a picture of the first, engines.svg.
 """
 
 import re
@@ -10,14 +11,18 @@ import resource
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 import yaml
+from dvc.repo import Repo
 from matplotlib.figure import Figure
 
 from trajectory_diffuser.common.versions import code_commit
+from trajectory_diffuser.computing.files import atomic_directory
 from trajectory_diffuser.reporting.markdown import markdown_table
 from trajectory_diffuser.reporting.style import plain_ticks, save_svg, theme
 
@@ -27,6 +32,8 @@ COMMANDS = {
     "snakemake --dry-run": ["snakemake", "--dry-run", "--cores", "1", "--quiet", "rules"],
     "dvc status": ["dvc", "status"],
 }
+AGREED = (14, 3)  # 2,000 jobs
+AGREE = [sys.executable, "workflow/scripts/agree.py", "--from"]
 
 
 def main() -> None:
@@ -35,9 +42,13 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     points = [measured(tasks, seeds) for tasks, seeds in SIZES]
     rows = [[f"{jobs:,}", *(f"{seconds[name]:.1f} s" for name in COMMANDS)] for jobs, seconds in points]
-    table = markdown_table(["jobs", *(f"`{name}`" for name in COMMANDS)], rows)
-    (folder / "engines.md").write_text(f"{table}\n\nProcessor time; commit {code_commit()}.\n")
-    print(table)
+    tables = [markdown_table(["jobs", *(f"`{name}`" for name in COMMANDS)], rows)]
+    jobs, seconds = agreeing(*AGREED)
+    headers = ["jobs, with outputs", *(f"`agree.py --from {engine}`" for engine in seconds)]
+    tables.append(markdown_table(headers, [[f"{jobs:,}", *(f"{each:.1f} s" for each in seconds.values())]]))
+    text = "\n\n".join([*tables, f"Processor time; commit {code_commit()}."])
+    (folder / "engines.md").write_text(f"{text}\n")
+    print(text)
     with theme():
         figure = Figure(figsize=(4.2, 3.2))
         axis = figure.subplots()
@@ -59,15 +70,29 @@ def main() -> None:
 
 def measured(tasks: int, seeds: int) -> tuple[int, dict[str, float]]:
     """How many jobs the graph has, and the seconds of each command."""
-    with tempfile.TemporaryDirectory() as clone:
-        subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
-        subprocess.run(
-            [sys.executable, "workflow/scripts/use_preset.py", "paper"],
-            cwd=clone,
-            check=True,
-            capture_output=True,
-        )
-        params = Path(clone) / "params.yaml"
+    with clone(tasks, seeds) as folder:
+        done = {name: timed(command, folder) for name, command in COMMANDS.items()}
+    jobs = number_of_jobs(done["snakemake --dry-run"][1])
+    return jobs, {name: seconds for name, (seconds, _) in done.items()}
+
+
+def agreeing(tasks: int, seeds: int) -> tuple[int, dict[str, float]]:
+    """The same of agree.py, by the engine that has run, where every output is there."""
+    with clone(tasks, seeds) as folder:
+        jobs = number_of_jobs(timed(COMMANDS["snakemake --dry-run"], folder)[1])
+        fill(folder)
+        timed(["snakemake", "--touch", "--forceall", "--cores", "1", "--quiet", "all"], folder)
+        return jobs, {engine: timed([*AGREE, engine], folder)[0] for engine in ("snakemake", "dvc")}
+
+
+@contextmanager
+def clone(tasks: int, seeds: int) -> Iterator[Path]:
+    """A clone of this commit with the first so many tasks of the preset `paper`, and so many seeds."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
+        timed([sys.executable, "workflow/scripts/use_preset.py", "paper"], folder)
+        params = folder / "params.yaml"
         made = yaml.safe_load(params.read_text())
         made["run"] |= {
             "tasks": made["run"]["tasks"][:tasks],
@@ -75,15 +100,39 @@ def measured(tasks: int, seeds: int) -> tuple[int, dict[str, float]]:
             "planners": list(made["planners"]),
         }
         params.write_text(yaml.safe_dump(made, sort_keys=False))
-        seconds, jobs = {}, 0
-        for name, command in COMMANDS.items():
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            said = subprocess.run(command, cwd=clone, check=True, capture_output=True, text=True)
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            seconds[name] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            if counted := re.search(r"^total\s+(\d+)", said.stdout + said.stderr, re.MULTILINE):
-                jobs = int(counted.group(1))
-    return jobs, seconds
+        yield folder
+
+
+def fill(folder: Path) -> None:
+    """Write every output of the graph, as a folder with a file of one line, and DVC's metrics and plots."""
+    with Repo(str(folder)) as repo:
+        outputs = [out.def_path for out in repo.index.outs]
+    described = yaml.safe_load((folder / "dvc.yaml").read_text())
+    shown = [*described["metrics"], *described["plots"]]
+    for output in outputs:
+        if Path(output).parts[:2] in (("results", "code"), ("results", "parameters_checked.txt")):
+            continue  # agree.py makes these
+        with atomic_directory(folder / output) as work:
+            (work / "output.txt").write_text(f"{output}\n")
+            for path in (Path(each) for each in shown if Path(each).is_relative_to(output)):
+                file = work / path.relative_to(output)
+                file.parent.mkdir(exist_ok=True)
+                file.write_text("{}\n")
+
+
+def number_of_jobs(said: str) -> int:
+    """How many jobs Snakemake says there are to do."""
+    *_, counted = re.findall(r"^total\s+(\d+)", said, re.MULTILINE)
+    return int(counted)
+
+
+def timed(command: list[str], folder: Path) -> tuple[float, str]:
+    """The seconds of processor time that a command takes, and what it says."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    said = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return seconds, said.stdout + said.stderr
 
 
 if __name__ == "__main__":
