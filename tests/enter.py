@@ -1,9 +1,9 @@
-"""Start an engine in the project of the current folder with each of some hostile names in params.yaml.
+"""Start an engine in the project of the current folder, time after time, with parts of params.yaml replaced.
 
 In one process, since most of an engine's start is imports.
 
-python enter.py ENGINE NAMES ENDS    NAMES: JSON, for each start what replaces names of params.yaml;
-                                     ENDS: written, JSON, the exit status of each start
+python enter.py ENGINE STARTS ENDS    STARTS: JSON, for each start what replaces what in params.yaml;
+                                      ENDS: written, JSON, the exit status of each start
 """
 
 import json
@@ -25,12 +25,12 @@ def enter(engine: str) -> int | str:
     return 0
 
 
-engine, names, ends = sys.argv[1:]
+engine, starts, ends = sys.argv[1:]
 shipped, codes = Path("params.yaml").read_text(), []
-for replaced in json.loads(Path(names).read_text()):
+for replacements in json.loads(Path(starts).read_text()):
     text = shipped
-    for shipped_name, name in replaced.items():
-        text = text.replace(shipped_name, json.dumps(name))
+    for old, new in replacements.items():
+        text = text.replace(old, new)
     Path("params.yaml").write_text(text)
     codes.append(enter(engine))
 Path("params.yaml").write_text(shipped)
