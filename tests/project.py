@@ -86,7 +86,9 @@ class Project:
         """Of every file that no time may enter: all but timings and, of the report, what is not scores."""
         folders = [self.folder / name for name in ("data/raw", "data/processed", "results/runs")]
         files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-        files = [path for path in files if path.name not in NO_RESULT and not set(path.parts).intersection(TIMED)]
+        files = [
+            path for path in files if path.name not in NO_RESULT and not set(path.parts).intersection(TIMED)
+        ]
         report = self.folder / "results" / "report"
         files += [report / name for name in TIMELESS]
         return {

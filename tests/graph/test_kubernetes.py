@@ -185,7 +185,12 @@ def test_a_training_that_fails_is_submitted_again_with_more_memory_and_its_gpu(f
 
 
 @pytest.mark.parametrize(
-    ("stage", "output"), [("measure_latency", "latency"), ("measure_scaling", "scaling")]
+    ("stage", "output"),
+    [
+        ("measure_latency", "latency"),
+        ("measure_experiment", "experiment_latency/refinement"),
+        ("measure_scaling", "scaling"),
+    ],
 )
 def test_times_are_measured_on_all_cores_of_a_node(failing: Site, stage: str, output: str) -> None:
     manifest = submit_again(failing, f"results/runs/{TASK}/{output}", "--retries", "0")[0]
