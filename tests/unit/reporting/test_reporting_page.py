@@ -16,9 +16,9 @@ from seals import seal
 import make_report
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params
-from trajectory_diffuser.reporting.fans import fan_figure
 from trajectory_diffuser.computing.manifest import TIMES
 from trajectory_diffuser.computing.times import read_times, seal_times, write_times
+from trajectory_diffuser.reporting.fans import fan_figure
 from trajectory_diffuser.reporting.page import write_report
 from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.tables import training_table
