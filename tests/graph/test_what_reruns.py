@@ -20,6 +20,7 @@ from trajectory_diffuser.computing.files import atomic_directory
 LIBRARY = "src/trajectory_diffuser"
 CODE = None  # an edit of a module that adds a comment
 BY_ALL_TUNINGS = ["evaluate_plans@*", "evaluate_experiment@*"]
+MEASURED = ["measure_latency@*", "measure_experiment@*"]
 HOPPER, REPLAY = "hopper-medium-expert", "hopper-medium-replay"
 
 
@@ -114,6 +115,11 @@ def by_planners(cells: str = "*") -> list[str]:
     ]
 
 
+def measured(task: str) -> list[str]:
+    """What is timed on a task with trained networks."""
+    return [f"measure_latency@{task}", f"measure_experiment@{task}-*"]
+
+
 def params(old: str, new: str) -> list[tuple[str, str, str]]:
     """An edit of params.yaml: the first `old` becomes `new`."""
     return [("params.yaml", old, new)]
@@ -134,7 +140,7 @@ EDITS = {
     "code that a stage uses too": (
         [("workflow/code.yaml", "train_value: [datasets", "train_value: [diffusion, datasets")],
         ["train_value@*"],
-        [*by_planners(), "finetune@*", "measure_latency@*", "film@*", "make_report"],
+        [*by_planners(), "finetune@*", *MEASURED, "film@*", "make_report"],
     ),
     "source module": (
         code("collecting/sources/d4rl.py"),
@@ -143,7 +149,15 @@ EDITS = {
     ),
     "environments code": (
         code("environments/environment.py"),
-        ["fetch_dataset@*", "prepare_dataset@*", "*tune*@*", "evaluate*@*", "film@*", "make_report"],
+        [
+            "fetch_dataset@*",
+            "prepare_dataset@*",
+            "*tune*@*",
+            "evaluate*@*",
+            "measure_experiment@*",
+            "film@*",
+            "make_report",
+        ],
         ["*"],
     ),
     "windows code": (
@@ -159,7 +173,7 @@ EDITS = {
     "training code": (
         code("training/loop.py"),
         ["train_*", "finetune@*"],
-        ["tune*@*", "evaluate*@*", "measure_latency@*", "film@*", "make_report"],
+        ["tune*@*", "evaluate*@*", *MEASURED, "film@*", "make_report"],
     ),
     "planning code": (
         code("planning/planner.py"),
@@ -175,7 +189,7 @@ EDITS = {
     "stage module": (
         [("src/train_value.py", CODE, CODE)],
         ["train_value@*", "finetune@*"],
-        [*by_planners(), "measure_latency@*", "film@*", "make_report"],
+        [*by_planners(), *MEASURED, "film@*", "make_report"],
     ),
     "data of a task": (
         params("[replay], noise: 0.5", "[replay], noise: 0.4"),
@@ -185,7 +199,7 @@ EDITS = {
     "history of a task": (
         params("history: 8", "history: 6"),
         [f"train_transformer@{HOPPER}-*", f"finetune@{HOPPER}-*", f"measure_scaling@{HOPPER}", "make_report"],
-        [*by_planners(f"{HOPPER}-*"), f"measure_latency@{HOPPER}", f"film@{HOPPER}"],
+        [*by_planners(f"{HOPPER}-*"), *measured(HOPPER), f"film@{HOPPER}"],
     ),
     "horizon of a task": (
         params("horizon: 16", "horizon: 32"),
@@ -196,29 +210,29 @@ EDITS = {
             f"measure_scaling@{HOPPER}",
             "make_report",
         ],
-        [*by_planners(f"{HOPPER}-*"), f"measure_latency@{HOPPER}", f"film@{HOPPER}"],
+        [*by_planners(f"{HOPPER}-*"), *measured(HOPPER), f"film@{HOPPER}"],
     ),
     "trials": (
         params("episodes: 16", "episodes: 32"),
         ["tune*@*"],
-        ["evaluate*@*", "finetune@*", "measure_latency@*", "film@*", "make_report"],
+        ["evaluate*@*", "finetune@*", *MEASURED, "film@*", "make_report"],
     ),
     "tuning's environments": (
         params("first_environment_seed: 20000", "first_environment_seed: 25000"),
         ["tune*@*"],
-        ["evaluate*@*", "finetune@*", "measure_latency@*", "film@*", "make_report"],
+        ["evaluate*@*", "finetune@*", *MEASURED, "film@*", "make_report"],
     ),
     "grid of tuning": (
         params("target_return: [1.0, 1.2]", "target_return: [1.0, 1.1]"),
         ["tune*@*", "measure_scaling@*"],
-        ["evaluate*@*", "finetune@*", "measure_latency@*", "film@*", "make_report"],
+        ["evaluate*@*", "finetune@*", *MEASURED, "film@*", "make_report"],
     ),
     "tuning's module": (
         [("src/tune.py", CODE, CODE)],
         ["tune@*"],
         [
             *("evaluate@*", "evaluate_training@*", "finetune@*", *BY_ALL_TUNINGS),
-            *("measure_latency@*", "film@*", "make_report"),
+            *(*MEASURED, "film@*", "make_report"),
         ],
     ),
     "named guidance of a planner": (
@@ -271,14 +285,14 @@ EDITS = {
     "base of the trainings": (
         params("ema_decay: 0.995", "ema_decay: 0.99"),
         ["train_*", "finetune@*"],
-        ["tune*@*", "evaluate*@*", "measure_latency@*", "film@*", "make_report"],
+        ["tune*@*", "evaluate*@*", *MEASURED, "film@*", "make_report"],
     ),
     "moments at which weights are kept": (
         params("keep_at: [0.125", "keep_at: [0.2"),
         ["train_*", "evaluate_training@*", "finetune@*"],
         [
             *("tune*@*", "evaluate@*", "evaluate_policy@*", *BY_ALL_TUNINGS),
-            *("measure_latency@*", "film@*", "make_report"),
+            *(*MEASURED, "film@*", "make_report"),
         ],
     ),
     "episodes with kept weights": (
@@ -295,22 +309,22 @@ EDITS = {
     "fine-tuning's code": (code("finetuning/rounds.py"), ["finetune@*"], ["make_report"]),
     "experiment": (
         params("refine_steps: [0, 1, 2, 5", "refine_steps: [0, 1, 2, 6"),
-        ["evaluate_experiment@*", "make_report"],
+        ["evaluate_experiment@*", "measure_experiment@*", "make_report"],
         [],
     ),
     "a task's own training": (
         params("    training: {}\n", "    training: {train_value: {steps: 7}}\n"),  # of the first task
         [f"train_*@{HOPPER}-*", f"finetune@{HOPPER}-*", f"measure_scaling@{HOPPER}", "make_report"],
-        [*by_planners(f"{HOPPER}-*"), f"*_policy@{HOPPER}-*", f"measure_latency@{HOPPER}", f"film@{HOPPER}"],
+        [*by_planners(f"{HOPPER}-*"), f"*_policy@{HOPPER}-*", *measured(HOPPER), f"film@{HOPPER}"],
     ),
     "one training": (
         params("label_dropout: 0.25", "label_dropout: 0.2"),
         ["train_diffusion@*", "finetune@*", "measure_scaling@*"],
-        [*by_planners(), "measure_latency@*", "film@*", "make_report"],
+        [*by_planners(), *MEASURED, "film@*", "make_report"],
     ),
     "timing": (
         params("repetitions: 20", "repetitions: 10"),
-        ["measure_latency@*"],
+        [*MEASURED],
         ["film@*", "make_report"],
     ),
     "scaling": (params("horizons: [8", "horizons: [16"), ["measure_scaling@*"], ["make_report"]),

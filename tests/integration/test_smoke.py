@@ -10,9 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import requests
-from dvc.repo import Repo
 from moto.server import ThreadedMotoServer
-from project import NO_RESULT, ROOT, TIMED, TIMELESS, Project
+from project import NO_RESULT, ROOT, Project
 
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.computing.manifest import TIMES
@@ -170,43 +169,19 @@ def test_the_experiment_of_the_docs_can_be_queued(by_snakemake: Project) -> None
     run(by_snakemake, "dvc queue remove --queued")
 
 
-def results_of(project: Project, experiment: str) -> tuple[dict[str, str], dict[str, str]]:
-    """The hashes of an experiment's outputs that no time may enter, and the report's files of scores."""
-    commit = run(project, f"git for-each-ref --format=%(objectname) refs/exps/*/*/{experiment}").strip()
-    with Repo(str(project.folder), rev=commit) as repo:
-        outputs = {out.def_path: out.hash_info.value for out in repo.index.outs}
-        scores = {name: repo.dvcfs.read_text(f"{REPORT}/{name}") for name in TIMELESS}
-    timed = (*TIMED, REPORT.name)
-    return {path: value for path, value in outputs.items() if Path(path).name not in timed}, scores
-
-
-def test_two_experiments_side_by_side_give_the_numbers_of_one_after_another(
-    by_snakemake: Project, tmp_path: Path
-) -> None:
-    by_snakemake.commit()  # params.yaml and dvc.lock
-    change = "--set-param policies.best_tenth_cloning.best_fraction="  # trained, tuned and evaluated anew
-    one_by_one, queued = (by_snakemake.duplicate(tmp_path / name) for name in ("one_by_one", "queued"))
-    for share in (0.2, 0.5):
-        run(one_by_one, f"dvc exp run --name best-{share} {change}{share}")
-        one_by_one.reset()
-        run(queued, f"dvc exp run --queue --name best-{share} {change}{share}")
-    run(queued, "dvc queue start --jobs 2")
-    at_once = 0
-    for _ in range(600):
-        status = run(queued, "dvc queue status")
-        states = re.findall(r" best-.* (Queued|Running|Success|Failed) *$", status, flags=re.MULTILINE)
-        at_once = max(at_once, states.count("Running"))
-        if not {"Queued", "Running"} & set(states):
+def test_queued_experiments_run_side_by_side(by_snakemake: Project) -> None:
+    for confidence in (0.6, 0.7):
+        change = f"--name at-{confidence} --set-param make_report.confidence={confidence}"
+        run(by_snakemake, f"dvc exp run --queue {change}")
+    run(by_snakemake, "dvc queue start --jobs 2")
+    for _ in range(240):
+        if not re.search("Queued|Running", status := run(by_snakemake, "dvc queue status")):
             break
         time.sleep(1)
-    assert states == ["Success", "Success"] and at_once == 2, status
-    first, second = (results_of(one_by_one, f"best-{share}") for share in (0.2, 0.5))
-    assert len(first[0]) > 30 and first[0] != second[0]
-    assert results_of(queued, "best-0.2") == first
-    assert results_of(queued, "best-0.5") == second
-    table = run(queued, "dvc exp show --csv --only-changed").splitlines()
-    for share in (0.2, 0.5):
-        assert sum(f"best-{share}," in line and f",{share}," in line for line in table) == 1
+    assert status.count("Success") == 2, status
+    table = run(by_snakemake, "dvc exp show --csv --only-changed").splitlines()
+    for confidence in (0.6, 0.7):
+        assert sum(f"at-{confidence}," in line and f",{confidence}," in line for line in table) == 1
 
 
 def test_metrics_fit_a_terminal(by_snakemake: Project) -> None:

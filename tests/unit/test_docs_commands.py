@@ -19,7 +19,6 @@ import pytest
 import yaml
 from dvc.cli import DvcParserError
 from dvc.cli.parser import get_main_parser
-from pip._internal.commands import create_command
 from project import ROOT, Project
 from snakemake.cli import get_argument_parser
 from test_pages import PAGES, parameters_page
@@ -97,7 +96,12 @@ def dvc_takes(words: list[str], folder: Path) -> None:
 
 def pip_takes(words: list[str], folder: Path) -> None:
     """Pip's own parser takes it, and pyproject.toml has the packages."""
-    _, packages = create_command("install").parse_args(words[2:])
+    # In a process of its own: pip brings a distutils that torch's compiler, in a later test, does not take.
+    parse = "import sys; from pip._internal.commands import create_command; "
+    parse += "print(*create_command('install').parse_args(sys.argv[1:])[1])"
+    done = subprocess.run([sys.executable, "-c", parse, *words[2:]], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    packages = done.stdout.split()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     known = {"."}.union(*project["optional-dependencies"].values())
     assert set(packages) - known == set()

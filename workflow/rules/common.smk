@@ -137,7 +137,7 @@ def limit_gpu_jobs():
 def meet_storage():
     """With a default storage (--default-storage-provider), let it and the stages find each other's files.
 
-    Snakemake looks there for inputs that no rule makes, too: they are stored from here. A job has its copies of stored
+    Snakemake looks there for inputs that nothing makes, too, so they are stored from here. A job has its copies of stored
     files in a folder of Snakemake's, which is made to be the folder that the stages work in.
     """
     provider = workflow.storage_registry.default_storage_provider
