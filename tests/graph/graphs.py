@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def dvc_jobs(project: Project) -> set[Job]:
     with Repo(str(project.folder)) as repo:
         stages = [stage for stage in repo.index.stages if stage.name not in DVC_ALONE]
         produced = [output.def_path for stage in stages for output in stage.outs]
+        inside = cache(partial(contents, project.folder, produced=produced))  # asked for again by every job
         jobs = set()
         for stage in stages:
             paths = [dep.def_path for dep in stage.deps if dep.def_path != "params.yaml"]
@@ -58,7 +60,7 @@ def dvc_jobs(project: Project) -> set[Job]:
             paths.remove(f"results/code/{name}.txt")
             paths += map(str, stage_code(name, project.folder))
             (params,) = [dep.params for dep in stage.deps if dep.def_path == "params.yaml"]
-            inputs = {file for path in paths for file in contents(project.folder, path, produced)}
+            inputs = {file for path in paths for file in inside(path)}
             inputs = {file for file in inputs if is_for(file, stage.cmd)}
             outputs = {output.def_path for output in stage.outs}
             jobs.add(Job(stage.cmd, frozenset(inputs), frozenset(outputs), frozenset(params)))
