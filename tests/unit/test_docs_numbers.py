@@ -19,7 +19,7 @@ CHECKED = [name for name in PAGES if not name.startswith("models/") and name != 
 
 # Runs and files that a section speaks of without their names.
 SPOKEN_OF = {
-    ("README.md", "What came of it"): ["five-seeds", "maze", "repeat", "replay"],
+    ("README.md", "What came of it"): ["five-seeds", "maze", "pause", "repeat", "replay"],
     ("docs/experiments.md", "Experiments"): [
         "authors-chain",
         "ablation/signs.csv",
@@ -30,6 +30,7 @@ SPOKEN_OF = {
     ("docs/method.md", "What the draft model's settings are worth"): ["networks/draft.csv"],
     ("docs/results.md", "Results"): [
         "replay",
+        "pause",
         "repeat",
         "maze",
         "five-seeds-intel",
