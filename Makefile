@@ -3,7 +3,7 @@ PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c 'import os; print(min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()))')
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: results rivals test test-slurm test-faults lint docs environment environment-of-rivals lock
+.PHONY: results rivals test test-slurm test-kubernetes test-faults lint docs environment environment-of-rivals lock
 
 results: environment
 	$(RUN) snakemake --cores $(CORES)
@@ -25,6 +25,10 @@ test-slurm:
 	@$(MAKE) --no-print-directory environment
 	sh tests/slurm/install.sh
 	$(RUN) pytest tests/slurm
+
+# The graph through Kubernetes' executor, with stand-ins on loopback for S3 and the cluster.
+test-kubernetes: environment
+	$(RUN) pytest tests/kubernetes
 
 # Kills, damaged files, full disks and hostile names, really inflicted on the smoke preset, and a table of what came
 # of them. Full disks take root.

@@ -24,7 +24,7 @@ from trajectory_diffuser.reporting.markdown import markdown_table
 
 ROOT = Path(__file__).parents[1]
 PLANNERS = ["draft", "ddim_2", "ddim", "one_call", "trajectory_diffuser", "full_diffusion"]
-PAUSES = [0, 2, 8]  # milliseconds; 8 is a control step of the MuJoCo locomotion tasks
+PAUSES = [0, 2, 8]  # milliseconds; 8 is Hopper's control step
 BLOCKS, DECISIONS = 10, 20
 
 
@@ -50,7 +50,8 @@ def main() -> None:
     rows.append(["`trajectory_diffuser`, of `full_diffusion`", *(f"{ratio:.1f}x" for ratio in ratios)])
     headers = ["planner", "no pause", *(f"{pause} ms" for pause in PAUSES[1:])]
     machine = device_name(torch.device("cpu"))
-    text = f"{markdown_table(headers, rows)}\n\n{folder}; {machine}; commit {code_commit()}.\n"
+    about = f"{planners['draft'].units.task}, networks of one seed; {machine}; commit {code_commit()}."
+    text = f"{markdown_table(headers, rows)}\n\n{about}\n"
     out = ROOT / "results/pause/pause.md"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text)

@@ -149,7 +149,7 @@ RULES = [
     Rule(r"pip install", pip_takes, "installs"),
     Rule(r"hf ", helps, "needs the hub; what it does: test_sharing_planner.py"),
     Rule(r"(\S+=\S+ )?minari ", helps, "needs data that were fetched"),
-    Rule(r"(docker|aws) |image=", nothing, "other programs; the recipe: tests/graph/test_kubernetes.py"),
+    Rule(r"(docker|aws) |image=", nothing, "other programs; the recipe: tests/kubernetes"),
     Rule(r"git ", nothing, "git's own"),
     Rule(r"(source|export|kill|scancel|apt|apt-get) ", nothing, "the system's own"),
 ]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from trajectory_diffuser.datasets.normaliser import Normaliser
-from trajectory_diffuser.evaluation.diversity import CELLS, action_entropy, state_coverage
+from trajectory_diffuser.evaluation.diversity import CELLS, Plane, action_entropy, state_coverage
 from trajectory_diffuser.evaluation.situations import PLANS_EACH
 from trajectory_diffuser.planning.trajectory_planner import Plan
 
@@ -61,5 +61,5 @@ def test_coverage_counts_the_cells_that_a_situations_plans_reach():
         other[index, :, 0] = 10 * middles[index]
         other[index, 3:, 1] = middles[30]
         other[index, :3, 1] = middles[5]
-    found = state_coverage(plan_of(states=torch.cat([same, other])), dataset)
+    found = state_coverage(plan_of(states=torch.cat([same, other])), Plane.of(dataset))
     assert found == (5 + 2 * PLANS_EACH) / 2

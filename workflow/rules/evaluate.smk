@@ -180,7 +180,9 @@ rule measure_experiment:
             "planners",
             "planning",
             "experiments.{experiment}",
-            "measure_latency",
+            "measure_latency.repetitions",
+            "measure_latency.warmup",
+            "measure_latency.threads",
             "run.device",
         ),
     message:

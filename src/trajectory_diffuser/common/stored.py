@@ -36,11 +36,11 @@ def lead_here(link: Path, root: Path) -> None:
 
 
 def _same(file: Path, stored: Any) -> bool:
-    """Whether a stored object has the file's content; of a large or encrypted one size and age must do."""
+    """Whether a stored object has the file's content; of one stored in parts size and age must do."""
     if stored is None or stored.size != file.stat().st_size:
         return False
     tag = stored.e_tag.strip('"')
-    if tag == hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest():
-        return True
-    # S3 tells whole seconds.
-    return len(tag) != 32 and stored.last_modified.timestamp() >= int(file.stat().st_mtime)
+    if len(tag) != 32:  # S3 tells whole seconds
+        return stored.last_modified.timestamp() >= int(file.stat().st_mtime)
+    with file.open("rb") as content:
+        return tag == hashlib.file_digest(content, "md5").hexdigest()

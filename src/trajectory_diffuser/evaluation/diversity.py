@@ -1,5 +1,7 @@
 """How many different things plans for the same situation would do, and where they lead."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from trajectory_diffuser.datasets.windows import PreparedDataset
@@ -19,7 +21,7 @@ def action_entropy(plan: Plan, models: PlanningModels) -> float:
     how many plans there are. Of plans of `plans_in_situations`.
     """
     low, high = models.action_bounds
-    actions = by_situation(plan.action).numpy()  # [situations, plans each, action]
+    actions = by_situation(plan.action).cpu().numpy()  # [situations, plans each, action]
     bins = np.clip((actions - low) / (high - low) * ACTION_BINS, 0, ACTION_BINS - 1).astype(int)
     counts = (bins[..., None] == np.arange(ACTION_BINS)).sum(axis=1)  # [situations, action, bins]
     shares = counts / counts.sum(axis=-1, keepdims=True)
@@ -27,20 +29,41 @@ def action_entropy(plan: Plan, models: PlanningModels) -> float:
     return float(-(shares * logarithms).sum(axis=-1).mean())
 
 
-def state_coverage(plan: Plan, dataset: PreparedDataset) -> float:
+@dataclass(frozen=True)
+class Plane:
+    """A grid over the data's two first principal components, of normalised states as plans are.
+
+    Attributes:
+        centre: the data's mean [state].
+        axes: the components' directions [state, 2].
+        low: lowest value along each [2].
+        width: from there to the highest [2].
+    """
+
+    centre: np.ndarray
+    axes: np.ndarray
+    low: np.ndarray
+    width: np.ndarray
+
+    @classmethod
+    def of(cls, dataset: PreparedDataset) -> "Plane":
+        """The one of these data."""
+        rows = np.linspace(0, len(dataset.observations) - 1, SHOWN_STATES).astype(int)
+        states = np.asarray(dataset.observations[np.unique(rows)], dtype=np.float32)
+        states = dataset.normaliser.normalise(states)
+        centre = states.mean(axis=0)
+        _, _, directions = np.linalg.svd(states - centre, full_matrices=False)
+        along = (states - centre) @ directions[:2].T
+        width = np.ptp(along, axis=0)
+        width[width == 0] = 1.0
+        return cls(centre, directions[:2].T, along.min(axis=0), width)
+
+
+def state_coverage(plan: Plan, plane: Plane) -> float:
     """Cells of the state space that the plans for a situation reach, a mean over situations.
 
-    Cells are squares of a grid over the data's two first principal components, normalised states' as plans
-    are. Of plans of `plans_in_situations`.
+    Of plans of `plans_in_situations`.
     """
-    rows = np.linspace(0, len(dataset.observations) - 1, SHOWN_STATES).astype(int)
-    data = dataset.normaliser.normalise(np.asarray(dataset.observations[np.unique(rows)], dtype=np.float32))
-    centre = data.mean(axis=0)
-    _, _, directions = np.linalg.svd(data - centre, full_matrices=False)
-    axes = directions[:2].T  # [state, 2]
-    along = (data - centre) @ axes
-    low, width = along.min(axis=0), np.ptp(along, axis=0)
-    width[width == 0] = 1.0
-    states = by_situation(plan.states[:, 1:]).numpy()  # [situations, plans each, H - 1, state]
-    cells = np.floor(((states - centre) @ axes - low) / width * CELLS).astype(int)
+    states = by_situation(plan.states[:, 1:]).cpu().numpy()  # [situations, plans each, H - 1, state]
+    cells = np.floor(((states - plane.centre) @ plane.axes - plane.low) / plane.width * CELLS).astype(int)
     return float(np.mean([len(np.unique(own.reshape(-1, 2), axis=0)) for own in cells]))

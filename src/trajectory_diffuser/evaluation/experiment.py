@@ -12,7 +12,7 @@ from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.environments.maze import Maze
 from trajectory_diffuser.environments.ways import has_two_ways, way_shares
 from trajectory_diffuser.evaluation.cell import planner_of, tuned_row
-from trajectory_diffuser.evaluation.diversity import action_entropy, state_coverage
+from trajectory_diffuser.evaluation.diversity import Plane, action_entropy, state_coverage
 from trajectory_diffuser.evaluation.episodes import evaluate_episodes
 from trajectory_diffuser.evaluation.latency import SteadyState, measure
 from trajectory_diffuser.evaluation.situations import plans_in_situations, spread
@@ -55,7 +55,7 @@ def evaluate_points(
     """
     settings = params["experiments"][experiment]
     dataset = PreparedDataset.load(f"data/processed/{task}")
-    maze = None  # of two ways
+    plane, maze = Plane.of(dataset), None  # a maze of two ways
     if has_two_ways(params["tasks"][task]["source"]):
         maze = Maze.from_json(dataset.provenance["maze"])
     spreads, tables = [], []
@@ -68,7 +68,7 @@ def evaluate_points(
             plan = plans_in_situations(make_planner(0), dataset)
             found = spread(plan)
             found["action_entropy"] = action_entropy(plan, models)
-            found["state_coverage"] = state_coverage(plan, dataset)
+            found["state_coverage"] = state_coverage(plan, plane)
             if maze is not None:
                 found |= way_shares(make_planner(0).plan(starts(dataset)), maze)
             spreads.append(where | found)

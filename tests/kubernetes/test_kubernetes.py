@@ -13,7 +13,7 @@ import boto3
 import pytest
 import yaml
 from fake_cluster import FakeCluster
-from graphs import snakemake_graph
+from graph.graphs import snakemake_graph
 from moto.server import ThreadedMotoServer
 from project import ROOT, Project
 
@@ -193,7 +193,8 @@ def test_a_training_that_fails_is_submitted_again_with_more_memory_and_its_gpu(f
     ],
 )
 def test_times_are_measured_on_all_cores_of_a_node(failing: Site, stage: str, output: str) -> None:
-    manifest = submit_again(failing, f"results/runs/{TASK}/{output}", "--retries", "0")[0]
+    alone = ("--retries", "0", "--allowed-rules", stage)
+    manifest = submit_again(failing, f"results/runs/{TASK}/{output}", *alone)[0]
     cores = PROFILE["set-threads"][stage]
     assert resources(manifest)["limits"]["cpu"] == f"{1000 * cores}m"
     assert resources(manifest)["requests"]["cpu"] == f"{1000 * cores * SCALAR:.0f}m"
