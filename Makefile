@@ -15,8 +15,9 @@ rivals: environment environment-of-rivals
 	$(RUN) snakemake --cores $(CORES) rivals
 	$(RUN) snakemake --cores $(CORES) --forcerun make_report
 
+# The longest first, so that both processes end at about the same time.
 test: environment
-	$(RUN) pytest --numprocesses 2 --dist loadfile
+	$(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/integration tests/graph tests/unit
 
 # The graph through Slurm, on a cluster that lives as long as the test: installs Debian's packages.
 test-slurm:

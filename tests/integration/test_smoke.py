@@ -169,21 +169,6 @@ def test_the_experiment_of_the_docs_can_be_queued(by_snakemake: Project) -> None
     run(by_snakemake, "dvc queue remove --queued")
 
 
-def test_queued_experiments_run_side_by_side(by_snakemake: Project) -> None:
-    for confidence in (0.6, 0.7):
-        change = f"--name at-{confidence} --set-param make_report.confidence={confidence}"
-        run(by_snakemake, f"dvc exp run --queue {change}")
-    run(by_snakemake, "dvc queue start --jobs 2")
-    for _ in range(240):
-        if not re.search("Queued|Running", status := run(by_snakemake, "dvc queue status")):
-            break
-        time.sleep(1)
-    assert status.count("Success") == 2, status
-    table = run(by_snakemake, "dvc exp show --csv --only-changed").splitlines()
-    for confidence in (0.6, 0.7):
-        assert sum(f"at-{confidence}," in line and f",{confidence}," in line for line in table) == 1
-
-
 def test_metrics_fit_a_terminal(by_snakemake: Project) -> None:
     printed = run(by_snakemake, "dvc metrics show")
     names, *files = (line.split() for line in printed.splitlines())
