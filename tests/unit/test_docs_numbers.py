@@ -92,12 +92,12 @@ def results(text: str) -> list[str]:
 
 
 def has(name: str, number: str) -> bool:
-    """Whether a run's tables print a number, or a CSV file has it."""
+    """Whether a run's tables print a number, alone or as so many times, or a CSV file has it."""
     path = REFERENCE / name
     if path.suffix == ".csv":
         return any(f"{abs(value):.{len(number.partition('.')[2])}f}" == number for value in cells(path))
     printed = [re.findall(r"(?<![\d.])\d+(?:\.\d+)?x?", page.read_text()) for page in path.glob("*.md")]
-    return any(number in numbers for numbers in printed)
+    return any({number, f"{number}x"} & set(numbers) for numbers in printed)
 
 
 def cells(file: Path) -> list[float]:
