@@ -3,7 +3,7 @@ PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c 'import os; print(min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()))')
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: results rivals test test-slurm test-kubernetes test-faults lint docs environment environment-of-rivals lock
+.PHONY: results rivals test test-reruns test-slurm test-kubernetes test-faults lint docs environment environment-of-rivals lock
 
 results: environment
 	$(RUN) snakemake --cores $(CORES)
@@ -18,6 +18,10 @@ rivals: environment environment-of-rivals
 # The longest first, so that both processes end at about the same time.
 test: environment
 	$(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/integration tests/graph tests/unit
+
+# What every kind of edit makes run again, under both engines; `make test` tries half of them.
+test-reruns: environment
+	EVERY_EDIT=1 $(RUN) pytest tests/graph/test_what_reruns.py
 
 # The graph through Slurm, on a cluster that lives as long as the test: installs Debian's packages.
 test-slurm:

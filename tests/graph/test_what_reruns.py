@@ -343,7 +343,11 @@ EDITS = {
 }
 
 
-@pytest.mark.parametrize(("edits", "concerned", "following"), EDITS.values(), ids=EDITS)
+# Each takes some seconds: every second one, or all with `make test-reruns`.
+TRIED = list(EDITS)[:: 1 if "EVERY_EDIT" in os.environ else 2]
+
+
+@pytest.mark.parametrize(("edits", "concerned", "following"), [EDITS[name] for name in TRIED], ids=TRIED)
 def test_an_edit_reruns_what_it_concerns(
     finished: Project, edits: list, concerned: list[str], following: list[str]
 ) -> None:
