@@ -17,7 +17,7 @@ rivals: environment environment-of-rivals
 
 # The longest first, so that both processes end at about the same time.
 test: environment
-	$(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/integration tests/graph tests/unit
+	$(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # What every kind of edit makes run again, under both engines; `make test` tries half of them.
 test-reruns: environment

@@ -20,13 +20,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 import yaml
 from dvc.repo import Repo
 from matplotlib.figure import Figure
+from tables import ROOT, show
 
 from trajectory_diffuser.common.versions import code_commit
 from trajectory_diffuser.computing.files import atomic_directory
 from trajectory_diffuser.reporting.markdown import markdown_table
 from trajectory_diffuser.reporting.style import plain_ticks, save_svg, theme
 
-ROOT = Path(__file__).parents[1]
 SIZES = ((3, 1), (24, 1), (24, 5))
 COMMANDS = {
     "snakemake --dry-run": ["snakemake", "--dry-run", "--cores", "1", "--quiet", "rules"],
@@ -38,17 +38,13 @@ AGREE = [sys.executable, "workflow/scripts/agree.py", "--from"]
 
 def main() -> None:
     """Measure, print and draw."""
-    folder = ROOT / "results" / "engines"
-    folder.mkdir(parents=True, exist_ok=True)
     points = [measured(tasks, seeds) for tasks, seeds in SIZES]
     rows = [[f"{jobs:,}", *(f"{seconds[name]:.1f} s" for name in COMMANDS)] for jobs, seconds in points]
     tables = [markdown_table(["jobs", *(f"`{name}`" for name in COMMANDS)], rows)]
     jobs, seconds = agreeing(*AGREED)
     headers = ["jobs, with outputs", *(f"`agree.py --from {engine}`" for engine in seconds)]
     tables.append(markdown_table(headers, [[f"{jobs:,}", *(f"{each:.1f} s" for each in seconds.values())]]))
-    text = "\n\n".join([*tables, f"Processor time; commit {code_commit()}."])
-    (folder / "engines.md").write_text(f"{text}\n")
-    print(text)
+    folder = show("engines", *tables, f"Processor time; commit {code_commit()}.")
     with theme():
         figure = Figure(figsize=(4.2, 3.2))
         axis = figure.subplots()

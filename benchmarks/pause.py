@@ -16,13 +16,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 import numpy as np
 import torch
+from tables import show
 
 from trajectory_diffuser import Planner
 from trajectory_diffuser.common.versions import code_commit
 from trajectory_diffuser.computing.device import device_name
 from trajectory_diffuser.reporting.markdown import markdown_table
 
-ROOT = Path(__file__).parents[1]
 PLANNERS = ["draft", "ddim_2", "ddim", "one_call", "trajectory_diffuser", "full_diffusion"]
 PAUSES = [0, 2, 8]  # milliseconds; 8 is Hopper's control step
 BLOCKS, DECISIONS = 10, 20
@@ -51,11 +51,7 @@ def main() -> None:
     headers = ["planner", "no pause", *(f"{pause} ms" for pause in PAUSES[1:])]
     machine = device_name(torch.device("cpu"))
     about = f"{planners['draft'].units.task}, networks of one seed; {machine}; commit {code_commit()}."
-    text = f"{markdown_table(headers, rows)}\n\n{about}\n"
-    out = ROOT / "results/pause/pause.md"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text)
-    print(text)
+    show("pause", markdown_table(headers, rows), about)
 
 
 def _decision(planner: Planner, state: np.ndarray, pause: int) -> float:

@@ -14,12 +14,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 import pandas as pd
+from tables import ROOT, show
 
 from trajectory_diffuser.common.versions import code_commit
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.reporting.markdown import markdown_table
 
-ROOT = Path(__file__).parents[1]
 SUBJECT, RIVAL, PARTS = "trajectory_diffuser", "full_diffusion", ["draft", "ddim"]
 
 
@@ -46,11 +46,7 @@ def main() -> None:
     headers = ["planner", *(f"run {number}" for number in range(1, arguments.runs + 1))]
     machine = read_json(folder / "latency.json")["device_name"]
     about = f"{arguments.task}, networks of the first seed; {machine}; commit {code_commit()}."
-    text = f"{markdown_table(headers, rows)}\n\n{about}\n"
-    out = ROOT / "results/repeat/repeat.md"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text)
-    print(text)
+    show("repeat", markdown_table(headers, rows), about)
 
 
 if __name__ == "__main__":

@@ -14,12 +14,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 import torch
+from tables import ROOT, show
 
 from trajectory_diffuser.common.versions import code_commit
 from trajectory_diffuser.computing.device import device_name
 from trajectory_diffuser.reporting.markdown import markdown_table
-
-ROOT = Path(__file__).parents[1]
 
 
 def main() -> None:
@@ -34,11 +33,7 @@ def main() -> None:
     slowest_first = sorted(seconds, key=lambda stage: seconds[stage], reverse=True)
     rows = [[f"`{stage}`", f"{seconds[stage]:.2f} s"] for stage in slowest_first]
     about = f"{device_name(torch.device('cpu'))}; commit {code_commit()}."
-    text = f"{markdown_table(['stage', 'start'], rows)}\n\n{about}\n"
-    out = ROOT / "results" / "start_up" / "start_up.md"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text)
-    print(text)
+    show("start_up", markdown_table(["stage", "start"], rows), about)
 
 
 def start_up(stage: Path) -> float:

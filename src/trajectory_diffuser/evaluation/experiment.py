@@ -1,7 +1,7 @@
 """An experiment: planners with some of their keys varied, in closed loop, and how much their plans differ."""
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -47,8 +47,8 @@ def evaluate_points(
     Returns:
         A row per point: planner, what is varied, plan_distance and action_deviation (see `spread`),
         action_entropy and state_coverage (see `diversity`) and, where the data take detours, the shares of
-        `WAYS` among plans as an episode begins; and one per episode:
-        what `evaluate_episodes` says of it, planner, and what is varied.
+        `WAYS` among plans as an episode begins; and one per episode: what `evaluate_episodes` says of it,
+        planner, and what is varied.
 
     Raises:
         UserError: a planner has not been tuned.
@@ -59,22 +59,19 @@ def evaluate_points(
     if has_two_ways(params["tasks"][task]["source"]):
         maze = Maze.from_json(dataset.provenance["maze"])
     spreads, tables = [], []
-    for name in settings["planners"]:
-        row = tuned_row(params, task, seed, name)
-        noise_seed = derive_seed("experiment", task, seed, name)
-        for point in points(row, settings["vary"]):
-            make_planner = _maker(row | point, models, runtime, noise_seed)
-            where = {"planner": name} | point
-            plan = plans_in_situations(make_planner(0), dataset)
-            found = spread(plan)
-            found["action_entropy"] = action_entropy(plan, models)
-            found["state_coverage"] = state_coverage(plan, plane)
-            if maze is not None:
-                found |= way_shares(make_planner(0).plan(starts(dataset)), maze)
-            spreads.append(where | found)
-            title = ", ".join([f"{experiment}: {name}", *(f"{key} {value}" for key, value in point.items())])
-            table, _ = evaluate_episodes(params, task, seed, title, make_planner, settings["episodes"])
-            tables.append(table.assign(**where))
+    for name, row, point in _tuned_points(params, task, seed, experiment):
+        make_planner = _maker(row, models, runtime, derive_seed("experiment", task, seed, name))
+        where = {"planner": name} | point
+        plan = plans_in_situations(make_planner(0), dataset)
+        found = spread(plan)
+        found["action_entropy"] = action_entropy(plan, models)
+        found["state_coverage"] = state_coverage(plan, plane)
+        if maze is not None:
+            found |= way_shares(make_planner(0).plan(starts(dataset)), maze)
+        spreads.append(where | found)
+        title = ", ".join([f"{experiment}: {name}", *(f"{key} {value}" for key, value in point.items())])
+        table, _ = evaluate_episodes(params, task, seed, title, make_planner, settings["episodes"])
+        tables.append(table.assign(**where))
     return pd.DataFrame(spreads), pd.concat(tables, ignore_index=True)
 
 
@@ -97,18 +94,23 @@ def time_points(
     Raises:
         UserError: a planner has not been tuned.
     """
-    settings, latency = params["experiments"][experiment], params["measure_latency"]
-    where, agents = {}, {}
+    latency, where, agents = params["measure_latency"], [], {}
+    for name, row, point in _tuned_points(params, task, seed, experiment):
+        agents[str(len(where))] = SteadyState(planner_of([row], models, runtime, 0), observations, 1)
+        where.append({"planner": name} | point)
+    measured = measure(agents, latency["warmup"], latency["repetitions"], runtime.device).values()
+    return pd.DataFrame(where).assign(milliseconds=[1e3 / each["decisions_per_second"] for each in measured])
+
+
+def _tuned_points(
+    params: dict[str, Any], task: str, seed: int, experiment: str
+) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Of every point the planner, its row as tuned and varied, and what is varied."""
+    settings = params["experiments"][experiment]
     for name in settings["planners"]:
         row = tuned_row(params, task, seed, name)
         for point in points(row, settings["vary"]):
-            key = str(len(where))
-            where[key] = {"planner": name} | point
-            agents[key] = SteadyState(planner_of([row | point], models, runtime, 0), observations, 1)
-    measured = measure(agents, latency["warmup"], latency["repetitions"], runtime.device)
-    return pd.DataFrame(
-        [where[key] | {"milliseconds": 1e3 / row["decisions_per_second"]} for key, row in measured.items()]
-    )
+            yield name, row | point, point
 
 
 def _maker(

@@ -32,9 +32,9 @@ class StepByStep:
 
     def __call__(self, x_t: Tensor, t: Tensor, return_to_go: Tensor, noise: Tensor) -> Tensor:
         """Take the steps from each of the timesteps t [S + 1] to the next."""
+        if not self.states:
+            self.states.append(x_t)
         for step in range(len(t) - 1):
-            if not self.states:
-                self.states.append(x_t)
             x_t = self.denoise(x_t, t[step : step + 2], return_to_go, noise[:, step : step + 1])
             self.states.append(x_t)
         return x_t

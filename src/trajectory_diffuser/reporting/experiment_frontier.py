@@ -5,9 +5,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from trajectory_diffuser.reporting.artefacts import Results
-from trajectory_diffuser.reporting.experiment_figure import experiment_table, where
-from trajectory_diffuser.reporting.frontier import draw_planners, name_planners, points
-from trajectory_diffuser.reporting.style import INK, panels, plain_ticks, planner_colours
+from trajectory_diffuser.reporting.experiment_figure import experiment_answer, experiment_table, where
+from trajectory_diffuser.reporting.frontier import (
+    draw_planners,
+    fastest_first,
+    join_best,
+    name_planners,
+    points,
+)
+from trajectory_diffuser.reporting.style import INK, panels, planner_colours
 
 
 def experiment_frontier(results: Results, task: str, experiment: str) -> Figure:
@@ -17,19 +23,13 @@ def experiment_frontier(results: Results, task: str, experiment: str) -> Figure:
     """
     figure, (axis,) = panels(1, columns=1, width=9.0, height=5.0)
     grid, planners = frontier_points(results, task, experiment), points(results, [task])
-    best, keys = grid[grid["best"]], list(results.params["experiments"][experiment]["vary"])
-    axis.step(
-        best["milliseconds"], best["score"], where="post", color=INK, linewidth=0.8, alpha=0.5, zorder=1
-    )
+    join_best(axis, grid)
     for planner, own in grid.groupby("planner", sort=False):
         axis.scatter(
             own["milliseconds"], own["score"], s=12, color=planner_colours(results)[planner], alpha=0.6
         )
-    _say_points(axis, best, keys)
-    draw_planners(axis, results, planners)
-    axis.set(title=task, xscale="log", xlabel="time per decision [ms]", ylabel="normalised score")
-    axis.margins(x=0.1, y=0.2)  # room for names
-    plain_ticks(axis.xaxis)
+    _say_points(axis, grid[grid["best"]], list(results.params["experiments"][experiment]["vary"]))
+    draw_planners(axis, results, planners, task)
     name_planners(axis, results, planners)
     return figure
 
@@ -42,8 +42,12 @@ def frontier_points(results: Results, task: str, experiment: str) -> pd.DataFram
     point = ["planner", *results.params["experiments"][experiment]["vary"]]
     table = experiment_table(results, task, experiment)
     means = table.groupby(point, sort=False)[["milliseconds", "normalised_score"]].mean().reset_index()
-    means = means.rename(columns={"normalised_score": "score"}).sort_values("milliseconds", ignore_index=True)
-    return means.assign(best=means["score"] > means["score"].cummax().shift(fill_value=float("-inf")))
+    return fastest_first(means.rename(columns={"normalised_score": "score"}))
+
+
+def experiment_sentences(results: Results, task: str, experiment: str) -> str:
+    """All that is said of an experiment on a task: its answer, and its frontier."""
+    return f"{experiment_answer(results, task, experiment)} {frontier_sentence(results, task, experiment)}"
 
 
 def frontier_sentence(results: Results, task: str, experiment: str) -> str:

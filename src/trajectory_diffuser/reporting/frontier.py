@@ -29,11 +29,8 @@ def frontier(results: Results, scopes: dict[str, list[str]]) -> Figure:
     figure, axes = panels(len(scopes), columns=1, width=9.0, height=4.0)
     for axis, (title, tasks) in zip(axes, scopes.items(), strict=True):
         table = points(results, tasks)
-        draw_planners(axis, results, table)
+        draw_planners(axis, results, table, title)
         _draw_data(axis, results, tasks)
-        axis.set(title=title, xscale="log", xlabel="time per decision [ms]", ylabel="normalised score")
-        axis.margins(x=0.1, y=0.2)  # room for names
-        plain_ticks(axis.xaxis)
         name_planners(axis, results, table)
     return figure
 
@@ -50,15 +47,25 @@ def points(results: Results, tasks: list[str]) -> pd.DataFrame:
         own = runs(results, evidence.scores, planner)[:, columns].mean(axis=1)  # [seeds]
         numbers = {"score": own.mean(), "lowest": own.min(), "highest": own.max()}
         rows.append({"planner": planner, "milliseconds": 1e3 * evidence.seconds(planner, tasks)} | numbers)
-    table = pd.DataFrame(rows).sort_values("milliseconds", ignore_index=True)
+    return fastest_first(pd.DataFrame(rows))
+
+
+def fastest_first(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows with milliseconds and score in order, and `best`: whether none is both faster and better."""
+    table = table.sort_values("milliseconds", ignore_index=True)
     return table.assign(best=table["score"] > table["score"].cummax().shift(fill_value=float("-inf")))
 
 
-def draw_planners(axis: Axes, results: Results, table: pd.DataFrame) -> None:
-    """Markers and bars of `points`, and the line that joins the best."""
-    looks = planner_looks(results)
+def join_best(axis: Axes, table: pd.DataFrame) -> None:
+    """The line through the best of a table of `fastest_first`."""
     best, line = table[table["best"]], {"color": INK, "linewidth": 0.8, "alpha": 0.5, "zorder": 1}
     axis.step(best["milliseconds"], best["score"], where="post", **line)
+
+
+def draw_planners(axis: Axes, results: Results, table: pd.DataFrame, title: str) -> None:
+    """Markers and bars of `points`, the line that joins the best, and the axes' own words."""
+    looks = planner_looks(results)
+    join_best(axis, table)
     for row in table.itertuples():
         axis.errorbar(
             row.milliseconds,
@@ -69,6 +76,9 @@ def draw_planners(axis: Axes, results: Results, table: pd.DataFrame) -> None:
             capsize=2,
             elinewidth=1.0,
         )
+    axis.set(title=title, xscale="log", xlabel="time per decision [ms]", ylabel="normalised score")
+    axis.margins(x=0.1, y=0.2)  # room for names
+    plain_ticks(axis.xaxis)
 
 
 def _draw_data(axis: Axes, results: Results, tasks: list[str]) -> None:

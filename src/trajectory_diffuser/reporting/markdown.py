@@ -5,8 +5,8 @@ from textwrap import fill
 
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.captions import provenance_line
-from trajectory_diffuser.reporting.experiment_figure import experiment_answer, refinement_and_drafts
-from trajectory_diffuser.reporting.experiment_frontier import frontier_sentence
+from trajectory_diffuser.reporting.experiment_figure import refinement_and_drafts
+from trajectory_diffuser.reporting.experiment_frontier import experiment_sentences
 from trajectory_diffuser.reporting.finetuning import QUESTION as FINETUNING_QUESTION
 from trajectory_diffuser.reporting.finetuning import finetuning_answer
 from trajectory_diffuser.reporting.recommendation import (
@@ -55,11 +55,7 @@ def experiments_page(results: Results) -> str:
         question = results.params["experiments"][name]["question"]
         parts.append(f"**{question}** {refinement_and_drafts(results, name)}".rstrip())
         tasks = results.params["run"]["experiment_tasks"]
-        answers = {
-            task: f"{experiment_answer(results, task, name)} {frontier_sentence(results, task, name)}"
-            for task in tasks
-        }
-        parts.append(_listed(answers))
+        parts.append(_listed({task: experiment_sentences(results, task, name) for task in tasks}))
     if tasks := _finetuned(results):
         parts.append(f"**{FINETUNING_QUESTION}**")
         parts.append(_listed({task: finetuning_answer(results, task) for task in tasks}))

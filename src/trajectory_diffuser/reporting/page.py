@@ -17,12 +17,11 @@ from trajectory_diffuser.reporting.artefacts import (
 from trajectory_diffuser.reporting.captions import captions, provenance_line
 from trajectory_diffuser.reporting.data_cards import collected_here, data_card, data_figure
 from trajectory_diffuser.reporting.experiment_figure import (
-    experiment_answer,
     experiment_figure,
     experiment_rows,
     refinement_and_drafts,
 )
-from trajectory_diffuser.reporting.experiment_frontier import experiment_frontier, frontier_sentence
+from trajectory_diffuser.reporting.experiment_frontier import experiment_frontier, experiment_sentences
 from trajectory_diffuser.reporting.failure_signs import draft_error_figure, shown_signs, sign_rows, sign_table
 from trajectory_diffuser.reporting.fans import fan_figure, fan_planners
 from trajectory_diffuser.reporting.films import filmstrips, moving_picture, not_filmed, write_films
@@ -145,7 +144,7 @@ def write_report(results: Results, folder: Path) -> None:
         experiments=results.params["experiments"],
         answers={
             name: {
-                task: f"{experiment_answer(results, task, name)} {frontier_sentence(results, task, name)}"
+                task: experiment_sentences(results, task, name)
                 for task in results.params["run"]["experiment_tasks"]
             }
             for name in results.params["run"]["experiments"]
