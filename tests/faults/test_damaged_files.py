@@ -1,5 +1,6 @@
 """Every file of every output, damaged: who reads it names it, with the command that makes it again."""
 
+import json
 import random
 import runpy
 import shlex
@@ -62,8 +63,14 @@ def remedy(line: str) -> list[str]:
 
 
 def reads(reader: Job, job: Job, params: dict[str, Any]) -> bool:
-    """Whether a job reads another's output: an experiment depends on all tunings, but reads its planners'."""
-    if reader.rule == "evaluate_experiment" and job.rule.startswith("tune"):
+    """Whether a job reads another's output.
+
+    A job of an experiment depends on all tunings, but reads its planners'. A film of bodies that cannot be
+    drawn reads nothing.
+    """
+    if reader.rule == "film" and "left_out" in json.loads((Path(reader.output) / "film.json").read_text()):
+        return False
+    if reader.rule.endswith("_experiment") and job.rule.startswith("tune"):
         return Path(job.output).name in params["experiments"][Path(reader.output).name]["planners"]
     return job.output in reader.reads
 
