@@ -1,6 +1,7 @@
 """README and docs show what results/reference has, and lead where they say."""
 
 import importlib.util
+import json
 import re
 import shutil
 import subprocess
@@ -28,7 +29,8 @@ def script(name: str) -> ModuleType:
     return module
 
 
-publish, parameters_page = script("publish"), script("parameters_page")
+sys.path.insert(0, str(ROOT / "workflow/scripts"))  # publish imports run_page
+publish, parameters_page, run_page = map(script, ("publish", "parameters_page", "run_page"))
 
 PAGES = {page.relative_to(ROOT).as_posix(): page.read_text() for page in publish.pages()}
 README = PAGES["README.md"]
@@ -59,6 +61,27 @@ def test_pictures_of_docs_are_those_of_the_reference_results():
     for picture in pictures:
         reference = ROOT / "results/reference" / picture.parent.name / "figures" / picture.name
         assert picture.read_bytes() == reference.read_bytes()
+
+
+def test_every_published_run_has_a_page_that_says_what_made_it():
+    folders = [scores.parent for scores in ROOT.glob("results/reference/*/scores.md")]
+    assert folders
+    for folder in folders:
+        page = (folder / "README.md").read_text()
+        assert re.search(r"^Seeds .*; device .*; commit ", page, flags=re.MULTILINE)
+        assert f"results/reference/{folder.name}/params.yaml" in page
+        assert all(f"(figures/{picture.name})" in page for picture in folder.glob("figures/*.svg"))
+
+
+def test_jobs_beside_each_other_count_once_in_the_time_of_a_run(tmp_path: Path):
+    records = tmp_path / ".snakemake" / "metadata"
+    records.mkdir(parents=True)
+    spans = {"tune": (0, 600), "evaluate": (300, 900), "make_report": (1800, 1860)}  # s
+    for rule, (begun, ended) in spans.items():
+        (records / rule).write_text(json.dumps({"rule": rule, "starttime": begun, "endtime": ended}))
+    assert run_page.what_it_took(tmp_path) == "3 jobs of 21 minutes together, in 16 minutes.\n\n"
+    (records / "make_report").unlink()
+    assert run_page.what_it_took(tmp_path) == ""
 
 
 def test_tables_replace_what_is_between_their_lines_and_nothing_else(tmp_path: Path):

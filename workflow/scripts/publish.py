@@ -2,10 +2,11 @@
 
 python workflow/scripts/publish.py NAME
 
-Copies numbers, tables and figures of results/report/, and params.yaml, to results/reference/NAME/, and writes
-its pages in Markdown (experiments.md where there is one) where two lines of README.md, docs/ or models/ name
-them. Pictures that docs/figures/NAME/ has are replaced by the report's. Not kept are the report's page, which
-git is no place for, and pictures of each task's data, tuning, trainings, first plans and scaling.
+Copies numbers, tables and figures of results/report/, and params.yaml, to results/reference/NAME/, with a
+README.md that says what made the run, the commands that make it again, and what it took. Writes its pages in
+Markdown (experiments.md where there is one) where two lines of README.md, docs/ or models/ name them.
+Pictures that docs/figures/NAME/ has are replaced by the report's. Not kept are the report's page, which git
+is no place for, and pictures of each task's data, tuning, trainings, first plans and scaling.
 """
 
 import argparse
@@ -16,6 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "src"))
+
+from run_page import run_page  # noqa: E402
 
 from trajectory_diffuser.computing.files import atomic_directory, atomic_file  # noqa: E402
 
@@ -40,6 +43,7 @@ def main() -> None:
     with atomic_directory(ROOT / "results" / "reference" / name) as folder:
         shutil.copytree(report, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
         shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
+        (folder / "README.md").write_text(run_page(folder, name, ROOT))
     tables = [*TABLES, EXPERIMENTS] if (report / EXPERIMENTS).exists() else TABLES
     for page in pages():
         text = page.read_text()

@@ -71,7 +71,7 @@ def captions(results: Results) -> dict[str, str]:
 
 
 def provenance_line(results: Results, tasks: list[str], planners: list[str]) -> str:
-    """Seeds, tasks, devices, commits and the settings of `planners` (none: those of the run are left out)."""
+    """Seeds, tasks, devices, commits, versions and the settings of `planners` (none: nobody's)."""
     parts = [
         f"Seeds {_listed(results.seeds)}",
         f"device {_listed(_machines(results, tasks))}",
@@ -79,6 +79,7 @@ def provenance_line(results: Results, tasks: list[str], planners: list[str]) -> 
     ]
     parts += [planner_settings(results, planner) for planner in planners]
     parts.append(f"commit {_listed(_commits(results, tasks))}")
+    parts.append(_listed(_versions(results, tasks)))
     return "; ".join(parts) + "."
 
 
@@ -130,6 +131,13 @@ def _commits(results: Results, tasks: list[str]) -> list[str]:
     latency = [results.latency_machines[task]["commit"] for task in tasks]
     tuning = [record["commit"] for (task, _, _), record in results.tuning.items() if task in tasks]
     return _once(tuning + evaluations + latency + training.tolist())
+
+
+def _versions(results: Results, tasks: list[str]) -> list[str]:
+    evaluations = [
+        record["versions"] for (task, _, _), record in results.evaluations.items() if task in tasks
+    ]
+    return _once([f"{library} {number}" for each in evaluations for library, number in each.items()])
 
 
 def _planning(record: dict[str, Any]) -> str:
