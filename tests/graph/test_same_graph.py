@@ -24,7 +24,6 @@ def every_task() -> dict[str, Any]:
     params["run"] |= {"tasks": list(params["tasks"]), "seeds": [2, 11], "planners": planners}
     params["finetune"] |= {"tasks": params["run"]["tasks"], "planners": planners[1:]}
     params["measure_scaling"] |= {"tasks": params["run"]["tasks"][1:]}
-    params["film"] |= {"tasks": params["run"]["tasks"][2:], "planners": planners[:1]}
     return params
 
 
@@ -63,14 +62,14 @@ def test_the_engines_expand_to_the_same_jobs(project: Project, matrix: str) -> N
 
     ours, theirs = snakemake_jobs(project), dvc_jobs(project)
 
-    # fetch, prepare, latency per task; per task and seed four models, the planners, tuned, evaluated and some
-    # of them again with kept weights, a look at their plans, the policies, which are trained, tuned and
-    # evaluated, and the experiments; per seed what is fine-tuned; what is timed of the experiments, scaled
-    # and filmed; one report
-    per_task, per_seed = 3, 4 + 2 * planners + again + 1 + 3 * policies
+    # fetch, prepare, latency, film per task; per task and seed four models, the planners, tuned, evaluated
+    # and some of them again with kept weights, a look at their plans, the policies, which are trained, tuned
+    # and evaluated, and the experiments; per seed what is fine-tuned; what is timed of the experiments and
+    # scaled; one report
+    per_task, per_seed = 4, 4 + 2 * planners + again + 1 + 3 * policies
     asked = len(params["experiments"]) * len(params["experiment_tasks"])
     finetuned = len(written["finetune"]["tasks"]) * len(written["finetune"]["planners"])
-    once = asked + len(written["measure_scaling"]["tasks"]) + len(written["film"]["tasks"])
+    once = asked + len(written["measure_scaling"]["tasks"])
     assert len(ours) == per_task * tasks + (per_seed * tasks + asked + finetuned) * seeds + once + 1
     for job in sorted(ours ^ theirs, key=lambda job: job.command):
         print("Snakemake only:" if job in ours else "DVC only:", job)

@@ -37,7 +37,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     text = text.replace("\n  experiment_tasks: []", f"\n  experiment_tasks: [{HOPPER}, {REPLAY}]")
     text = re.sub(r"(evaluate_training:\n  planners:) .*", r"\1 [ddim]", text)
     finetuned = rf"\1\n  tasks: [{HOPPER}, {REPLAY}]\n  planners: [ddim]"
-    text = re.sub(r"(\nfilm: .*\n  tasks: .*\n  planners:) .*", r"\1 [ddim]", text)
+    text = re.sub(r"(\nfilm: .*\n  planners:) .*", r"\1 [ddim]", text)
     file.write_text(re.sub(r"(\nfinetune: .*)\n  tasks: .*\n  planners: .*", finetuned, text))
     for job in snakemake_graph(project):
         for output in job["outputs"]:
@@ -330,11 +330,6 @@ EDITS = {
     "scaling": (params("horizons: [8", "horizons: [16"), ["measure_scaling@*"], ["make_report"]),
     "film": (params("seconds: 4.0", "seconds: 3.0"), ["film@*"], ["make_report"]),
     "film's code": (code("filming/picture.py"), ["film@*"], ["make_report"]),
-    "tasks of the film": (
-        params(f"it decides\n  tasks: [{HOPPER}, {REPLAY}]", f"it decides\n  tasks: [{HOPPER}]"),
-        ["make_report"],
-        [],
-    ),
     "tasks of the scaling": (
         params(f"networks\n  tasks: [{HOPPER}, {REPLAY}]", f"networks\n  tasks: [{HOPPER}]"),
         ["make_report"],

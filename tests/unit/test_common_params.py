@@ -350,16 +350,6 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, list[str]]] = {
         "measure_scaling.planners",
         ["'drift' has no entry under planners", "did you mean 'draft'?"],
     ),
-    "film of a task that is not run": (
-        {"film.tasks": ["maze-umaze"]},
-        "film.tasks",
-        ["'maze-umaze' is not among run.tasks", "whose networks are filmed"],
-    ),
-    "film of a planner that is not run": (
-        {"film.planners": ["ddim_20"]},
-        "film.planners",
-        ["'ddim_20' is not among run.planners", "add it there or remove it here"],
-    ),
     "unknown planner of the film": (
         {"film.planners": ["drift"]},
         "film.planners",

@@ -144,6 +144,17 @@ def stage(folder: Path, params: dict, **environment: str) -> dict:
     return read_json(folder / "results/runs" / MODEL.name / "film" / "film.json")
 
 
+def test_planners_that_are_not_run_are_not_filmed(tmp_path: Path, project: dict):
+    project["run"]["planners"] = ["draft", "trajectory_diffuser"]
+    project["evaluate_training"]["planners"] = []
+    record = stage(tmp_path, project)
+    if "cannot render" in record.get("left_out", ""):
+        pytest.skip(record["left_out"])
+    assert record["planners"] == ["draft"]
+    project["run"]["planners"] = ["trajectory_diffuser"]
+    assert stage(tmp_path, project)["left_out"] == "none of film.planners is among run.planners"
+
+
 def test_the_stage_writes_a_film_and_a_strip_on_white(tmp_path: Path, project: dict):
     record, folder = stage(tmp_path, project), tmp_path / "results/runs" / MODEL.name / "film"
     if "cannot render" in record.get("left_out", ""):

@@ -20,6 +20,7 @@ rule film:
             "planners",
             "planning",
             "evaluate.first_environment_seed",
+            "run.planners",
             "film.planners",
             "film.seconds",
             "film.threads",
@@ -61,7 +62,7 @@ rule make_report:
             task=config["run"]["experiment_tasks"],
         ),
         scalings=cells("results/runs/{task}/scaling", task=config["measure_scaling"]["tasks"]),
-        films=cells("results/runs/{task}/film", task=config["film"]["tasks"]),
+        films=cells("results/runs/{task}/film"),
     output:
         report(
             directory("results/report"),
@@ -91,7 +92,6 @@ rule make_report:
             "evaluate_training",
             "finetune",
             "measure_scaling.tasks",
-            "film.tasks",
             "make_report",
         ),
     message:

@@ -36,9 +36,6 @@ def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) 
         check_planner(name, written, params)
     _check_tuning(params)
     _check_finetuning(params)
-    if params["film"]["tasks"]:
-        _require_in_run("film.tasks", params["film"]["tasks"], "whose networks are filmed", params, "tasks")
-        _require_in_run("film.planners", params["film"]["planners"], TUNED_THERE, params)
     _check_networks(params)
     if params["run"]["device"] == "cuda" and params["planning"]["runtime"] == "openvino":
         raise UserError(
@@ -74,7 +71,6 @@ def _check_names(params: dict[str, Any]) -> None:
         ("finetune.planners", "planners", params["finetune"]["planners"]),
         ("measure_scaling.tasks", "tasks", params["measure_scaling"]["tasks"]),
         ("measure_scaling.planners", "planners", params["measure_scaling"]["planners"]),
-        ("film.tasks", "tasks", params["film"]["tasks"]),
         ("film.planners", "planners", params["film"]["planners"]),
         *((f"make_report.studies.{name}.tasks", "tasks", study["tasks"]) for name, study in studies.items()),
         *claimed,

@@ -10,6 +10,7 @@ from trajectory_diffuser.evaluation.cell import RUNS, computed_on, make_planner,
 from trajectory_diffuser.filming.film import write_film
 from trajectory_diffuser.filming.filmstrip import write_filmstrip
 from trajectory_diffuser.filming.poses import Poses
+from trajectory_diffuser.filming.renderer import CannotFilm
 from trajectory_diffuser.filming.take import make_take, recorded
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
@@ -18,7 +19,7 @@ FILM, FILMSTRIP = "film.gif", "filmstrip.png"
 
 
 def shoot(params: dict[str, Any], task: str, folder: Path) -> dict[str, Any]:
-    """Write FILM and FILMSTRIP: the planners of `film` in the first environment that is evaluated in.
+    """Write FILM and FILMSTRIP: those of `film.planners` that are run, in the first environment evaluated in.
 
     A decision takes as long as `measure_latency` found, so that a busy machine does not make a film slow.
 
@@ -26,23 +27,26 @@ def shoot(params: dict[str, Any], task: str, folder: Path) -> dict[str, Any]:
         What was filmed, and on what.
 
     Raises:
-        CannotFilm: observations hold no pose.
+        CannotFilm: nobody is to be filmed, or observations hold no pose.
         UserError: a model, a choice of tuning or a time is missing or damaged, or the environment fails.
     """
-    film, seed = params["film"], params["run"]["seeds"][0]
+    film, run = params["film"], params["run"]
+    planners, seed = [name for name in film["planners"] if name in run["planners"]], run["seeds"][0]
+    if not planners:
+        raise CannotFilm("none of film.planners is among run.planners")
     environment_seed, takes = params["evaluate"]["first_environment_seed"], []
     with closing(make_environment(params["tasks"][task]["environment"])) as environment:
         Poses(environment)  # whether it can be filmed is seen before anything is loaded
-        with computing_device(params["run"], film["threads"]) as device:
+        with computing_device(run, film["threads"]) as device:
             models = PlanningModels.load(run_directory(task, seed), device)
             runtime = Runtime.from_params(params, device)
-            for name in film["planners"]:
+            for name in planners:
                 planner = make_planner(params, task, seed, name, models, runtime)
                 decides_in = recorded(RUNS / task / "latency" / "latency.csv", task, name)
                 takes.append(
                     make_take(name, planner, environment, environment_seed, film["seconds"], decides_in)
                 )
-            record = {"planners": film["planners"], "seconds": film["seconds"], "seed": seed}
+            record = {"planners": planners, "seconds": film["seconds"], "seed": seed}
             record |= {"environment_seed": environment_seed} | computed_on(runtime)
         model = environment.unwrapped.model
         write_film(takes, model, film["seconds"], folder / FILM)

@@ -59,7 +59,7 @@ class Results:
     and `data` by task, `diagnoses` (drafts and plans, see `evaluation.diagnosis`) by (task, seed), `ways`
     (shares and paths, see `evaluation.ways`) likewise where the data have detours, `experiments` (points and
     episodes, see `evaluation.experiment`) by (task, seed, experiment), `point_times` (planner, what is
-    varied, milliseconds) by (task, experiment), `films` by task of `film.tasks`, `fans` (see
+    varied, milliseconds) by (task, experiment), `films` by task, `fans` (see
     `evaluation.fans`) by (task, seed) of mazes; `finetuning` has a row per episode of an online
     fine-tuning (FINETUNING_COLUMNS). Wherever planners are named policies stand too, but among
     `plans`, `scaling` and what is of kept weights, and `rivals`, those that are on disk, among `scores` and

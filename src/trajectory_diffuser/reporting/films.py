@@ -37,8 +37,12 @@ def filmstrips(results: Results) -> dict[str, Image]:
 
 
 def not_filmed(results: Results) -> dict[str, str]:
-    """Why there is no film of a task that was to be filmed."""
-    return {task: film.left_out for task, film in results.films.items() if film.left_out}
+    """Which tasks have no film, by the reason."""
+    tasks: dict[str, list[str]] = {}
+    for task, film in results.films.items():
+        if film.left_out:
+            tasks.setdefault(film.left_out, []).append(task)
+    return {why: _listed(names) for why, names in tasks.items()}
 
 
 def write_films(results: Results, folder: Path) -> None:

@@ -69,8 +69,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
             folder = _intact(runs / task / "experiment_latency" / experiment, measure)
             columns = (*_point(params, experiment), "milliseconds")
             point_times[task, experiment] = _read_table(folder / "points.csv", measure, columns)
-        if task in params["film"]["tasks"]:
-            films[task] = _read_film(runs / task / "film", f"film --task {task}")
+        films[task] = _read_film(runs / task / "film", f"film --task {task}", run["planners"])
         for seed in run["seeds"]:
             cell = runs / task / f"seed{seed}"
             for model, (name, trains, which) in trained.items():
@@ -211,10 +210,14 @@ def _read_latency(path: Path, stage: str, planners: list[str]) -> pd.DataFrame:
     return table.assign(planner=table.planner.astype(str))
 
 
-def _read_film(folder: Path, stage: str) -> Film:
-    record = read_json(_require(_intact(folder, stage) / "film.json", stage))
+def _read_film(folder: Path, stage: str, planners: list[str]) -> Film:
+    path = _require(_intact(folder, stage) / "film.json", stage)
+    record = read_json(path)
     if "left_out" in record:
         return Film([], 0.0, b"", b"", record["left_out"])
+    for planner in record["planners"]:
+        if planner not in planners:
+            raise UserError(f"{path}: {planner!r} is not among run.planners; run `{_command(stage)}` again")
     moving, strip = (_require(folder / name, stage).read_bytes() for name in ("film.gif", "filmstrip.png"))
     return Film(record["planners"], record["seconds"], moving, strip)
 

@@ -1,6 +1,7 @@
 """A made-up run on disk, as the stages write it: two tasks, two seeds, five planners, three policies."""
 
 import itertools
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from seals import seal_all
 
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.computing.files import write_json
+from trajectory_diffuser.computing.manifest import write_manifest
 from trajectory_diffuser.computing.times import write_times
 from trajectory_diffuser.planning.choice import tried
 
@@ -39,7 +41,6 @@ def made_up_params() -> dict:
     targets = [0.7, 1.0, 1.2]
     shipped["tune"].update(episodes=24, finalists=4)
     shipped["tune"]["grid"] = {"guidance": [1.0, 2.0], "temperature": [0.0, 0.5], "target_return": targets}
-    shipped["film"]["tasks"] = list(shipped["run"]["tasks"])
     shipped["run"]["experiments"] = ["refinement", "warmth"]
     shipped["run"]["experiment_tasks"] = list(shipped["run"]["tasks"])
     shipped["experiments"] = {
@@ -72,8 +73,7 @@ def write_run(params: dict, root: Path) -> None:
         asked = task in params["run"]["experiment_tasks"]
         for experiment in params["run"]["experiments"] if asked else ():
             write_point_times(params["experiments"][experiment], runs / "experiment_latency" / experiment)
-        if task in params["film"]["tasks"]:
-            write_film(params["film"], runs / "film", task)
+        write_film(params["film"], runs / "film", task)
         for seed in params["run"]["seeds"]:
             for model in MODELS:
                 write_training(runs / f"seed{seed}" / model, model, seed, generator)
@@ -164,10 +164,17 @@ def write_scaling(folder: Path) -> None:
     write_json(folder / "scaling.json", MACHINE)
 
 
+def film_again(film: dict, folder: Path, task: str) -> None:
+    """Another film in the place of one."""
+    shutil.rmtree(folder)
+    write_film(film, folder, task)
+    write_manifest(folder)
+
+
 def write_film(film: dict, folder: Path, task: str) -> None:
-    """Three frames and a strip, of one colour each; of a maze none."""
+    """Three frames and a strip, of one colour each; of a maze, or nobody, none."""
     folder.mkdir(parents=True)
-    if is_maze(task):
+    if is_maze(task) or not film["planners"]:
         return write_json(folder / "film.json", {"left_out": "made up <to be> left out"})
     frames = [Image.new("RGB", (690, 252), (shade, 80, 30)) for shade in (40, 120, 200)]
     frames[0].save(folder / "film.gif", save_all=True, append_images=frames[1:], duration=80, loop=0)

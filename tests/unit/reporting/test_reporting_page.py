@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from made_up_run import film_again
 from seals import seal
 
 import make_report
@@ -35,9 +36,11 @@ def report(params, root, monkeypatch):
         scored, scaled = params["evaluate_training"], params["measure_scaling"]
         scored["planners"] = [each for each in scored["planners"] if each in params["run"]["planners"]]
         scaled["tasks"] = [each for each in scaled["tasks"] if each in params["run"]["tasks"]]
-        params["film"]["tasks"] = [each for each in params["film"]["tasks"] if each in params["run"]["tasks"]]
-        if not set(params["film"]["planners"]) <= set(params["run"]["planners"]):
-            params["film"]["tasks"] = []
+        filmed = [each for each in params["film"]["planners"] if each in params["run"]["planners"]]
+        if filmed != params["film"]["planners"]:
+            for task in params["run"]["tasks"]:
+                folder = root / "results" / "runs" / task / "film"
+                film_again(params["film"] | {"planners": filmed}, folder, task)
         (root / "params.yaml").write_text(yaml.safe_dump(params))
         monkeypatch.chdir(root)
         make_report.main(load_params())
@@ -150,10 +153,18 @@ def test_the_film_moves_on_the_page_and_what_is_left_out_is_said(full_report, pa
     assert len(list(full_report.glob("figures/film*"))) == 2
 
 
-def test_without_films_the_report_stands_and_does_not_mention_them(report, params):
-    params["film"]["tasks"] = []
-    page = (report(tasks=["maze-umaze"], experiments=[]) / "index.html").read_text()
-    assert "<img" not in page and "ilm" not in page
+def test_without_films_the_report_says_why_of_all_tasks_alike_in_one_line(report, root):
+    folder = root / "results" / "runs" / "hopper-medium-expert" / "film"
+    film_again({"planners": []}, folder, "hopper-medium-expert")
+    page = (report() / "index.html").read_text()
+    assert "There is no film of hopper-medium-expert and maze-umaze: made up &lt;to be&gt; left out." in page
+    assert "<img" not in page
+
+
+def test_a_film_of_a_planner_that_is_no_longer_run_is_to_be_made_again(params, root):
+    params["run"]["planners"].remove("ddim")
+    with pytest.raises(UserError, match=r"'ddim' is not among run.planners; run `python src/film.py --task"):
+        read_results(params, root)
 
 
 def test_same_results_give_the_same_bytes(params, root, tmp_path):
