@@ -20,6 +20,7 @@ START_SECONDS = 5.0  # of an engine, before its first job
 WRITING_SECONDS = 0.05
 COMPANY = re.compile(r"error: src/.* is at work in .*; wait for it, or end it: kill (\d+)")
 LOCKED, INVALID_LOCK = "--unlock", "'dvc.lock' is invalid"
+CORRUPTED_LOCK = "Unable to read RWLock-file"
 
 
 def start(finished: Finished, command: list[str]) -> subprocess.Popen[bytes]:
@@ -131,6 +132,9 @@ def go_on(finished: Finished, command: list[str]) -> list[str]:
         elif INVALID_LOCK in printed:
             asked.append("without the `dvc.lock` that it calls invalid")
             (finished.folder / "dvc.lock").unlink()
+        elif CORRUPTED_LOCK in printed:
+            asked.append("without the `.dvc/tmp/rwlock` that it cannot read")
+            (finished.folder / ".dvc/tmp/rwlock").unlink()
         else:
             assert LOCKED in printed, printed
             asked.append("snakemake --unlock")
