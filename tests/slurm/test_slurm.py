@@ -215,14 +215,14 @@ def test_a_run_through_slurm_has_the_scores_and_weights_of_a_local_run(
     scores = "results/report/scores.csv"
     assert (project.folder / scores).read_text() == (local.folder / scores).read_text()
 
-    # A job each for the data, two long trainings, the short ones, the look at plans, the experiment, latency,
-    # scaling, the film and the report; one for four planners or policies.
+    # A job each for the data, two long trainings, the short ones, the look at plans, the experiment, its
+    # times, latency, scaling, the fine-tuning, the film and the report; one for four planners or policies.
     params = load_params(project.folder / "params.yaml")["run"]
     planners = len(params["planners"]) + len(params["policies"])
     jobs = {job["Comment"].strip(): job for job in map(cluster.job, run.submitted)}
-    assert len(run.submitted) == 10 + -(-planners // 4)
+    assert len(run.submitted) == 12 + -(-planners // 4)
     # Nothing else on the node that times are measured on.
-    for stage in ("measure_latency", "measure_scaling"):
-        timing = jobs[f"rule_{stage}_wildcards_{TASK}"]
+    for stage in ("measure_latency", "measure_experiment", "measure_scaling"):
+        (timing,) = (job for comment, job in jobs.items() if comment.startswith(f"rule_{stage}_"))
         assert (timing["OverSubscribe"], timing["CPUs/Task"]) == ("NO", "1")
         assert timing["NumCPUs"] == str(cluster.cpus)
