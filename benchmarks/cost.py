@@ -2,8 +2,8 @@
 
 Times some training steps of every stage and some decisions of every planner on this machine, with noise of
 Hopper's shape and untrained networks of the run's sizes, and multiplies: steps by training seeds and tasks,
-decisions by episodes as long as they can be. Prints a table of hours, and what the weights take on disk.
-Data, environments, latency and the report are left out.
+decisions by episodes as long as they can be. Prints a table of hours, and what the weights take on disk,
+which results/cost/cost.md has too. Data, environments, latency and the report are left out.
 """
 
 import argparse
@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 import numpy as np
 import torch
+from tables import show
 from training import STAGES, bare_steps, prepare_noise, seconds_per_step
 
 from trajectory_diffuser.common.completion import for_task
@@ -68,8 +69,8 @@ def main() -> None:
     total = cells * sum(each for *_, each in rows)
     table = [[name, rate, _hours(each), _hours(cells * each)] for name, rate, each in rows]
     table.append(["all", "", _hours(total / cells), _hours(total)])
-    print(markdown_table(["job", "measured", "hours", f"hours of all {cells}"], table))
-    print(f"\nWeights on disk: {cells * weights / 1e9:.1f} GB. {machine}; commit {commit}.")
+    hours = markdown_table(["job", "measured", "hours", f"hours of all {cells}"], table)
+    show("cost", hours, f"Weights on disk: {cells * weights / 1e9:.1f} GB. {machine}; commit {commit}.")
 
 
 def decision(params: dict[str, Any], task: str, planner: str, device: torch.device) -> float:
