@@ -55,7 +55,7 @@ environment:
 	@cmp -s requirements.lock .venv/requirements.lock || { \
 		$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 			{ echo "error: $(PYTHON) is not Python 3.11 to 3.13; name one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }; \
-		echo "Making .venv from requirements.lock (a few minutes, several GB)" && \
+		echo "Making .venv from requirements.lock (a few minutes, several GB; pip says nothing until then)" && \
 		$(PYTHON) -m venv --clear .venv && \
 		.venv/bin/python -m pip install --quiet --require-hashes --requirement requirements.lock && \
 		cp requirements.lock .venv/; }

@@ -95,7 +95,7 @@ def _kind(schema: dict[str, Any], entry: dict[str, Any]) -> str:
     if kind == "array" and isinstance(entry.get("items"), dict):
         kind = f"list of {_kind(schema, resolved(schema, entry['items']))}"
     limits = [f"{words} {entry[limit]:g}" for limit, words in LIMITS.items() if limit in entry]
-    return ", ".join([kind, *limits])
+    return ", ".join([kind, *limits]) + ("; one or more" if entry.get("minItems") == 1 else "")
 
 
 def _sentence(words: str) -> str:

@@ -28,12 +28,15 @@ def data_card(results: Results, task: str) -> Table:
     else:
         differing = differing_arguments(results, task)
         imitation = f"unknown: evaluation sets {differing}, the data was collected otherwise"
+    limit, longer = settings["environment"]["max_episode_steps"], ""
+    if length["max"] > limit:
+        longer = f"; an evaluation ends after {limit}, so its returns are of shorter episodes"
     facts = {
         "environment": record["environment"],
         "source": _flat(record["source"]),
         "who acted": record["algorithm"],
         "size": f"{record['steps']:,} steps in {record['episodes']:,} episodes",
-        "episode length": f"{length['mean']:.0f} (mean); {length['min']} to {length['max']}",
+        "episode length": f"{length['mean']:.0f} (mean); {length['min']} to {length['max']}{longer}",
         "return": f"{significant(returns['mean'])} ± {significant(returns['std'])}; "
         f"{significant(returns['min'])} to {significant(returns['max'])}",
         "score of a perfect imitation": imitation,

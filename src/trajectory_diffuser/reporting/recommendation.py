@@ -111,10 +111,11 @@ def recommendation_answer(results: Results, recommendations: list[Recommendation
         elif each.draft_saves_time:
             better["faster"].append(each.task)
     where = {name: ", ".join(tasks) or "no task of the run" for name, tasks in better.items()}
+    sooner = f"; they score as much, in less time, on {where['faster']}" if better["faster"] else ""
+    alone = " Each interval stands for itself: none is corrected for their number, as the verdict's are."
     return (
         f"Planning scores more than cloned actions on {where['planning']}. With a draft planners score more "
-        f"than without on {where['draft']}; they score as much, in less time, on {where['faster']}. "
-        "Each interval stands for itself: none is corrected for their number, as the verdict's are."
+        f"than without on {where['draft']}{sooner}.{alone if len(results.seeds) > 1 else ''}"
     )
 
 

@@ -381,5 +381,7 @@ def test_without_scaling_the_report_stands_and_does_not_mention_it(report, param
 
 def test_smallest_run_has_a_report(report):
     folder = report(tasks=["hopper-medium-expert"], seeds=[0], planners=["draft"], experiments=[])
-    assert "trajectory_diffuser is not in the run" in (folder / "verdict.txt").read_text()
+    verdict = (folder / "verdict.txt").read_text()
+    assert "trajectory_diffuser is not in the run" in verdict
+    assert "one training seed, so there are no intervals" in " ".join(verdict.split())
     assert not (folder / "figures" / "plan_refinement.png").exists()

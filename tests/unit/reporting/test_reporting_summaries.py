@@ -102,3 +102,12 @@ def test_data_collected_here_is_told_from_data_from_elsewhere(params, root):
     seal(path)
     results = read_results(params, root)
     assert [collected_here(results, task) for task in results.tasks] == [True, False]
+
+
+def test_data_of_longer_episodes_than_evaluations_are_said_to_be(params, root):
+    results = read_results(params, root)
+    limits = (results.provenance["maze-umaze"]["episode_length"]["max"] - shorter for shorter in (0, 1))
+    for limit, said in zip(limits, (False, True), strict=True):
+        results.params["tasks"]["maze-umaze"]["environment"]["max_episode_steps"] = limit
+        length = dict(data_card(results, "maze-umaze").rows)["episode length"]
+        assert (f"an evaluation ends after {limit}" in length) is said
