@@ -44,7 +44,7 @@ NO_RESULTS = {
     "README.md": {
         "Python 3.11 to 3.13": "a requirement",
         "A step takes 8 ms": "the environment's",
-        "Results take 0.2 GB more, and 58 minutes": "a measured whole run of `make results`",
+        "Results take 0.2 GB and 58 minutes": "a measured whole run of `make results`",
     },
     "docs/clusters.md": {
         "| 1.5 h |": "a setting of workflow/rules",
