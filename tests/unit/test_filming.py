@@ -152,7 +152,7 @@ def test_planners_that_are_not_run_are_not_filmed(tmp_path: Path, project: dict)
         pytest.skip(record["left_out"])
     assert record["planners"] == ["draft"]
     project["run"]["planners"] = ["trajectory_diffuser"]
-    assert stage(tmp_path, project)["left_out"] == "none of film.planners is among run.planners"
+    assert stage(tmp_path, project)["left_out"] == "no planner of the run is among film.planners"
 
 
 def test_the_stage_writes_a_film_and_a_strip_on_white(tmp_path: Path, project: dict):

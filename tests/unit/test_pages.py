@@ -69,7 +69,8 @@ def test_every_published_run_has_a_page_that_says_what_made_it():
     for folder in folders:
         page = (folder / "README.md").read_text()
         assert re.search(r"^Seeds .*; device .*; commit ", page, flags=re.MULTILINE)
-        assert f"results/reference/{folder.name}/params.yaml" in page
+        offered = f"cp results/reference/{folder.name}/params.yaml params.yaml" in page
+        assert offered == run_page.can_be_run(folder / "params.yaml") != (run_page.OLD in page)
         assert all(f"(figures/{picture.name})" in page for picture in folder.glob("figures/*.svg"))
 
 
@@ -80,6 +81,10 @@ def test_jobs_beside_each_other_count_once_in_the_time_of_a_run(tmp_path: Path):
     for rule, (begun, ended) in spans.items():
         (records / rule).write_text(json.dumps({"rule": rule, "starttime": begun, "endtime": ended}))
     assert run_page.what_it_took(tmp_path) == "3 jobs of 21 minutes together, in 16 minutes.\n\n"
+    touched = json.dumps({"rule": "tune", "starttime": None, "endtime": 900})
+    (records / "touched").write_text(touched)
+    assert run_page.what_it_took(tmp_path) == ""
+    (records / "touched").unlink()
     (records / "make_report").unlink()
     assert run_page.what_it_took(tmp_path) == ""
 

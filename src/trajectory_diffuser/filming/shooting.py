@@ -33,7 +33,7 @@ def shoot(params: dict[str, Any], task: str, folder: Path) -> dict[str, Any]:
     film, run = params["film"], params["run"]
     planners, seed = [name for name in film["planners"] if name in run["planners"]], run["seeds"][0]
     if not planners:
-        raise CannotFilm("none of film.planners is among run.planners")
+        raise CannotFilm("no planner of the run is among film.planners")
     environment_seed, takes = params["evaluate"]["first_environment_seed"], []
     with closing(make_environment(params["tasks"][task]["environment"])) as environment:
         Poses(environment)  # whether it can be filmed is seen before anything is loaded

@@ -79,7 +79,7 @@ def provenance_line(results: Results, tasks: list[str], planners: list[str]) -> 
     ]
     parts += [planner_settings(results, planner) for planner in planners]
     parts.append(f"commit {_listed(_commits(results, tasks))}")
-    parts.append(_listed(_versions(results, tasks)))
+    parts.append(f"evaluated with {_listed(_versions(results, tasks))}")
     return "; ".join(parts) + "."
 
 

@@ -95,7 +95,7 @@ def test_page_is_self_contained_and_complete(full_report):
         "maze-umaze, diffusion, seed 0: validation loss still fell",
         "How much training each planner needs",
         "How much <refinement>? hopper-medium-expert: trajectory_diffuser is best, 50.5, at refine steps 5",
-        "commit 0123456789ab; torch 2.13.0, mujoco 3.3.0",
+        "commit 0123456789ab; evaluated with torch 2.13.0, mujoco 3.3.0",
         "a processor",
         "score of a perfect imitation",
         "Own data. D4RL's maze2d has one fixed goal",
