@@ -63,7 +63,7 @@ environment:
 # .venv-rivals, likewise, with d3rlpy beside them.
 environment-of-rivals:
 	@cat requirements.lock requirements.rivals.lock | cmp -s - .venv-rivals/requirements.lock || { \
-		echo "Making .venv-rivals from requirements.lock and requirements.rivals.lock" && \
+		echo "Making .venv-rivals from requirements.lock and requirements.rivals.lock (a few minutes; pip says nothing until then)" && \
 		$(PYTHON) -m venv --clear .venv-rivals && \
 		.venv-rivals/bin/python -m pip install --quiet --no-deps --require-hashes \
 			--requirement requirements.lock --requirement requirements.rivals.lock && \

@@ -19,8 +19,8 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 START_SECONDS = 5.0  # of an engine, before its first job
 WRITING_SECONDS = 0.05
 COMPANY = re.compile(r"error: src/.* is at work in .*; wait for it, or end it: kill (\d+)")
-LOCKED, INVALID_LOCK = "--unlock", "'dvc.lock' is invalid"
-CORRUPTED_LOCK = "Unable to read RWLock-file"
+LOCKED = "--unlock"
+UNREADABLE = {"'dvc.lock' is invalid": "dvc.lock", "Unable to read RWLock-file": ".dvc/tmp/rwlock"}
 
 
 def start(finished: Finished, command: list[str]) -> subprocess.Popen[bytes]:
@@ -129,12 +129,9 @@ def go_on(finished: Finished, command: list[str]) -> list[str]:
             asked.append("the stage that lived on had ended")
             with suppress(psutil.NoSuchProcess):
                 psutil.Process(int(company[1])).wait(300)
-        elif INVALID_LOCK in printed:
-            asked.append("without the `dvc.lock` that it calls invalid")
-            (finished.folder / "dvc.lock").unlink()
-        elif CORRUPTED_LOCK in printed:
-            asked.append("without the `.dvc/tmp/rwlock` that it cannot read")
-            (finished.folder / ".dvc/tmp/rwlock").unlink()
+        elif file := next((file for words, file in UNREADABLE.items() if words in printed), None):
+            asked.append(f"without the `{file}` that it cannot read")
+            (finished.folder / file).unlink()
         else:
             assert LOCKED in printed, printed
             asked.append("snakemake --unlock")

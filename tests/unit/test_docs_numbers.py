@@ -97,7 +97,8 @@ def has(name: str, number: str) -> bool:
     path = REFERENCE / name
     if path.suffix == ".csv":
         return any(f"{abs(value):.{len(number.partition('.')[2])}f}" == number for value in cells(path))
-    printed = [re.findall(r"(?<![\d.])\d+(?:\.\d+)?x?", page.read_text()) for page in path.glob("*.md")]
+    tables = set(path.glob("*.md")) - {path / "README.md"}  # which has commands and names of pictures
+    printed = [re.findall(r"(?<![\d.])\d+(?:\.\d+)?x?", table.read_text()) for table in tables]
     return any({number, f"{number}x"} & set(numbers) for numbers in printed)
 
 

@@ -29,7 +29,7 @@ def script(name: str) -> ModuleType:
     return module
 
 
-sys.path.insert(0, str(ROOT / "workflow/scripts"))  # publish imports run_page
+sys.path.append(str(ROOT / "workflow/scripts"))  # publish imports run_page
 publish, parameters_page, run_page = map(script, ("publish", "parameters_page", "run_page"))
 
 PAGES = {page.relative_to(ROOT).as_posix(): page.read_text() for page in publish.pages()}

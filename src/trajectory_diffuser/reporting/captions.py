@@ -113,10 +113,10 @@ def _task(results: Results, task: str) -> str:
 
 def _machines(results: Results, tasks: list[str]) -> list[str]:
     """Devices with their threads, each once: where planners were evaluated and timed and models trained."""
-    evaluations = [record for (task, _, _), record in results.evaluations.items() if task in tasks]
     training = results.training[results.training["task"].isin(tasks)]
     used = [
-        f"{record['device']} ({_threads(record['threads'])}{_planning(record)})" for record in evaluations
+        f"{record['device']} ({_threads(record['threads'])}{_planning(record)})"
+        for record in _of_tasks(results.evaluations, tasks)
     ]
     used += [f"{row.device} ({_threads(row.threads)})" for row in training.itertuples()]
     names = [results.latency_machines[task]["device_name"] for task in tasks]
@@ -124,20 +124,23 @@ def _machines(results: Results, tasks: list[str]) -> list[str]:
 
 
 def _commits(results: Results, tasks: list[str]) -> list[str]:
-    evaluations = [record["commit"] for (task, _, _), record in results.evaluations.items() if task in tasks]
-    kept = results.training_evaluations
-    evaluations += [record["commit"] for (task, _, _), record in kept.items() if task in tasks]
+    tuning, evaluations, kept = (
+        [record["commit"] for record in _of_tasks(records, tasks)]
+        for records in (results.tuning, results.evaluations, results.training_evaluations)
+    )
     training = results.training.loc[results.training["task"].isin(tasks), "commit"]
     latency = [results.latency_machines[task]["commit"] for task in tasks]
-    tuning = [record["commit"] for (task, _, _), record in results.tuning.items() if task in tasks]
-    return _once(tuning + evaluations + latency + training.tolist())
+    return _once(tuning + evaluations + kept + latency + training.tolist())
 
 
 def _versions(results: Results, tasks: list[str]) -> list[str]:
-    evaluations = [
-        record["versions"] for (task, _, _), record in results.evaluations.items() if task in tasks
-    ]
-    return _once([f"{library} {number}" for each in evaluations for library, number in each.items()])
+    used = [record["versions"] for record in _of_tasks(results.evaluations, tasks)]
+    return _once([f"{library} {number}" for each in used for library, number in each.items()])
+
+
+def _of_tasks(records: dict[tuple[str, int, str], dict[str, Any]], tasks: list[str]) -> list[dict[str, Any]]:
+    """Those of the records by (task, seed, planner) that are of these tasks."""
+    return [record for (task, _, _), record in records.items() if task in tasks]
 
 
 def _planning(record: dict[str, Any]) -> str:

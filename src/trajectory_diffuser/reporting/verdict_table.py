@@ -26,12 +26,12 @@ def how_judged(results: Results) -> str:
     settings, seeds = results.params["make_report"], len(results.seeds)
     used = sum(map(len, common_scores(results).values()))
     unused = len(results.scores) - used * len(results.planners)
-    intervals = "one training seed, so there are no intervals, and little can be judged"
-    if seeds > 1:
-        intervals = (
-            f"{100 * settings['confidence']:g} % intervals over {seeds} training seeds, corrected for "
-        )
-        intervals += "the number of comparisons (Holm)"
+    if seeds == 1:
+        intervals = "one training seed, so there are no intervals, and little can be judged"
+    else:
+        level = f"{100 * settings['confidence']:g} %"
+        corrected = "corrected for the number of comparisons (Holm)"
+        intervals = f"{level} intervals over {seeds} training seeds, {corrected}"
     return (
         f"Effects in points of normalised score, on {used} paired episodes"
         + (f" ({unused} episodes that not every planner has are left out)" if unused else "")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from made_up_run import film_again
+from reporting.made_up_run import film_again
 from seals import seal
 
 import make_report
