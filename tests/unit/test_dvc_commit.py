@@ -1,0 +1,99 @@
+"""What agree.py records for DVC is what DVC itself would record."""
+
+import runpy
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from project import ROOT
+
+DVC_YAML = """
+stages:
+  make:
+    foreach: [a, b]
+    do:
+      cmd: make ${item}
+      deps: [code.txt]
+      params: ["tasks.${item}.training", seed]
+      outs: ["out/${item}"]
+  compare:
+    cmd: compare
+    deps: [out/a, out/b, code.txt]
+    params: [tasks]
+    outs: [report.txt]
+    metrics: [{metrics.json: {cache: false}}]
+"""
+PARAMS = """
+seed: 1e5
+tasks:
+  a: {training: {}}
+  b: {training: {steps: 3, rates: [0.1, null]}}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A graph of three stages with folders, files, metrics and parameters, all of whose outputs are there."""
+    folder = tmp_path / "project"
+    for name in ("a", "b"):
+        (folder / "out" / name / "inner").mkdir(parents=True)
+        (folder / "out" / name / "inner" / "file.txt").write_text(name)
+    for file, text in {
+        "dvc.yaml": DVC_YAML,
+        "params.yaml": PARAMS,
+        "code.txt": "code",
+        "report.txt": "report",
+        "metrics.json": '{"score": 1.0}',
+    }.items():
+        (folder / file).write_text(text)
+    Repo.init(str(folder), no_scm=True).close()
+    return folder
+
+
+@pytest.fixture
+def commit(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """What agree.py calls, in that project."""
+    monkeypatch.chdir(project)
+    return runpy.run_path(str(ROOT / "workflow/scripts/dvc_commit.py"))["commit"]
+
+
+def test_lock_file_cache_and_run_cache_are_those_of_dvc(
+    project: Path, commit: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = project.with_name("theirs")
+    shutil.copytree(project, theirs)
+    commit()
+    monkeypatch.chdir(theirs)
+    with Repo() as repo:
+        repo.commit(force=True)
+    assert (project / "dvc.lock").read_bytes() == (theirs / "dvc.lock").read_bytes()
+    assert cached(project) == cached(theirs)
+    with Repo(str(project)) as repo:
+        assert repo.status() == {}
+
+
+def test_an_edit_is_recorded_in_place_of_what_was(project: Path, commit: Callable[[], None]) -> None:
+    commit()
+    (project / "params.yaml").write_text(PARAMS.replace("steps: 3", "steps: 4"))
+    (project / "out/b/inner/file.txt").write_text("other")
+    with Repo(str(project)) as repo:
+        assert set(repo.status()) == {"make@b", "compare"}
+    commit()
+    with Repo(str(project)) as repo:
+        assert repo.status() == {}
+
+
+def test_a_missing_output_is_named_and_nothing_is_recorded(project: Path, commit: Callable[[], None]) -> None:
+    (project / "report.txt").unlink()
+    with pytest.raises(DvcException, match=r"report\.txt"):
+        commit()
+    assert not (project / "dvc.lock").exists()
+
+
+def cached(folder: Path) -> dict[Path, bytes]:
+    """Every file of DVC's cache, with its content."""
+    cache = folder / ".dvc/cache"
+    return {path.relative_to(cache): path.read_bytes() for path in cache.rglob("*") if path.is_file()}
