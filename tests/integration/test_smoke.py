@@ -13,6 +13,7 @@ import requests
 from moto.server import ThreadedMotoServer
 from project import NO_RESULT, ROOT, Project
 
+from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.computing.manifest import TIMES
 
@@ -142,7 +143,7 @@ def test_a_flipped_bit_in_any_file_of_any_output_is_named_and_nothing_recorded(
     for file in files:
         content = file.read_bytes()
         file.write_bytes(bytes([content[0] ^ 1]) + content[1:])
-        with pytest.raises(SystemExit, match=rf"^error: {file}: damaged"):
+        with pytest.raises(UserError, match=rf"^{file}: damaged"):
             agree["check_contents"]()
         file.write_bytes(content)
     agree["check_contents"]()

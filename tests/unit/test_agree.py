@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from project import ROOT
 
+from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import atomic_directory
 from trajectory_diffuser.computing.manifest import MANIFEST
 
@@ -28,13 +29,13 @@ def check_contents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
 
 def test_a_damaged_file_is_named(check_contents: Callable[[], None]) -> None:
     (OUTPUT / "inner" / "a.txt").write_text("b")
-    with pytest.raises(SystemExit, match=rf"^error: {OUTPUT}/inner/a\.txt: damaged.* rm -r {OUTPUT}, "):
+    with pytest.raises(UserError, match=rf"^{OUTPUT}/inner/a\.txt: damaged.* rm -r {OUTPUT}, "):
         check_contents()
 
 
 def test_an_output_without_its_manifest_is_named(check_contents: Callable[[], None]) -> None:
     (OUTPUT / MANIFEST).unlink()
-    with pytest.raises(SystemExit, match=rf"^error: {OUTPUT}/{MANIFEST}: missing.* rm -r {OUTPUT}, "):
+    with pytest.raises(UserError, match=rf"^{OUTPUT}/{MANIFEST}: missing.* rm -r {OUTPUT}, "):
         check_contents()
 
 
@@ -42,7 +43,7 @@ def test_what_a_killed_stage_left_half_written_is_named(check_contents: Callable
     left = OUTPUT.with_name(".draft.host.1")
     left.mkdir()
     (left / "b.txt").write_text("b")
-    with pytest.raises(SystemExit, match=rf"^error: {left}/{MANIFEST}: missing.* rm -r {left}, "):
+    with pytest.raises(UserError, match=rf"^{left}/{MANIFEST}: missing.* rm -r {left}, "):
         check_contents()
 
 

@@ -94,8 +94,17 @@ def test_the_camera_sees_the_whole_of_a_body_from_above_where_it_lies(identifier
 
 @pytest.mark.parametrize(("decision", "steps"), [(0.002, 10), (0.02, 4), (0.2, 0)])
 def test_a_step_lasts_as_long_as_its_decision_where_that_is_longer(decision: float, steps: int):
-    take = Take("slow", decision, 0.008, np.zeros((11, 6)), np.zeros((10, GHOSTS, 6)))
+    take = Take("slow", decision, 0.008, np.zeros((11, 6)), np.zeros((10, GHOSTS, 6)), 1)
     assert take.step_at(0.09) == steps
+
+
+def test_time_and_distance_of_a_body_are_shown_and_only_time_of_one_that_stays():
+    poses = np.column_stack([3.0 * np.arange(11), 4.0 * np.arange(11), np.full(11, 9.0)])  # [T + 1, nq]
+    shown = {
+        places: Take("swims", 0.02, 0.05, poses, np.zeros((10, GHOSTS, 3)), places).reached_at(0.2)
+        for places in (2, 1, 0)
+    }
+    assert shown == {2: "0.2 s, 20.0 m", 1: "0.2 s, 12.0 m", 0: "0.2 s"}
 
 
 def test_a_take_shows_the_episode_and_what_was_planned_for_it():

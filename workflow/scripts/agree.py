@@ -9,7 +9,6 @@ is not what a stage wrote: Snakemake sees times, not contents.
 """
 
 import argparse
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -37,31 +36,45 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=style)
     parser.add_argument("--from", dest="engine", choices=["snakemake", "dvc"], required=True)
     engine = parser.parse_args().engine
-    check_contents()
-    if engine == "snakemake":
-        if "Nothing to be done" not in run(*SNAKEMAKE, "--dry-run"):
-            sys.exit("error: results are not up to date for Snakemake; run snakemake --cores 8 first")
-        for stage in ("check_parameters", "hash_code"):  # which only DVC has
-            run(sys.executable, f"src/{stage}.py")
-        record_with_dvc()
-    else:
-        if json.loads(run(sys.executable, "-m", "dvc", "status", "--json")):
-            sys.exit("error: results are not up to date for DVC; run dvc repro first")
-        run(sys.executable, "-c", TOUCH)
+    try:
+        check_contents()
+        if engine == "snakemake":
+            snakemake_to_dvc()
+        else:
+            dvc_to_snakemake()
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+def snakemake_to_dvc() -> None:
+    """Record with DVC what is up to date for Snakemake."""
+    from ledger import commit  # here: DVC takes a second to import
+
+    if "Nothing to be done" not in run(*SNAKEMAKE, "--dry-run"):
+        raise UserError("results are not up to date for Snakemake; run snakemake --cores 8 first")
+    for stage in ("check_parameters", "hash_code"):  # which only DVC has
+        run(sys.executable, f"src/{stage}.py")
+    commit()
+
+
+def dvc_to_snakemake() -> None:
+    """Record with Snakemake what is up to date for DVC."""
+    from ledger import changed
+
+    if stages := changed():
+        raise UserError(f"results are not up to date for DVC, {stages[0]} among them; run dvc repro first")
+    run(sys.executable, "-c", TOUCH)
 
 
 def check_contents() -> None:
-    """End the program when a file is not what was written, or lies in a folder that nothing has completed."""
+    """Raise `UserError` for a file that isn't what was written, or in a folder that nothing has completed."""
     for outputs in map(Path, OUTPUTS):
         complete = {manifest.parent for manifest in outputs.rglob(MANIFEST)}
         around = {parent for folder in complete for parent in folder.parents}
         files = (path for path in outputs.rglob("[!.]*") if path.is_file())
         others = {path.parent for path in files if not complete & set(path.parents)} - around
         for folder in sorted(complete | others):
-            try:
-                require_intact(folder, f"rm -r {folder}, and the engine that made it")
-            except UserError as error:
-                sys.exit(f"error: {error}")
+            require_intact(folder, f"rm -r {folder}, and the engine that made it")
 
 
 def record_with_dvc() -> None:
@@ -80,8 +93,7 @@ def run(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{done.stderr}{done.stdout}error: {' '.join(command)} failed")
-    # Snakemake reports on standard error, DVC answers on standard output.
-    return done.stdout if "dvc" in command else done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 if __name__ == "__main__":

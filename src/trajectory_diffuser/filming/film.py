@@ -51,5 +51,5 @@ def _panel(renderer: mujoco.Renderer, take: Take, time: float) -> np.ndarray:
     pen, font = ImageDraw.Draw(caption), ImageFont.load_default(14)
     pen.text((8, 4), take.planner, INK, font)
     pen.text((8, 22), take.pace, INK, font)
-    pen.text((WIDTH - 8, 22), take.clock_at(time), INK, font, anchor="ra")
+    pen.text((WIDTH - 8, 22), take.reached_at(time), INK, font, anchor="ra")
     return np.concatenate([np.asarray(caption), draw_take(renderer, take, time)])

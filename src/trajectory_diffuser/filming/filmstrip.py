@@ -33,7 +33,7 @@ def write_filmstrip(takes: list[Take], model: mujoco.MjModel, seconds: float, ou
                     pen.text((left, top + 6), f"{take.planner}, {take.pace}", INK, font)
                 picture = Image.fromarray(draw_take(renderer, take, time))
                 strip.paste(picture, (column * WIDTH, top + LABEL))
-                pen.text((right, top + LABEL + HEIGHT - 20), take.clock_at(time), INK, font, anchor="ra")
+                pen.text((right, top + LABEL + HEIGHT - 20), take.reached_at(time), INK, font, anchor="ra")
     (strip,) = reduced([strip], COLOURS)
     with atomic_file(out) as work:
         strip.save(work, format="PNG")

@@ -26,6 +26,7 @@ class Take:
         step_seconds: that a step takes in the environment.
         poses: joint positions [T + 1, nq].
         plans: planned joint positions at each step [T, GHOSTS, nq], the nearest first.
+        places: how many joint positions, of the first, say where the body is.
     """
 
     planner: str
@@ -33,14 +34,18 @@ class Take:
     step_seconds: float
     poses: np.ndarray
     plans: np.ndarray
+    places: int
 
     def step_at(self, seconds: float) -> int:
         """How many steps have been after so long; one lasts as long as its decision where that is longer."""
         return min(int(seconds / max(self.decision_seconds, self.step_seconds)), len(self.poses) - 1)
 
-    def clock_at(self, seconds: float) -> str:
-        """The environment's time after so long."""
-        return f"{self.step_at(seconds) * self.step_seconds:.1f} s"
+    def reached_at(self, seconds: float) -> str:
+        """The environment's time after so long and, of a body that travels, how far from its start it is."""
+        step = self.step_at(seconds)
+        time = f"{step * self.step_seconds:.1f} s"
+        travelled = self.poses[step, : self.places] - self.poses[0, : self.places]  # [places]
+        return f"{time}, {np.linalg.norm(travelled):.1f} m" if self.places else time
 
     @property
     def pace(self) -> str:
@@ -84,7 +89,7 @@ def make_take(
         done.append(inner.data.qpos.copy())
         if terminated or truncated:
             break
-    return Take(name, decision_seconds, inner.dt, np.array(done), np.array(plans))
+    return Take(name, decision_seconds, inner.dt, np.array(done), np.array(plans), poses.hidden)
 
 
 def measured(planner: Planner, observation: np.ndarray) -> float:

@@ -45,7 +45,8 @@ def captions(results: Results) -> dict[str, str]:
         "plans": f"Plans of {results.subject} in {episode}, beside what was executed.",
         "films": "Planners side by side in one episode: the body (orange), and three states of the plan in "
         "force (blue). A step lasts as long as in the environment or, if longer, as its decision was timed "
-        "to take: who cannot keep up is seen to be slow. The clock in each picture is the environment's.",
+        "to take: who cannot keep up is seen to be slow. In each picture are the environment's time and how "
+        "far the body is from its start.",
         "planners": f"Each planner's first plan (thick) and the path that it went (thin) in {episode}.",
         "fans": "How plans come about: many at the start of one held-out episode, from what denoising begins "
         "with to what it makes of it, at temperature 1 whatever was tuned, "

@@ -18,12 +18,14 @@ def read_rivals(
 ) -> tuple[Evaluations, dict[str, str]]:
     """Episodes and record of every rival that has all cells of the run, by (task, seed, rival).
 
-    Also why others are left out, by their names: a cell is missing, or was made of other data or settings.
+    Also why others are left out, by their names: one of their cells is missing, or was made of other data or
+    settings. Rivals of which there is nothing are left out without a word.
     """
     evaluations: Evaluations = {}
     left_out: dict[str, str] = {}
     for rival in params["rivals"]:
         own: Evaluations = {}
+        reasons: list[str] = []
         for task in params["run"]["tasks"]:
             for seed in params["run"]["seeds"]:
                 cell = root / "results" / "runs" / task / f"seed{seed}"
@@ -37,9 +39,11 @@ def read_rivals(
                     record["training"] |= read_times(cell / "rivals" / rival)
                     own[task, seed, rival] = table, record
                 if reason:
-                    left_out.setdefault(rival, f"{task}, seed {seed}: {reason}")
-        if rival not in left_out:
+                    reasons.append(f"{task}, seed {seed}: {reason}")
+        if not reasons:
             evaluations |= own
+        elif own:
+            left_out[rival] = reasons[0]
     return evaluations, left_out
 
 

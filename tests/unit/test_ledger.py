@@ -2,13 +2,14 @@
 
 import runpy
 import shutil
-from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from project import ROOT
+
+from trajectory_diffuser.common.errors import UserError
 
 DVC_YAML = """
 stages:
@@ -54,18 +55,18 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def commit(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+def ledger(project: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """What agree.py calls, in that project."""
     monkeypatch.chdir(project)
-    return runpy.run_path(str(ROOT / "workflow/scripts/dvc_commit.py"))["commit"]
+    return SimpleNamespace(**runpy.run_path(str(ROOT / "workflow/scripts/ledger.py")))
 
 
 def test_lock_file_cache_and_run_cache_are_those_of_dvc(
-    project: Path, commit: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+    project: Path, ledger: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     theirs = project.with_name("theirs")
     shutil.copytree(project, theirs)
-    commit()
+    ledger.commit()
     monkeypatch.chdir(theirs)
     with Repo() as repo:
         repo.commit(force=True)
@@ -75,21 +76,25 @@ def test_lock_file_cache_and_run_cache_are_those_of_dvc(
         assert repo.status() == {}
 
 
-def test_an_edit_is_recorded_in_place_of_what_was(project: Path, commit: Callable[[], None]) -> None:
-    commit()
+def test_stages_that_changed_are_those_of_dvc_until_they_are_recorded(
+    project: Path, ledger: SimpleNamespace
+) -> None:
+    assert ledger.changed() == ["make@a", "make@b", "compare"]
+    ledger.commit()
+    assert ledger.changed() == []
     (project / "params.yaml").write_text(PARAMS.replace("steps: 3", "steps: 4"))
     (project / "out/b/inner/file.txt").write_text("other")
-    with Repo(str(project)) as repo:
-        assert set(repo.status()) == {"make@b", "compare"}
-    commit()
-    with Repo(str(project)) as repo:
-        assert repo.status() == {}
+    with Repo() as repo:
+        assert ledger.changed() == ["make@b", "compare"] == list(repo.status())
+    ledger.commit()
+    with Repo() as repo:
+        assert repo.status() == {} and ledger.changed() == []
 
 
-def test_a_missing_output_is_named_and_nothing_is_recorded(project: Path, commit: Callable[[], None]) -> None:
+def test_a_missing_output_is_named_and_nothing_is_recorded(project: Path, ledger: SimpleNamespace) -> None:
     (project / "report.txt").unlink()
-    with pytest.raises(DvcException, match=r"report\.txt"):
-        commit()
+    with pytest.raises(UserError, match=r"not up to date: .*report\.txt"):
+        ledger.commit()
     assert not (project / "dvc.lock").exists()
 
 

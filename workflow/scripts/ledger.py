@@ -1,0 +1,90 @@
+"""DVC's record of the results, in a fraction of DVC's time where thousands of stages share files and keys.
+
+`dvc commit` and `dvc status` go stage by stage: they hash a folder again for each stage that reads it, and
+search all of params.yaml for each key. Here each output is hashed once, and the parameters are looked up.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from functools import partial, reduce
+from pathlib import Path
+
+from dvc.dependency.param import ParamsDependency
+from dvc.exceptions import DvcException
+from dvc.output import OutputDoesNotExistError
+from dvc.repo import Repo
+from dvc.stage import PipelineStage
+from dvc.stage.serialize import to_single_stage_lockfile
+from dvc.utils.serialize import load_yaml
+
+from trajectory_diffuser.common.errors import UserError
+
+LOCK = Path("dvc.lock")
+
+
+def commit() -> None:
+    """Record what `dvc commit --force` records: outputs in the cache, stages in dvc.lock and the run cache.
+
+    Raises:
+        UserError: an output is missing, or another DVC is at work.
+    """
+    with _described() as repo:
+        stages = repo.index.stages
+        for stage in stages:
+            stage.commit(relink=False)
+            repo.stage_cache.save(stage)
+        for file in {stage.dvcfile for stage in stages}:
+            file.dump_stages([stage for stage in stages if stage.dvcfile == file], update_pipeline=False)
+
+
+def changed() -> list[str]:
+    """Names of the stages that dvc.lock does not have as they are now.
+
+    Raises:
+        UserError: an output is missing, or another DVC is at work.
+    """
+    recorded = load_yaml(LOCK)["stages"] if LOCK.is_file() else {}
+    with _described() as repo:
+        return [
+            stage.name
+            for stage in repo.index.stages
+            if recorded.get(stage.name) != to_single_stage_lockfile(stage)
+        ]
+
+
+@contextmanager
+def _described() -> Iterator[Repo]:
+    """The project, locked, with its stages' commands, parameters and files as they are now."""
+    try:
+        # All outputs are in .gitignore already: DVC would read Git's index for each of them.
+        with Repo(config={"core": {"no_scm": True}}) as repo, repo.lock:
+            _describe(repo.index.stages, load_yaml("params.yaml"))
+            yield repo
+    except OutputDoesNotExistError as error:
+        raise UserError(f"results are not up to date: {error}") from None
+    except DvcException as error:
+        raise UserError(str(error)) from None
+
+
+def _describe(stages: list[PipelineStage], params: dict) -> None:
+    """Fill in what the files and parameters of all stages are."""
+    for stage in stages:
+        stage.save_outs()
+    outputs = {output.fs_path: output for stage in stages for output in stage.outs}
+    for stage in stages:
+        for dependency in stage.deps:
+            if isinstance(dependency, ParamsDependency):
+                dependency.fill_values({key: _value(params, key) for key in dependency.params})
+            elif output := outputs.get(dependency.fs_path):
+                dependency.hash_info, dependency.meta = output.hash_info, output.meta
+            else:
+                dependency.save()
+            # The run cache asks again, which would hash again.
+            dependency.get_hash = partial(getattr, dependency, "hash_info")
+        stage.md5 = stage.compute_md5()
+
+
+def _value(params: dict, key: str) -> object:
+    """A copy of what stands under a key such as `tasks.a.horizon` (for shared values YAML has anchors)."""
+    return deepcopy(reduce(lambda values, name: values[name], key.split("."), params))
