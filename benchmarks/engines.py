@@ -1,9 +1,9 @@
 """What the engines take to look at a large graph: `python benchmarks/engines.py`.
 
 The preset `paper` with few and with many tasks and seeds, each in a clone of its own in which nothing has
-been computed: the processor time of `snakemake --dry-run` and of `dvc status`; and that of `agree.py`, both
-ways, in a clone in which every output is there (with a file of one line, in place of results). Prints two
-tables, which results/engines/engines.md has too, with a picture of the first, engines.svg.
+been computed: the processor time of `snakemake --dry-run` and of `dvc status`; and theirs and that of
+`agree.py`, both ways, in a clone in which every output is there (with a file of one line, in place of
+results). Prints two tables, which results/engines/engines.md has too, with a picture of the first, engines.svg.
 """
 
 import re
@@ -33,17 +33,16 @@ COMMANDS = {
     "dvc status": ["dvc", "status"],
 }
 AGREED = (14, 3)  # 2,000 jobs
-AGREE = [sys.executable, "workflow/scripts/agree.py", "--from"]
+AGREE = {
+    f"agree.py --from {engine}": [sys.executable, "workflow/scripts/agree.py", "--from", engine]
+    for engine in ("snakemake", "dvc")
+}
 
 
 def main() -> None:
     """Measure, print and draw."""
     points = [measured(tasks, seeds) for tasks, seeds in SIZES]
-    rows = [[f"{jobs:,}", *(f"{seconds[name]:.1f} s" for name in COMMANDS)] for jobs, seconds in points]
-    tables = [markdown_table(["jobs", *(f"`{name}`" for name in COMMANDS)], rows)]
-    jobs, seconds = agreeing(*AGREED)
-    headers = ["jobs, with outputs", *(f"`agree.py --from {engine}`" for engine in seconds)]
-    tables.append(markdown_table(headers, [[f"{jobs:,}", *(f"{each:.1f} s" for each in seconds.values())]]))
+    tables = [table("jobs", points), table("jobs, with outputs", [with_outputs(*AGREED)])]
     folder = show("engines", *tables, f"Processor time; commit {code_commit()}.")
     with theme():
         figure = Figure(figsize=(4.2, 3.2))
@@ -72,13 +71,19 @@ def measured(tasks: int, seeds: int) -> tuple[int, dict[str, float]]:
     return jobs, {name: seconds for name, (seconds, _) in done.items()}
 
 
-def agreeing(tasks: int, seeds: int) -> tuple[int, dict[str, float]]:
-    """The same of agree.py, by the engine that has run, where every output is there."""
+def with_outputs(tasks: int, seeds: int) -> tuple[int, dict[str, float]]:
+    """The same where every output is there, and the seconds of agree.py by the engine that has run."""
     with clone(tasks, seeds) as folder:
         jobs = number_of_jobs(timed(COMMANDS["snakemake --dry-run"], folder)[1])
         fill(folder)
         timed(["snakemake", "--touch", "--forceall", "--cores", "1", "--quiet", "all"], folder)
-        return jobs, {engine: timed([*AGREE, engine], folder)[0] for engine in ("snakemake", "dvc")}
+        return jobs, {name: timed(command, folder)[0] for name, command in (AGREE | COMMANDS).items()}
+
+
+def table(first: str, points: list[tuple[int, dict[str, float]]]) -> str:
+    """A table with a row for each graph, and a column for each command."""
+    rows = [[f"{jobs:,}", *(f"{each:.1f} s" for each in seconds.values())] for jobs, seconds in points]
+    return markdown_table([first, *(f"`{name}`" for name in points[0][1])], rows)
 
 
 @contextmanager
