@@ -3,7 +3,8 @@
 The preset `paper` with few and with many tasks and seeds, each in a clone of its own in which nothing has
 been computed: the processor time of `snakemake --dry-run` and of `dvc status`; and theirs and that of
 `agree.py`, both ways, in a clone in which every output is there (with a file of one line, in place of
-results). Prints two tables, which results/engines/engines.md has too, with a picture of the first, engines.svg.
+results). Prints two tables, which results/engines/engines.md has too, with a picture of the first,
+engines.svg.
 """
 
 import re

@@ -91,6 +91,15 @@ def test_stages_that_changed_are_those_of_dvc_until_they_are_recorded(
         assert repo.status() == {} and ledger.changed() == []
 
 
+def test_files_become_links_to_the_cache_where_dvc_is_told_to_link(
+    project: Path, ledger: SimpleNamespace
+) -> None:
+    (project / ".dvc/config.local").write_text("[cache]\n    type = symlink\n")
+    ledger.commit()
+    assert (project / "report.txt").is_symlink() and (project / "report.txt").read_text() == "report"
+    assert ledger.changed() == []
+
+
 def test_a_missing_output_is_named_and_nothing_is_recorded(project: Path, ledger: SimpleNamespace) -> None:
     (project / "report.txt").unlink()
     with pytest.raises(UserError, match=r"not up to date: .*report\.txt"):

@@ -31,8 +31,9 @@ def commit() -> None:
     """
     with _described() as repo:
         stages = repo.index.stages
+        linked = bool({"hardlink", "symlink"} & set(repo.cache.local.cache_types))  # in place of copies
         for stage in stages:
-            stage.commit(relink=False)
+            stage.commit(relink=linked)
             repo.stage_cache.save(stage)
         for file in {stage.dvcfile for stage in stages}:
             file.dump_stages([stage for stage in stages if stage.dvcfile == file], update_pipeline=False)
