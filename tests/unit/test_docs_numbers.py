@@ -29,6 +29,8 @@ SPOKEN_OF = {
     ("docs/method.md", "What the denoiser's settings are worth"): ["networks/denoiser.csv"],
     ("docs/method.md", "What the draft model's settings are worth"): ["networks/draft.csv"],
     ("docs/results.md", "Results"): [
+        "five-seeds",
+        "main",
         "replay",
         "pause",
         "repeat",
@@ -43,7 +45,7 @@ SPOKEN_OF = {
 NO_RESULTS = {
     "README.md": {
         "Python 3.11 to 3.13": "a requirement",
-        "A step takes 8 ms": "the environment's",
+        "take more than 8 ms to decide": "a step of the environment",
         "Results take 0.2 GB and 58 minutes": "a measured whole run of `make results`",
     },
     "docs/clusters.md": {

@@ -1,9 +1,12 @@
 """What agree.py records for DVC is what DVC itself would record."""
 
+import errno
+import os
 import runpy
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from dvc.repo import Repo
@@ -22,7 +25,7 @@ stages:
       outs: ["out/${item}"]
   compare:
     cmd: compare
-    deps: [out/a, out/b, code.txt]
+    deps: [out, code.txt]
     params: [tasks]
     outs: [report.txt]
     metrics: [{metrics.json: {cache: false}}]
@@ -80,6 +83,8 @@ def test_stages_that_changed_are_those_of_dvc_until_they_are_recorded(
     project: Path, ledger: SimpleNamespace
 ) -> None:
     assert ledger.changed() == ["make@a", "make@b", "compare"]
+    (project / "dvc.lock").write_text('schema: "2.0"\n')
+    assert ledger.changed() == ["make@a", "make@b", "compare"]
     ledger.commit()
     assert ledger.changed() == []
     (project / "params.yaml").write_text(PARAMS.replace("steps: 3", "steps: 4"))
@@ -89,6 +94,46 @@ def test_stages_that_changed_are_those_of_dvc_until_they_are_recorded(
     ledger.commit()
     with Repo() as repo:
         assert repo.status() == {} and ledger.changed() == []
+
+
+def test_what_is_not_in_the_cache_has_changed_for_dvc_and_here(
+    project: Path, ledger: SimpleNamespace
+) -> None:
+    ledger.commit()
+    shutil.rmtree(project / ".dvc/cache/files")
+    with Repo() as repo:
+        assert ledger.changed() == ["make@a", "make@b", "compare"] == list(repo.status())
+
+
+def test_an_output_that_does_not_get_into_the_cache_is_named(
+    project: Path, ledger: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object, sources: list[str], __: object, targets: list[str], **other: Any) -> None:
+        for source, target in zip(sources, targets, strict=True):
+            other["on_error"](source, target, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+
+    monkeypatch.setattr("dvc_objects.fs.generic.transfer", full)
+    with pytest.raises(UserError, match=r"make@a do not get into \.dvc/cache; is the disk full\?"):
+        ledger.commit()
+    assert not (project / "dvc.lock").exists()
+
+
+def test_a_parameter_that_is_missing_is_named(project: Path, ledger: SimpleNamespace) -> None:
+    (project / "params.yaml").write_text(PARAMS.replace("seed", "seeds"))
+    with pytest.raises(UserError, match=r"^params\.yaml: seed is missing"):
+        ledger.changed()
+
+
+@pytest.mark.parametrize("lock", ["", "stages: {", "stages: 3\n"])
+def test_a_damaged_lock_file_is_named(project: Path, ledger: SimpleNamespace, lock: str) -> None:
+    (project / "dvc.lock").write_text(lock)
+    with pytest.raises(UserError, match=r"dvc\.lock"):
+        ledger.changed()
+
+
+def test_another_dvc_at_work_is_named(project: Path, ledger: SimpleNamespace) -> None:
+    with Repo() as repo, repo.lock, pytest.raises(UserError, match="another DVC process"):
+        ledger.changed()
 
 
 def test_files_become_links_to_the_cache_where_dvc_is_told_to_link(

@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 
 from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.stage import ending_with_one_line
 from trajectory_diffuser.computing.manifest import MANIFEST, require_intact
 
 OUTPUTS = ("data/raw", "data/processed", "results/runs", "results/report")
@@ -36,14 +37,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=style)
     parser.add_argument("--from", dest="engine", choices=["snakemake", "dvc"], required=True)
     engine = parser.parse_args().engine
-    try:
+    with ending_with_one_line():
         check_contents()
         if engine == "snakemake":
             snakemake_to_dvc()
         else:
             dvc_to_snakemake()
-    except UserError as error:
-        sys.exit(f"error: {error}")
 
 
 def snakemake_to_dvc() -> None:
@@ -75,17 +74,6 @@ def check_contents() -> None:
         others = {path.parent for path in files if not complete & set(path.parents)} - around
         for folder in sorted(complete | others):
             require_intact(folder, f"rm -r {folder}, and the engine that made it")
-
-
-def record_with_dvc() -> None:
-    """Put the results into DVC's cache and dvc.lock."""
-    from dvc.exceptions import DvcException  # here, as DVC takes a second to import
-    from dvc_commit import commit
-
-    try:
-        commit()
-    except DvcException as error:
-        sys.exit(f"error: {error}")
 
 
 def run(*command: str) -> str:

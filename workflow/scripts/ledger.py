@@ -1,15 +1,17 @@
 """DVC's record of the results, in a fraction of DVC's time where thousands of stages share files and keys.
 
 `dvc commit` and `dvc status` go stage by stage: they hash a folder again for each stage that reads it, and
-search all of params.yaml for each key. Here each output is hashed once, and the parameters are looked up.
+search all of params.yaml for each key. Here a folder that a stage wrote is hashed once for all of its
+readers, and the parameters are looked up.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from functools import partial, reduce
+from functools import reduce
 from pathlib import Path
 
+from dvc.dependency.base import Dependency
 from dvc.dependency.param import ParamsDependency
 from dvc.exceptions import DvcException
 from dvc.output import OutputDoesNotExistError
@@ -19,6 +21,7 @@ from dvc.stage.serialize import to_single_stage_lockfile
 from dvc.utils.serialize import load_yaml
 
 from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.params import PARAMS_FILE
 
 LOCK = Path("dvc.lock")
 
@@ -27,30 +30,32 @@ def commit() -> None:
     """Record what `dvc commit --force` records: outputs in the cache, stages in dvc.lock and the run cache.
 
     Raises:
-        UserError: an output is missing, or another DVC is at work.
+        UserError: an output is missing or does not get into the cache, or another DVC is at work.
     """
     with _described() as repo:
         stages = repo.index.stages
         linked = bool({"hardlink", "symlink"} & set(repo.cache.local.cache_types))  # in place of copies
         for stage in stages:
             stage.commit(relink=linked)
+            if not _in_cache(stage):  # DVC only logs what it could not copy
+                raise UserError(f"the outputs of {stage.name} do not get into .dvc/cache; is the disk full?")
             repo.stage_cache.save(stage)
         for file in {stage.dvcfile for stage in stages}:
             file.dump_stages([stage for stage in stages if stage.dvcfile == file], update_pipeline=False)
 
 
 def changed() -> list[str]:
-    """Names of the stages that dvc.lock does not have as they are now.
+    """Names of the stages that dvc.lock and the cache do not have as they are now.
 
     Raises:
-        UserError: an output is missing, or another DVC is at work.
+        UserError: an output is missing, dvc.lock is damaged, or another DVC is at work.
     """
-    recorded = load_yaml(LOCK)["stages"] if LOCK.is_file() else {}
-    with _described() as repo:
+    with _described() as repo:  # which has found dvc.lock valid, if it is there
+        recorded = load_yaml(LOCK).get("stages", {}) if LOCK.is_file() else {}
         return [
             stage.name
             for stage in repo.index.stages
-            if recorded.get(stage.name) != to_single_stage_lockfile(stage)
+            if recorded.get(stage.name) != to_single_stage_lockfile(stage) or not _in_cache(stage)
         ]
 
 
@@ -60,7 +65,7 @@ def _described() -> Iterator[Repo]:
     try:
         # All outputs are in .gitignore already: DVC would read Git's index for each of them.
         with Repo(config={"core": {"no_scm": True}}) as repo, repo.lock:
-            _describe(repo.index.stages, load_yaml("params.yaml"))
+            _describe(repo.index.stages, load_yaml(PARAMS_FILE))
             yield repo
     except OutputDoesNotExistError as error:
         raise UserError(f"results are not up to date: {error}") from None
@@ -81,11 +86,23 @@ def _describe(stages: list[PipelineStage], params: dict) -> None:
                 dependency.hash_info, dependency.meta = output.hash_info, output.meta
             else:
                 dependency.save()
-            # The run cache asks again, which would hash again.
-            dependency.get_hash = partial(getattr, dependency, "hash_info")
+            _remember_hash(dependency)
         stage.md5 = stage.compute_md5()
+
+
+def _remember_hash(dependency: Dependency) -> None:
+    """Let the run cache, which asks for it again, have the hash that is known."""
+    dependency.get_hash = lambda: dependency.hash_info
+
+
+def _in_cache(stage: PipelineStage) -> bool:
+    """Whether the cache has what it is to have of a stage's outputs."""
+    return not any(output.use_cache and output.changed_cache() for output in stage.outs)
 
 
 def _value(params: dict, key: str) -> object:
     """A copy of what stands under a key such as `tasks.a.horizon` (for shared values YAML has anchors)."""
-    return deepcopy(reduce(lambda values, name: values[name], key.split("."), params))
+    try:
+        return deepcopy(reduce(lambda values, name: values[name], key.split("."), params))
+    except (KeyError, TypeError):
+        raise UserError(f"{PARAMS_FILE}: {key} is missing, which a stage depends on") from None
