@@ -19,6 +19,7 @@ from dvc.repo import Repo
 from dvc.stage import PipelineStage
 from dvc.stage.serialize import to_single_stage_lockfile
 from dvc.utils.serialize import load_yaml
+from dvc_data.hashfile.tree import Tree
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import PARAMS_FILE
@@ -96,8 +97,13 @@ def _remember_hash(dependency: Dependency) -> None:
 
 
 def _in_cache(stage: PipelineStage) -> bool:
-    """Whether the cache has what it is to have of a stage's outputs."""
-    return not any(output.use_cache and output.changed_cache() for output in stage.outs)
+    """Whether the cache has all files of a stage's outputs that are to be there."""
+    for output in stage.outs:
+        files = output.obj if isinstance(output.obj, Tree) else []
+        hashes = [output.hash_info, *(hash_info for _, _, hash_info in files)]
+        if output.use_cache and not all(output.cache.exists(each.value) for each in hashes):
+            return False
+    return True
 
 
 def _value(params: dict, key: str) -> object:

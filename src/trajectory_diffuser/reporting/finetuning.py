@@ -45,9 +45,9 @@ def finetuning_answer(results: Results, task: str) -> str:
         means = own.groupby(["round", "variant", "trained"], sort=False)["score"].mean()
         last = own["round"].max()
         gains = (means.loc[last] - means.loc[0]).reset_index("trained", name="gain")
-        each = ", ".join(f"{row.Index} {row.gain:+.1f}" for row in gains.itertuples())
-        steps = own.loc[own["round"] == last, "environment_steps"].mean()
-        before = f"{planner} scores {means.iloc[0]:.1f} before, and after {steps:,.0f} steps {each}"
+        gains["steps"] = own[own["round"] == last].groupby("variant")["environment_steps"].mean()
+        each = ", ".join(f"{row.Index} {row.gain:+.1f} ({row.steps:,.0f})" for row in gains.itertuples())
+        before = f"{planner} scores {means.iloc[0]:.1f} before, and after so many collected steps {each}"
         if gains["gain"].max() <= margin:
             sentences.append(f"{before}: no variant gains more than the margin, {margin:g}.")
         else:

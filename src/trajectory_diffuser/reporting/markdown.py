@@ -14,7 +14,7 @@ from trajectory_diffuser.reporting.recommendation import (
     recommendation_answer,
     recommendation_table,
 )
-from trajectory_diffuser.reporting.studies import shown_studies, study_answer, study_scores
+from trajectory_diffuser.reporting.studies import shown_studies, study_scores, study_sentences
 from trajectory_diffuser.reporting.tables import Table, headline_table, over_tasks_table
 from trajectory_diffuser.reporting.verdict import Row
 from trajectory_diffuser.reporting.verdict_table import COLUMNS, how_judged, verdict_table
@@ -50,7 +50,7 @@ def experiments_page(results: Results) -> str:
     for name in shown_studies(results):
         question = results.params["make_report"]["studies"][name]["question"]
         table = study_scores(results, name)
-        parts += [f"**{question}** {study_answer(results, name)}", _of_planners(table)]
+        parts += [f"**{question}** {study_sentences(results, name)}", _of_planners(table)]
     for name in results.params["run"]["experiments"]:
         question = results.params["experiments"][name]["question"]
         parts.append(f"**{question}** {refinement_and_drafts(results, name)}".rstrip())

@@ -39,7 +39,7 @@ from trajectory_diffuser.reporting.recommendation import (
     recommendation_answer,
     recommendation_table,
 )
-from trajectory_diffuser.reporting.studies import shown_studies, study_answer, study_figure, study_rows
+from trajectory_diffuser.reporting.studies import shown_studies, study_figure, study_rows, study_sentences
 from trajectory_diffuser.reporting.style import inline_svg, save_svg, theme
 from trajectory_diffuser.reporting.summaries import common_scores, headline, mean_score
 from trajectory_diffuser.reporting.tuning_figure import (
@@ -153,7 +153,7 @@ def write_report(results: Results, folder: Path) -> None:
             name: refinement_and_drafts(results, name) for name in results.params["run"]["experiments"]
         },
         studies={
-            name: (results.params["make_report"]["studies"][name]["question"], study_answer(results, name))
+            name: (results.params["make_report"]["studies"][name]["question"], study_sentences(results, name))
             for name in shown_studies(results)
         },
         scaled=not results.scaling.empty,

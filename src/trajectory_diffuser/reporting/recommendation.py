@@ -35,16 +35,18 @@ class Comparison:
 class Recommendation:
     """What to take on a task, of all and of the planners; None where the run has not both of two kinds.
 
-    `cloning` is the best planner beside the best policy; `drafts` are, of the planners, the best that starts
-    from a draft beside the best that does not; `draft_saves_time` says whether one to take that starts from a
-    draft scores as much as the latter and is faster than what to take of its kind. `others` are the planner
-    to take beside the subject and each of its controls.
+    `cloning` is the best planner beside the best policy, `conditioned` beside the best one that is told the
+    return to come; `drafts` are, of the planners, the best that starts from a draft beside the best that does
+    not; `draft_saves_time` says whether one to take that starts from a draft scores as much as the latter and
+    is faster than what to take of its kind. `others` are the planner to take beside the subject and each of
+    its controls.
     """
 
     task: str
     of_all: Choice
     of_planners: Choice
     cloning: Comparison | None
+    conditioned: Comparison | None
     drafts: Comparison | None
     draft_saves_time: bool
     others: list[Comparison]
@@ -54,6 +56,7 @@ def recommend(results: Results) -> list[Recommendation]:
     """One for each task of the run."""
     evidence, planners, rows = Evidence(results), results.with_plans, results.params["planners"]
     policies = results.params["run"]["policies"]
+    conditioned = [name for name in policies if results.params["policies"][name]["return_conditioned"]]
     drafted = [name for name in planners if rows[name]["start"] == "draft"]
     others = [name for name in planners if name not in drafted]
     made = []
@@ -68,6 +71,7 @@ def recommend(results: Results) -> list[Recommendation]:
                 recommended(evidence, task, run_planners(results.params)),
                 of_planners,
                 _compare(evidence, task, planners, policies),
+                _compare(evidence, task, planners, conditioned),
                 _compare(evidence, task, drafted, others),
                 _saves_time(evidence, task, drafted, others),
                 [_ahead(evidence, task, of_planners.row, name) for name in beside],
@@ -96,26 +100,31 @@ def recommendation_table(results: Results, recommendations: list[Recommendation]
 
 
 def recommendation_answer(results: Results, recommendations: list[Recommendation]) -> str:
-    """On which tasks planning beats cloned actions, and on which a draft is worth it.
+    """On which tasks planning beats cloned actions, of any and of one kind, and where a draft is worth it.
 
     To score more is to do so by more than the margin and, with several seeds, with an interval above 0.
     """
-    better: dict[str, list[str]] = {"planning": [], "draft": [], "faster": []}
+    better: dict[str, list[str]] = {"planning": [], "conditioned": [], "draft": [], "faster": []}
     for each in recommendations:
         if each.cloning is None or each.drafts is None:
             return ""
         if _scores_more(results, each.cloning):
             better["planning"].append(each.task)
+        if each.conditioned is not None and _scores_more(results, each.conditioned):
+            better["conditioned"].append(each.task)
         if _scores_more(results, each.drafts):
             better["draft"].append(each.task)
         elif each.draft_saves_time:
             better["faster"].append(each.task)
     where = {name: ", ".join(tasks) or "no task of the run" for name, tasks in better.items()}
+    told = ""
+    if any(each.conditioned for each in recommendations):
+        told = f", more than return-conditioned cloning alone on {where['conditioned']}"
     sooner = f"; they score as much, in less time, on {where['faster']}" if better["faster"] else ""
     alone = " Each interval stands for itself: none is corrected for their number, as the verdict's are."
     return (
-        f"Planning scores more than cloned actions on {where['planning']}. With a draft planners score more "
-        f"than without on {where['draft']}{sooner}.{alone if len(results.seeds) > 1 else ''}"
+        f"Planning scores more than cloned actions on {where['planning']}{told}. With a draft planners score "
+        f"more than without on {where['draft']}{sooner}.{alone if len(results.seeds) > 1 else ''}"
     )
 
 

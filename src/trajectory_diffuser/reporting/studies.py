@@ -12,6 +12,11 @@ from trajectory_diffuser.reporting.summaries import smallest_batch
 from trajectory_diffuser.reporting.tables import Table
 
 MEASURED = ["normalised_score", "success", "wall_crossing_fraction"]  # in every episode
+OF_PLANS = {  # column of what plans are like: what a sentence says
+    "success": "Share of episodes that reach the goal",
+    "wall_crossing_fraction": "Share of plans' segments through walls",
+    "plan_error": "Distance from planned to reached states, in standard deviations of the data",
+}
 MEASURES = {  # column: what the axis says
     "normalised_score": "normalised score",
     "success": "share of episodes at the goal",
@@ -114,6 +119,11 @@ def study_figure(results: Results, study: str) -> Figure:
     return figure
 
 
+def study_sentences(results: Results, study: str) -> str:
+    """All that is said of a study: its answer and, in mazes, what plans are like."""
+    return f"{study_answer(results, study)} {study_plans(results, study)}".rstrip()
+
+
 def study_answer(results: Results, study: str) -> str:
     """From which value on, or with which, each planner is within the equivalence margin of its best.
 
@@ -136,6 +146,27 @@ def study_answer(results: Results, study: str) -> str:
             said = f"from {enough[0]:g} on within {margin:g} points of that"
         where = f"{'with' if _has_names(values) else 'at'} {_written(means.idxmax())}"
         sentences.append(f"{planner}: best {means.max():.1f} {where}, {said}.")
+    return " ".join(sentences)
+
+
+def study_plans(results: Results, study: str) -> str:
+    """What plans are like at each value, for each planner, in a sentence for each of OF_PLANS that there is.
+
+    Means over seeds. Empty where no task has walls or a goal.
+    """
+    table, values = study_table(results, study), study_values(results, study)
+    if table["wall_crossing_fraction"].isna().all():
+        return ""
+    sentences = []
+    for measure, words in OF_PLANS.items():
+        means = table.pivot_table(measure, "planner", "value").reindex(columns=values)
+        each = "; ".join(
+            f"{planner} {', '.join(f'{mean:.2f}' for mean in means.loc[planner])}"
+            for planner in results.planners
+            if planner in means.index
+        )
+        if each:
+            sentences.append(f"{words}, at {', '.join(map(_written, values))}: {each}.")
     return " ".join(sentences)
 
 

@@ -69,15 +69,17 @@ def test_there_is_a_line_per_variant_with_the_spread_of_seeds(results):
 
 def test_the_answer_names_what_gains_most_and_what_limits(results):
     assert finetuning_answer(results, TASK) == (
-        "trajectory_diffuser scores 50.5 before, and after 2,010 steps all +20.0, only_transformer +2.0, "
-        "only_diffusion +16.0, only_inverse_dynamics +2.0: all gains most. Trained alone diffusion gains "
-        "most, +16.0: it limits."
+        "trajectory_diffuser scores 50.5 before, and after so many collected steps all +20.0 (2,010), "
+        "only_transformer +2.0 (2,010), only_diffusion +16.0 (2,010), only_inverse_dynamics +2.0 (2,010): "
+        "all gains most. Trained alone diffusion gains most, +16.0: it limits."
     )
 
 
 def test_a_gain_within_the_margin_is_none(answer):
     said = answer({"all": ("transformer diffusion", 4.0), "only_diffusion": ("diffusion", 5.0)})
-    assert said.endswith("all +4.0, only_diffusion +5.0: no variant gains more than the margin, 5.")
+    assert said.endswith(
+        "all +4.0 (200), only_diffusion +5.0 (200): no variant gains more than the margin, 5."
+    )
 
 
 def test_of_two_that_gain_alike_neither_limits(answer):

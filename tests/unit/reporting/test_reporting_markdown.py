@@ -6,7 +6,7 @@ from trajectory_diffuser.reporting.experiment_figure import experiment_answer
 from trajectory_diffuser.reporting.finetuning import finetuning_answer
 from trajectory_diffuser.reporting.markdown import asks, experiments_page, scores_page, verdict_page
 from trajectory_diffuser.reporting.reading import read_results
-from trajectory_diffuser.reporting.studies import study_answer, study_table
+from trajectory_diffuser.reporting.studies import study_sentences, study_table
 from trajectory_diffuser.reporting.tables import headline_table
 from trajectory_diffuser.reporting.verdict import judge
 
@@ -53,7 +53,7 @@ def test_experiments_are_questions_with_the_answers_of_the_page_and_a_studys_sco
     params["make_report"]["studies"] = {"cups": study}
     results = read_results(params, root)
     text = experiments_page(results)
-    assert f"**How much?** {study_answer(results, 'cups')}\n" in text
+    assert f"**How much?** {study_sentences(results, 'cups')}\n" in text
     scores = study_table(results, "cups").groupby(["planner", "value"])["normalised_score"].mean()
     headers, _, *rows = tables(text)[0]
     assert headers == ["planner; cups", "1", "20"]

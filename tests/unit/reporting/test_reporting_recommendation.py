@@ -111,16 +111,17 @@ def test_the_answer_names_the_tasks_where_planning_and_where_a_draft_pays(result
     for task in (HOPPER, MAZE):
         made = timed(scored(made, task, POINTS), task, TIMES)
     assert recommendation_answer(made, recommend(made)) == (
-        f"Planning scores more than cloned actions on {HOPPER}, {MAZE}. With a draft planners score more "
-        "than without on no task of the run. "
+        f"Planning scores more than cloned actions on {HOPPER}, {MAZE}, more than return-conditioned cloning "
+        f"alone on {HOPPER}, {MAZE}. With a draft planners score more than without on no task of the run. "
         f"{INTERVALS}"
     )
     made = scored(made, MAZE, POINTS | {"trajectory_diffuser": 97.5, "full_diffusion": 80.0})
     made = timed(made, HOPPER, TIMES | {"trajectory_diffuser": 1.0})
     made = scored(made, HOPPER, POINTS | {"best_tenth_cloning": 93.0})
     assert recommendation_answer(made, recommend(made)) == (
-        f"Planning scores more than cloned actions on {MAZE}. With a draft planners score more than "
-        f"without on {MAZE}; they score as much, in less time, on {HOPPER}. {INTERVALS}"
+        f"Planning scores more than cloned actions on {MAZE}, more than return-conditioned cloning alone on "
+        f"{HOPPER}, {MAZE}. With a draft planners score more than without on {MAZE}; they score as much, in "
+        f"less time, on {HOPPER}. {INTERVALS}"
     )
 
 

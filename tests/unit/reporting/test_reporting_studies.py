@@ -8,6 +8,7 @@ import pytest
 from reporting.made_up_results import results_of
 from reporting.made_up_run import write_run
 
+from trajectory_diffuser.reporting import studies
 from trajectory_diffuser.reporting.artefacts import TaskData
 from trajectory_diffuser.reporting.page import write_report
 from trajectory_diffuser.reporting.reading import read_results
@@ -15,7 +16,9 @@ from trajectory_diffuser.reporting.studies import (
     shown_studies,
     study_answer,
     study_figure,
+    study_plans,
     study_scores,
+    study_sentences,
     study_table,
 )
 
@@ -74,6 +77,23 @@ def test_it_says_from_where_on_a_planner_is_as_good_as_it_gets(results):
         "draft: best 83.0 at 100, from 10 on within 5 points of that. "
         "ddim: best 94.0 at 100, makes no difference beyond the margin. "
         "full_diffusion: best 90.0 at 1, falls to 60.0 at 100."
+    )
+
+
+def test_it_says_what_plans_are_like_where_there_are_walls(results, monkeypatch):
+    assert study_plans(results, "data") == ""
+    through = {"task-2": 0.5, "task-0": 0.25, "task-1": 0.125}
+    walls = results.scores["task"].map(through)
+    results.scores["wall_crossing_fraction"] = walls.where(results.scores["planner"] != "draft")
+    results.scores["success"] = 0.25
+    monkeypatch.setattr(studies, "plan_error", lambda *_: float("nan"))
+    assert study_plans(results, "data") == (
+        "Share of episodes that reach the goal, at 1, 10, 100: draft 0.25, 0.25, 0.25; ddim 0.25, 0.25, "
+        "0.25; full_diffusion 0.25, 0.25, 0.25. Share of plans' segments through walls, at 1, 10, 100: ddim "
+        "0.50, 0.25, 0.12; full_diffusion 0.50, 0.25, 0.12."
+    )
+    assert study_sentences(results, "data") == (
+        f"{study_answer(results, 'data')} {study_plans(results, 'data')}"
     )
 
 
