@@ -271,7 +271,7 @@ BAD_ENTRIES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_ENTRIES)
-def test_entries_that_cannot_be_served(tmp_path: Path, name: str) -> None:
+def test_a_task_that_cannot_be_collected_is_refused_with_its_key(tmp_path: Path, name: str) -> None:
     entry, words = BAD_ENTRIES[name]
     with pytest.raises(UserError, match=words):
         fetch("toy", entry, SETTINGS, tmp_path, tmp_path / "raw")

@@ -1,4 +1,4 @@
-"""D4RL's flat files: where episodes end, what is read, what is refused is in test_datasets_bad_data."""
+"""D4RL's flat files: where episodes end, what is read, what is refused is in test_collecting_bad_data."""
 
 import hashlib
 from pathlib import Path

@@ -227,7 +227,7 @@ def test_oracles_reach_the_goal(name: str, oracle: str) -> None:
     assert collect_episode(environment, OraclePolicy(environment, oracle), 0).terminated
 
 
-def test_seeds_are_all_it_takes(task: gymnasium.Env, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_data(task: gymnasium.Env, tmp_path: Path) -> None:
     name = task.spec.id.removesuffix("-singletask-v0")
     settings = {"seed": 0, "reference_episodes": 1}
     mixture = [part("plan", "any", 10), part("markov", "task", 10)]

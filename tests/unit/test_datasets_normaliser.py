@@ -7,7 +7,7 @@ import numpy as np
 from trajectory_diffuser.datasets.normaliser import Normaliser
 
 
-def test_round_trip() -> None:
+def test_normalised_data_have_mean_0_and_deviation_1_and_come_back() -> None:
     observations = np.random.default_rng(0).normal(3.0, 7.0, size=(200, 4)).astype(np.float32)
     normaliser = Normaliser.fit(observations)
     normalised = normaliser.normalise(observations)

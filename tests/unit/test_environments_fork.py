@@ -51,9 +51,8 @@ def test_both_ways_have_the_same_return(fork):
 def test_walls_stop_the_point_and_let_it_slide(fork):
     fork.reset(seed=0)
     positions = np.array([fork.step(np.float32([0.5, 1.0]))[0][:2] for _ in range(12)])
-    assert positions[:, 1].max() < -0.5 + 1e-9 or positions[:, 0].max() > 0.5
     below = positions[np.abs(positions[:, 0]) < 0.5]
-    assert (below[:, 1] < -0.5).all()  # the block is not entered
+    assert len(below) and (below[:, 1] < -0.5).all()  # the block is not entered
     assert positions[-1, 0] > 0.5 and positions[-1, 1] > -0.5  # along it, and round it
 
 

@@ -11,6 +11,7 @@ from small_models import make_models, save_choices, save_models
 
 import evaluate_experiment
 import measure_experiment
+from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation.cell import planner_of, run_directory
 from trajectory_diffuser.evaluation.experiment import points
@@ -46,15 +47,23 @@ def row(params, name, **changes):
 def test_combinations_that_are_no_planner_are_left_out():
     vary = {"refine_steps": [0, 2], "guidance": [1.0, 2.0]}
     draft = {"start": "draft", "sampler": "ddpm"}
-    assert [tuple(point.values()) for point in points(draft, vary)] == [
+    assert [tuple(point.values()) for point in points(draft, vary, 20)] == [
         (0, 1.0),
         (0, 2.0),
         (2, 1.0),
         (2, 2.0),
     ]
-    assert [point["refine_steps"] for point in points({"start": "noise", "sampler": "ddim"}, vary)] == [2, 2]
-    assert points({"start": "noise", "sampler": "ddpm"}, vary) == []
-    assert len(points({"start": "noise", "sampler": "ddpm", "refine_steps": "all"}, {"guidance": [1.0]})) == 1
+    from_noise, ancestral = ({"start": "noise", "sampler": sampler} for sampler in ("ddim", "ddpm"))
+    assert [point["refine_steps"] for point in points(from_noise, vary, 20)] == [2, 2]
+    assert points(ancestral, vary, 20) == []
+    assert points(ancestral, {"refine_steps": [10, 20]}, 20) == [{"refine_steps": 20}]
+    assert len(points(ancestral | {"refine_steps": "all"}, {"guidance": [1.0]}, 20)) == 1
+
+
+def test_an_experiment_that_leaves_nothing_of_a_planner_says_so(params):
+    params["experiments"]["mine"]["vary"] = {"refine_steps": [0]}
+    with pytest.raises(UserError, match=r"^experiments\.mine\.vary: none of these .* a planner of ddim$"):
+        evaluate_experiment.main(params, "task", 4, "mine")
 
 
 def test_each_point_is_the_tuned_planner_with_what_is_varied(params):
@@ -76,7 +85,7 @@ def test_each_point_is_the_tuned_planner_with_what_is_varied(params):
     assert spreads.loc[("ddim", 3, 0.5), "action_deviation"] > 0
 
 
-def test_each_point_is_timed_and_more_calls_take_longer(params):
+def test_each_point_is_timed(params):
     params["run"]["seeds"] = [4]
     params["measure_latency"] |= {"warmup": 0, "repetitions": 3, "threads": 1}
     params["experiments"]["mine"]["vary"] = {"refine_steps": [0, 2, 10]}
@@ -87,9 +96,7 @@ def test_each_point_is_timed_and_more_calls_take_longer(params):
         *(["trajectory_diffuser", steps] for steps in (0, 2, 10)),
         *(["ddim", steps] for steps in (2, 10)),
     ]
-    milliseconds = table.set_index(["planner", "refine_steps"])["milliseconds"]
-    assert (milliseconds > 0).all()
-    assert milliseconds["ddim", 10] > milliseconds["ddim", 2]  # five times the calls
+    assert (table["milliseconds"] > 0).all()
 
 
 def test_the_same_experiment_gives_the_same_bytes(params):

@@ -185,7 +185,7 @@ def test_rates_and_times_fit_each_other(monkeypatch, slow):
     assert row["denoiser_calls"] == 3
 
 
-def test_time_passes():
+def test_work_is_timed_and_its_result_returned():
     seconds, result = timed(lambda: "done", CPU)
     assert 0 < seconds < 10
     assert result == "done"

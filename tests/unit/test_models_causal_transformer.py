@@ -104,7 +104,7 @@ def test_what_stands_in_the_padding_makes_no_difference(transformer, padding):
         assert not torch.equal(before, drafted(transformer, tokens, 4, padding - 1))
 
 
-def test_shapes(transformer):
+def test_a_state_and_a_return_to_go_are_predicted_for_each_token(transformer):
     assert transformer(some_tokens(5, batch=4)).shape == (4, 5, STATE + 1)
     assert transformer.draft(some_tokens(5, batch=4), NOTHING, 2).shape == (4, 7, STATE + 1)
 

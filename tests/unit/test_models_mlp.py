@@ -18,7 +18,7 @@ def test_an_mlp_has_as_many_hidden_layers_as_asked_for(layers):
 
 
 @pytest.mark.parametrize("lead", [(), (4,), (4, 5)])
-def test_shapes_of_inverse_dynamics_and_value(lead):
+def test_inverse_dynamics_and_value_keep_leading_dimensions(lead):
     state, action = torch.randn(*lead, 3), torch.randn(*lead, 2)
     assert InverseDynamics(3, 2, 8, 1)(state, state).shape == (*lead, 2)
     assert Value(3, 2, 8, 1)(state, action).shape == lead

@@ -162,7 +162,7 @@ def test_models_of_other_data_than_the_others_are_refused(run, name):
         load(run)
 
 
-def test_plans_are_clipped_to_the_bounds_of_the_data(run):
+def test_a_loaded_denoiser_has_the_bounds_of_the_data(run):
     bounds = load(run).diffusion
     np.testing.assert_allclose(bounds.minimum, [-1e6] * STATE)
     np.testing.assert_allclose(bounds.maximum, [1e6] * STATE)

@@ -23,7 +23,6 @@ from run_page import run_page  # noqa: E402
 from trajectory_diffuser.computing.files import atomic_directory, atomic_file  # noqa: E402
 
 BLOCK = "<!-- {name}: begin -->\n{text}<!-- {name}: end -->\n"
-# The page, and pictures of each task's data, tuning, trainings, first plans and scaling.
 PICTURES = ("data_*", "tuning_*", "training_curves_*", "plans_*", "scaling_*")
 LEFT_OUT = ("index.html", ".snakemake_timestamp", *PICTURES)
 TABLES = ["verdict.md", "scores.md", "recommendation.md"]

@@ -30,7 +30,7 @@ def run_page(folder: Path, name: str, root: Path) -> str:
     """The page of the report in `folder`, published as `name`; jobs are those of the project `root`."""
     made_with = (folder / "scores.md").read_text().rstrip().splitlines()[-1]
     tables = [f"[{file.stem}]({file.name})" for file in sorted(folder.glob("*.md")) if file.stem != "README"]
-    pictures = [f"![{file.stem}](figures/{file.name})" for file in sorted(folder.glob("figures/*.svg"))]
+    pictures = [f"![{file.stem}](figures/{file.name})" for file in sorted(folder.glob("figures/*.*"))]
     return PAGE.format(
         name=name,
         made_with=made_with,

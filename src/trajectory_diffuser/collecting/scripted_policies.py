@@ -1,4 +1,4 @@
-"""Policies that need no training: PointMaze's waypoint controller and Meta-World's own."""
+"""Policies that need no training: the waypoint controller of PointMaze and Fork, and Meta-World's own."""
 
 import warnings
 

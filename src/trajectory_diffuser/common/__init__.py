@@ -1,1 +1,1 @@
-"""Parameters, arguments, error texts: no stage depends on these files, the engines track the values."""
+"""Parameters, arguments, error texts, what engines ask: of these files stages depend on completion alone."""

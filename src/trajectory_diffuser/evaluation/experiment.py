@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.environments.maze import Maze
@@ -22,14 +23,14 @@ from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.runtime import Runtime
 
 
-def points(row: Mapping[str, Any], vary: Mapping[str, list]) -> list[dict[str, Any]]:
+def points(row: Mapping[str, Any], vary: Mapping[str, list], diffusion_steps: int) -> list[dict[str, Any]]:
     """What is varied of a settled row: every combination that makes a planner, in the order of the lists.
 
     Left out are no refinement of what is not a draft, and, from noise, some of the calls that ancestral
     sampling needs all of.
     """
     combinations = [dict(zip(vary, values, strict=True)) for values in itertools.product(*vary.values())]
-    return [point for point in combinations if _is_planner(row | point)]
+    return [point for point in combinations if _is_planner(row | point, diffusion_steps)]
 
 
 def evaluate_points(
@@ -51,7 +52,7 @@ def evaluate_points(
         planner, and what is varied.
 
     Raises:
-        UserError: a planner has not been tuned.
+        UserError: a planner has not been tuned, or nothing that is varied makes one of it.
     """
     settings = params["experiments"][experiment]
     dataset = PreparedDataset.load(f"data/processed/{task}")
@@ -59,7 +60,7 @@ def evaluate_points(
     if has_two_ways(params["tasks"][task]["source"]):
         maze = Maze.from_json(dataset.provenance["maze"])
     spreads, tables = [], []
-    for name, row, point in _tuned_points(params, task, seed, experiment):
+    for name, row, point in _tuned_points(params, task, seed, experiment, models):
         make_planner = _maker(row, models, runtime, derive_seed("experiment", task, seed, name))
         where = {"planner": name} | point
         plan = plans_in_situations(make_planner(0), dataset)
@@ -95,7 +96,7 @@ def time_points(
         UserError: a planner has not been tuned.
     """
     latency, where, agents = params["measure_latency"], [], {}
-    for name, row, point in _tuned_points(params, task, seed, experiment):
+    for name, row, point in _tuned_points(params, task, seed, experiment, models):
         agents[str(len(where))] = SteadyState(planner_of([row], models, runtime, 0), observations, 1)
         where.append({"planner": name} | point)
     measured = measure(agents, latency["warmup"], latency["repetitions"], runtime.device).values()
@@ -103,13 +104,16 @@ def time_points(
 
 
 def _tuned_points(
-    params: dict[str, Any], task: str, seed: int, experiment: str
+    params: dict[str, Any], task: str, seed: int, experiment: str, models: PlanningModels
 ) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     """Of every point the planner, its row as tuned and varied, and what is varied."""
     settings = params["experiments"][experiment]
     for name in settings["planners"]:
         row = tuned_row(params, task, seed, name)
-        for point in points(row, settings["vary"]):
+        found = points(row, settings["vary"], models.diffusion.diffusion_steps)
+        if not found:
+            raise UserError(f"experiments.{experiment}.vary: none of these values makes a planner of {name}")
+        for point in found:
             yield name, row | point, point
 
 
@@ -120,7 +124,8 @@ def _maker(
     return lambda group: planner_of([row], models, runtime, noise_seed + group)
 
 
-def _is_planner(row: Mapping[str, Any]) -> bool:
+def _is_planner(row: Mapping[str, Any], diffusion_steps: int) -> bool:
     if row["start"] != "draft" and row["refine_steps"] == 0:
         return False
-    return not (row["start"] == "noise" and row["sampler"] == "ddpm" and row["refine_steps"] != "all")
+    whole = row["refine_steps"] in ("all", diffusion_steps)
+    return whole or not (row["start"] == "noise" and row["sampler"] == "ddpm")

@@ -9,6 +9,7 @@ from reporting.made_up_run import write_run
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.reporting.finetuning import finetuning_answer, finetuning_figure, finetuning_table
+from trajectory_diffuser.reporting.markdown import asks, experiments_page
 from trajectory_diffuser.reporting.page import write_report
 from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.style import theme
@@ -73,6 +74,11 @@ def test_the_answer_names_what_gains_most_and_what_limits(results):
         "only_transformer +2.0 (2,010), only_diffusion +16.0 (2,010), only_inverse_dynamics +2.0 (2,010): "
         "all gains most. Trained alone diffusion gains most, +16.0: it limits."
     )
+
+
+def test_the_page_of_experiments_has_the_answer(results):
+    assert asks(results)
+    assert f"- {TASK}: {finetuning_answer(results, TASK)}" in experiments_page(results)
 
 
 def test_a_gain_within_the_margin_is_none(answer):

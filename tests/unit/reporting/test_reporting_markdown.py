@@ -3,7 +3,6 @@
 import pytest
 
 from trajectory_diffuser.reporting.experiment_figure import experiment_answer
-from trajectory_diffuser.reporting.finetuning import finetuning_answer
 from trajectory_diffuser.reporting.markdown import asks, experiments_page, scores_page, verdict_page
 from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.studies import study_sentences, study_table
@@ -62,11 +61,9 @@ def test_experiments_are_questions_with_the_answers_of_the_page_and_a_studys_sco
     for name in params["run"]["experiments"]:
         assert f"**{params['experiments'][name]['question']}**" in text
         assert all(f"- {task}: {experiment_answer(results, task, name)}" in text for task in tasks)
-    for task in params["finetune"]["tasks"]:
-        assert f"- {task}: {finetuning_answer(results, task)}" in text
 
 
 def test_a_run_that_asks_nothing_else_has_no_such_page(params, root):
     assert asks(read_results(params, root))
-    params["run"]["experiments"], params["finetune"]["tasks"] = [], []
+    params["run"]["experiments"] = []
     assert not asks(read_results(params, root))

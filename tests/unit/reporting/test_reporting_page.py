@@ -207,7 +207,7 @@ def test_other_times_give_the_same_metrics_and_scores_to_the_byte(report, params
         assert (folder / name).read_bytes() != (others / name).read_bytes(), name
 
 
-def test_numbers_beside_the_page(full_report, params):
+def test_scores_metrics_and_verdict_are_written_beside_the_page(full_report, params):
     means = json.loads((full_report / "scores.json").read_text())
     assert list(means) == params["run"]["tasks"]
     acting = [*params["run"]["planners"], *params["run"]["policies"]]

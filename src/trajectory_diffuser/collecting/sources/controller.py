@@ -45,8 +45,8 @@ def find_controller(
         return OraclePolicy(environment, "markov")  # for reference scores only, without noise
     if maze is None or not environment.spec.id.startswith(POINTS):
         raise UserError(
-            f"params.yaml: tasks.{task}: the controller source and measured reference scores need a "
-            f"PointMaze, Meta-World or OGBench environment; {environment.spec.id} is none: use another "
-            "source and give the reference scores"
+            f"params.yaml: tasks.{task}: the controller source needs a PointMaze, Fork or Meta-World "
+            f"environment, measured reference scores one of these or of OGBench; {environment.spec.id} is "
+            "none: use another source and give the reference scores"
         )
     return WaypointController(maze, action_noise, detours)
