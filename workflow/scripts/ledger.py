@@ -18,11 +18,12 @@ from dvc.output import OutputDoesNotExistError
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 from dvc.stage.serialize import to_single_stage_lockfile
-from dvc.utils.serialize import load_yaml
+from dvc.utils.serialize import dump_yaml, load_yaml
 from dvc_data.hashfile.tree import Tree
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import PARAMS_FILE
+from trajectory_diffuser.computing.files import atomic_file
 
 LOCK = Path("dvc.lock")
 
@@ -41,8 +42,12 @@ def commit() -> None:
             if not _in_cache(stage):  # DVC only logs what it could not copy
                 raise UserError(f"the outputs of {stage.name} do not get into .dvc/cache; is the disk full?")
             repo.stage_cache.save(stage)
-        for file in {stage.dvcfile for stage in stages}:
-            file.dump_stages([stage for stage in stages if stage.dvcfile == file], update_pipeline=False)
+        recorded = _recorded()
+        own = {stage.name: to_single_stage_lockfile(stage) for stage in stages}
+        lock = recorded | {"schema": "2.0", "stages": recorded.get("stages", {}) | own}
+        if lock != recorded:
+            with atomic_file(LOCK) as work:
+                dump_yaml(work, lock)
 
 
 def changed() -> list[str]:
@@ -51,13 +56,18 @@ def changed() -> list[str]:
     Raises:
         UserError: an output is missing, dvc.lock is damaged, or another DVC is at work.
     """
-    with _described() as repo:  # which has found dvc.lock valid, if it is there
-        recorded = load_yaml(LOCK).get("stages", {}) if LOCK.is_file() else {}
+    with _described() as repo:
+        recorded = _recorded().get("stages", {})
         return [
             stage.name
             for stage in repo.index.stages
             if recorded.get(stage.name) != to_single_stage_lockfile(stage) or not _in_cache(stage)
         ]
+
+
+def _recorded() -> dict:
+    """What dvc.lock has; nothing where it is not there."""
+    return load_yaml(LOCK) if LOCK.is_file() else {}
 
 
 @contextmanager
