@@ -27,13 +27,14 @@ MEASURES = {  # column, what the axis says, format
 def experiment_figure(results: Results, task: str, experiment: str) -> Figure:
     """Scores above, distances between plans and, of two ways, shares of plans below; means over all seeds.
 
-    Where two keys are varied there is a panel per planner, a grid; where one is, one panel with a line per
-    planner and bars from the lowest to the highest seed.
+    Where two keys are varied there is a panel per planner, a grid; where one is (the other has a single
+    value), one panel with a line per planner and bars from the lowest to the highest seed.
     """
     settings, table = results.params["experiments"][experiment], experiment_table(results, task, experiment)
-    planners, keys = settings["planners"], list(settings["vary"])
+    planners, vary = settings["planners"], settings["vary"]
+    keys = [key for key, values in vary.items() if len(values) > 1] or list(vary)[:1]
     columns = len(planners) if len(keys) == 2 else 1
-    rows = len(settings["vary"][keys[0]]) if len(keys) == 2 else 8
+    rows = len(vary[keys[0]]) if len(keys) == 2 else 8
     measures = [measure for measure in MEASURES if measure in table]
     across = columns if len(keys) == 2 else 2
     figure, axes = panels(len(measures) * columns, across, width=3.4, height=0.9 + 0.24 * rows)
@@ -44,10 +45,10 @@ def experiment_figure(results: Results, task: str, experiment: str) -> Figure:
             _lines(results, own[0], table, keys[0], planners, measure)
             own[0].set(xlabel=_words(keys[0]), ylabel=name)
             continue
-        grids = [_grid(table[table["planner"] == planner], settings["vary"], measure) for planner in planners]
+        grids = [_grid(table[table["planner"] == planner], vary, measure) for planner in planners]
         scale = scale_of(grids, 1e-9)
         for axis, planner, grid in zip(own, planners, grids, strict=True):
-            labels = [[f"{value:g}" for value in values] for values in settings["vary"].values()]
+            labels = [[f"{value:g}" for value in values] for values in vary.values()]
             heat_map(axis, grid, *labels, scale, number)
             axis.set(title=f"{planner}: {name}", xlabel=_words(keys[1]), ylabel=_words(keys[0]))
     return figure

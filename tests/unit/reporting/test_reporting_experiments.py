@@ -74,6 +74,20 @@ def test_one_varied_key_makes_a_line_per_planner(results):
     assert cells.lines[0].get_ydata().tolist() == [7, 7]
 
 
+def test_a_second_key_with_a_single_value_makes_lines_too(results):
+    results.params["experiments"]["warmth"]["vary"]["guidance"] = [1.0]
+    for (_, _, experiment), tables in results.experiments.items():
+        for table in tables if experiment == "warmth" else ():
+            table["guidance"] = 1.0
+    for (_, experiment), table in results.point_times.items():
+        table["guidance"] = 1.0 if experiment == "warmth" else table["guidance"]
+    with theme():
+        scores, *_ = experiment_figure(results, TASK, "warmth").axes
+    assert scores.get_xlabel() == "temperature"
+    assert scores.lines[0].get_ydata().tolist() == [0.5, 5.5]
+    assert "at temperature 0.5, guidance 1;" in experiment_answer(results, TASK, "warmth")
+
+
 def test_the_answer_names_the_best_point_and_those_as_good(results):
     answer = experiment_answer(results, TASK, "refinement")
     assert answer.startswith(
