@@ -14,7 +14,7 @@ from trajectory_diffuser.filming.take import Take
 
 WIDTH, HEIGHT, CAPTION = 230, 210, 42  # of a panel's picture, and of the strip above it; pixels
 FRAME_SECONDS, COLOURS = 0.08, 20
-MOST_BYTES = 500_000  # so that it can be part of a page
+MOST_BYTES = 600_000  # so that it can be part of a page
 INK, PAPER = (24, 24, 24), (255, 255, 255)
 
 
