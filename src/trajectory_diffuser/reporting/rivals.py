@@ -10,6 +10,7 @@ from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.computing.manifest import require_intact
 from trajectory_diffuser.computing.times import read_times
 
+AGAIN = ".venv-rivals/bin/python src/evaluate_rival.py --task {task} --seed {seed} --rival {rival}"
 Evaluations = dict[tuple[str, int, str], tuple[pd.DataFrame, dict[str, Any]]]
 
 
@@ -31,7 +32,7 @@ def read_rivals(
                 cell = root / "results" / "runs" / task / f"seed{seed}"
                 folder = cell / "evaluation" / rival
                 reason = "not evaluated"
-                require_intact(folder, "make rivals")
+                require_intact(folder, AGAIN.format(task=task, seed=seed, rival=rival))
                 if (folder / "evaluation.json").is_file():
                     table = pd.read_csv(folder / "episodes.csv")
                     record = read_json(folder / "evaluation.json")

@@ -129,6 +129,11 @@ MISTAKES: Mistakes = {
         "tasks.TASK.reference_scores",
         ["maximum must be above minimum"],
     ),
+    "a reference score that is no number": (
+        {"tasks.TASK.reference_scores": {"minimum": float("nan"), "maximum": 1.0, "origin": "me"}},
+        "tasks.TASK.reference_scores.minimum",
+        ["nan is not of type 'number'"],
+    ),
     "neither measured nor two scores": (
         {"tasks.TASK.reference_scores": "measure"},
         "tasks.TASK.reference_scores",

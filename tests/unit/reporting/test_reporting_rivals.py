@@ -10,6 +10,7 @@ import pytest
 from reporting.made_up_results import results_of
 from seals import seal
 
+from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import write_json
 from trajectory_diffuser.computing.manifest import TIMES
 from trajectory_diffuser.computing.times import write_times
@@ -114,3 +115,10 @@ def test_a_claim_about_a_rival_is_judged_by_scores_alone(iql, answer):
     assert fastest.answer == HELD and fastest.reference == "other"
     assert verdict_table([better])["Better? (ours)"][0][4:6] == ["500 ms : -", "-"]
     assert "seconds" not in verdict_entries(results, [better])["better"]["task-0"]
+
+
+def test_a_damaged_evaluation_of_a_rival_is_named_with_the_command_that_makes_it_again(params, root_with_iql):
+    (root_with_iql / "results/runs/maze-umaze/seed1/evaluation/iql/episodes.csv").write_text("damaged")
+    again = r"src/evaluate_rival\.py --task maze-umaze --seed 1 --rival iql$"
+    with pytest.raises(UserError, match=rf"iql/episodes\.csv: damaged.*{again}"):
+        read_results(params, root_with_iql)
