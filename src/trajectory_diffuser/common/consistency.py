@@ -11,9 +11,9 @@ from trajectory_diffuser.common.schema_errors import suggestion
 RIVALS = ("decision_transformer", "iql", "td3_plus_bc")  # the keys that rivals may have
 LONGEST_FILE_NAME = 200
 REFERENCES = {  # what a claim may be about; rivals are not timed
-    "better": "planners or policies or rivals",
-    "faster": "planners or policies",
-    "fastest": "planners or policies",
+    "better": ("planners", "policies", "rivals"),
+    "faster": ("planners", "policies"),
+    "fastest": ("planners", "policies"),
 }
 TUNED_THERE = "with which it would be tuned"
 NOT_OF_A_TASK = {
@@ -57,29 +57,29 @@ def _check_names(params: dict[str, Any]) -> None:
     claimed = [
         (f"make_report.claims.{name}.{role}", kinds, [claim[role]])
         for name, claim in params["make_report"]["claims"].items()
-        for role, kinds in (("subject", "planners"), ("reference", REFERENCES[claim["kind"]]))
+        for role, kinds in (("subject", ("planners",)), ("reference", REFERENCES[claim["kind"]]))
         if role in claim
     ]
-    for key, kind, names in (
-        ("run.tasks", "tasks", params["run"]["tasks"]),
-        ("run.planners", "planners", params["run"]["planners"]),
-        ("run.policies", "policies", params["run"]["policies"]),
-        ("run.experiments", "experiments", params["run"]["experiments"]),
-        ("run.experiment_tasks", "tasks", params["run"]["experiment_tasks"]),
-        ("evaluate_training.planners", "planners", params["evaluate_training"]["planners"]),
-        ("finetune.tasks", "tasks", params["finetune"]["tasks"]),
-        ("finetune.planners", "planners", params["finetune"]["planners"]),
-        ("measure_scaling.tasks", "tasks", params["measure_scaling"]["tasks"]),
-        ("measure_scaling.planners", "planners", params["measure_scaling"]["planners"]),
-        ("film.planners", "planners", params["film"]["planners"]),
-        *((f"make_report.studies.{name}.tasks", "tasks", study["tasks"]) for name, study in studies.items()),
+    for key, sections, names in (
+        ("run.tasks", ("tasks",), params["run"]["tasks"]),
+        ("run.planners", ("planners",), params["run"]["planners"]),
+        ("run.policies", ("policies",), params["run"]["policies"]),
+        ("run.experiments", ("experiments",), params["run"]["experiments"]),
+        ("run.experiment_tasks", ("tasks",), params["run"]["experiment_tasks"]),
+        ("evaluate_training.planners", ("planners",), params["evaluate_training"]["planners"]),
+        ("finetune.tasks", ("tasks",), params["finetune"]["tasks"]),
+        ("finetune.planners", ("planners",), params["finetune"]["planners"]),
+        ("measure_scaling.tasks", ("tasks",), params["measure_scaling"]["tasks"]),
+        ("measure_scaling.planners", ("planners",), params["measure_scaling"]["planners"]),
+        ("film.planners", ("planners",), params["film"]["planners"]),
+        *((f"make_report.studies.{name}.tasks", ("tasks",), each["tasks"]) for name, each in studies.items()),
         *claimed,
     ):
         for name in names:
-            known = [each for section in kind.split(" or ") for each in params[section]]
+            known = [each for section in sections for each in params[section]]
             if name not in known:
-                hint = suggestion(name, known)
-                raise UserError(f"{key}: {name!r} has no entry under {kind}; {hint}")
+                where, hint = " or ".join(sections), suggestion(name, known)
+                raise UserError(f"{key}: {name!r} has no entry under {where}; {hint}")
     for name in params["policies"]:
         if name in params["planners"]:
             raise UserError(f"policies.{name}: a planner has this name too; rename one of them")

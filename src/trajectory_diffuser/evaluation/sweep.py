@@ -7,14 +7,12 @@ import pandas as pd
 import torch
 
 from trajectory_diffuser.datasets.normaliser import Normaliser
+from trajectory_diffuser.evaluation.cell import planner_of
 from trajectory_diffuser.evaluation.latency import SteadyState, measure
 from trajectory_diffuser.evaluation.untrained import untrained_models
 from trajectory_diffuser.planning.choice import middle, settled
 from trajectory_diffuser.planning.models import PlanningModels
-from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.runtime import Runtime
-from trajectory_diffuser.planning.settings import PlannerSettings
-from trajectory_diffuser.planning.trajectory_planner import TrajectoryPlanner
 
 MEASURED = (
     "seconds_per_plan", "network_seconds", "peak_bytes", "transformer_calls", "denoiser_calls",
@@ -73,9 +71,7 @@ def sweep(
                 row = _changed(params["planners"][name], quantity, value)
                 if row is None:
                     continue
-                steps = models.diffusion.diffusion_steps
-                row_settings = PlannerSettings.from_row(settled(row, usual_values), steps)
-                planner = Planner(TrajectoryPlanner(models, row_settings, runtime), 1.0, seed=0)
+                planner = planner_of([settled(row, usual_values)], models, runtime, noise_seed=0)
                 planners[name] = SteadyState(planner, observations, value if quantity == "batch" else 1)
             for name, measured in measure(planners, 0, settings["repetitions"], device).items():
                 point = {"varied": quantity, "value": value, "planner": name}
