@@ -55,7 +55,7 @@ NO_RESULTS = {
         "at 0.95 of them": "a setting of profiles/kubernetes",
     },
     "docs/experiments.md": {
-        "takes 106 minutes": "printed by `time`, as it says",
+        "took 106 minutes": "printed by `time`, as it says",
         "105 min 55 s": "printed by `time`, as it says",
     },
     "docs/method.md": {"as in Decision Diffuser (there 0.5": "a setting of Decision Diffuser's"},
