@@ -120,7 +120,8 @@ def test_an_experiment_has_the_ways_of_each_of_its_points(project_params, datase
     monkeypatch.setattr(experiment, "state_coverage", lambda *_: 0.0)
     monkeypatch.setattr(experiment.Plane, "of", lambda _: None)
     monkeypatch.setattr(experiment, "evaluate_episodes", lambda *_: (pd.DataFrame({"return": [1.0]}), None))
-    points, _ = experiment.evaluate_points(project_params, "task", 4, "warmth", None, RUNTIME)
+    models = SimpleNamespace(diffusion=SimpleNamespace(diffusion_steps=10))
+    points, _ = experiment.evaluate_points(project_params, "task", 4, "warmth", models, RUNTIME)
     assert points["shortest"].tolist() == [1, 0] and points["detour"].tolist() == [0, 1]
 
 

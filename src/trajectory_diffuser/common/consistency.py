@@ -5,7 +5,7 @@ from typing import Any
 
 from trajectory_diffuser.common.completion import for_task
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.common.planner_consistency import chains, check_planner, said_at
+from trajectory_diffuser.common.planner_consistency import chains, check_planner, check_varied, said_at
 from trajectory_diffuser.common.schema_errors import suggestion
 
 RIVALS = ("decision_transformer", "iql", "td3_plus_bc")  # the keys that rivals may have
@@ -175,21 +175,8 @@ def _check_experiments(params: dict[str, Any]) -> None:
                     f"use at most {steps}"
                 )
         for planner in experiment["planners"]:
-            _check_varied(name, planner, params)
+            check_varied(name, planner, params)
         _within_evaluation(f"experiments.{name}", "episodes", experiment, params)
-
-
-def _check_varied(name: str, planner: str, params: dict[str, Any]) -> None:
-    """Whether a planner's row takes the largest value of each key that an experiment varies."""
-    vary, row = params["experiments"][name]["vary"], params["planners"][planner]
-    run = params["run"] | {"tasks": params["run"]["experiment_tasks"]}
-    for key in ("actions_per_plan", "redraft_every", *(["refine_steps"] if "last_steps" in row else [])):
-        most = {key: max(vary.get(key, [1]))}
-        try:
-            check_planner(planner, most, params | {"run": run, "planners": {planner: row | most}})
-        except UserError as error:
-            own, varied = f"planners.{planner}.{key}", f"experiments.{name}.vary.{key}"
-            raise UserError(str(error).replace(own, varied, 1)) from None
 
 
 def _within_evaluation(section: str, key: str, settings: dict[str, Any], params: dict[str, Any]) -> None:

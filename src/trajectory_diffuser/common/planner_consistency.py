@@ -1,5 +1,6 @@
-"""Whether a planner's row fits itself, and the chains and horizons of the tasks that it is to plan for."""
+"""Whether a planner's row, as it is or varied, fits itself and the tasks that it is to plan for."""
 
+import itertools
 from typing import Any
 
 from trajectory_diffuser.common.completion import for_task
@@ -75,6 +76,35 @@ def check_planner(name: str, written: dict[str, Any], params: dict[str, Any]) ->
             f"{key('forward_noise', 'start')}: a start from noise has nothing to add noise to; "
             "use forward_noise: false"
         )
+
+
+def check_varied(name: str, planner: str, params: dict[str, Any]) -> None:
+    """Raise `UserError` unless a row takes the largest value of each key that an experiment varies.
+
+    And unless any combination of the values makes a planner of it: those that do not are left out.
+    """
+    vary, row = params["experiments"][name]["vary"], params["planners"][planner]
+    run = params["run"] | {"tasks": params["run"]["experiment_tasks"]}
+
+    def check(point: dict[str, Any]) -> None:
+        check_planner(planner, point, params | {"run": run, "planners": {planner: row | point}})
+
+    def fits(point: dict[str, Any]) -> bool:
+        try:
+            check(point)
+        except UserError:
+            return False
+        return True
+
+    for key in ("actions_per_plan", "redraft_every", *(["refine_steps"] if "last_steps" in row else [])):
+        try:
+            check({key: max(vary.get(key, [1]))})
+        except UserError as error:
+            own, varied = f"planners.{planner}.{key}", f"experiments.{name}.vary.{key}"
+            raise UserError(str(error).replace(own, varied, 1)) from None
+    combinations = itertools.product(*vary.values())
+    if not any(fits(dict(zip(vary, values, strict=True))) for values in combinations):
+        raise UserError(f"experiments.{name}.vary: none of these values makes a planner of {planner}")
 
 
 def chains(params: dict[str, Any], tasks: list[str]) -> list[tuple[str, int]]:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.environments.maze import Maze
@@ -52,7 +51,7 @@ def evaluate_points(
         planner, and what is varied.
 
     Raises:
-        UserError: a planner has not been tuned, or nothing that is varied makes one of it.
+        UserError: a planner has not been tuned.
     """
     settings = params["experiments"][experiment]
     dataset = PreparedDataset.load(f"data/processed/{task}")
@@ -110,10 +109,7 @@ def _tuned_points(
     settings = params["experiments"][experiment]
     for name in settings["planners"]:
         row = tuned_row(params, task, seed, name)
-        found = points(row, settings["vary"], models.diffusion.diffusion_steps)
-        if not found:
-            raise UserError(f"experiments.{experiment}.vary: none of these values makes a planner of {name}")
-        for point in found:
+        for point in points(row, settings["vary"], models.diffusion.diffusion_steps):
             yield name, row | point, point
 
 

@@ -152,7 +152,7 @@ def study_answer(results: Results, study: str) -> str:
 def study_plans(results: Results, study: str) -> str:
     """What plans are like at each value, for each planner, in a sentence for each of OF_PLANS that there is.
 
-    Means over seeds. Empty where no task has walls or a goal.
+    Means over seeds. Empty where no task has walls.
     """
     table, values = study_table(results, study), study_values(results, study)
     if table["wall_crossing_fraction"].isna().all():

@@ -49,6 +49,15 @@ MISTAKES: Mistakes = {
         "experiments.refinement.vary.refine_steps",
         ["last_steps: 5 must lie between refine_steps (20)"],
     ),
+    "an experiment that leaves nothing of a planner": (
+        REFINEMENT
+        | {
+            "experiments.refinement.planners": ["ddim"],
+            "experiments.refinement.vary": {"refine_steps": [0]},
+        },
+        "experiments.refinement.vary",
+        ["none of these values makes a planner of ddim"],
+    ),
     "kept weights evaluated in more episodes than there are": (
         {"evaluate_training.episodes": 11},
         "evaluate_training.episodes",
