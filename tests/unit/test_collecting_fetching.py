@@ -76,7 +76,7 @@ def test_mixture_gives_every_part_and_actor_its_share(data: Path) -> None:
     fetch("hopper-toy", HOPPER_ENTRY, SETTINGS, data, data / "raw")
     raw = RawDataset(data / "raw", "hopper-toy")
     seeds = {
-        derive_seed(0, "hopper-toy", part, f"step_{step:07d}", index): (part, step)
+        derive_seed(0, "Hopper-v5", part, f"step_{step:07d}", index): (part, step)
         for part, steps in ((0, (0, 10, 20)), (1, (30,)))
         for step in steps
         for index in range(50)
@@ -88,6 +88,29 @@ def test_mixture_gives_every_part_and_actor_its_share(data: Path) -> None:
     for (part, _), lengths in taken.items():
         quota = (25, 225)[part]
         assert sum(lengths[:-1]) < quota <= sum(lengths)
+
+
+@pytest.mark.parametrize("kind", ["behaviour", "controller"])
+def test_tasks_of_equal_sources_have_equal_episodes_and_fewer_steps_are_the_first_of_more(
+    data: Path, kind: str
+) -> None:
+    entry = {"behaviour": HOPPER_ENTRY, "controller": MAZE_ENTRY}[kind]
+    source = entry["source"]
+    expert = {"actors": ["expert"], "noise": 1.0}
+    if kind == "behaviour":
+        source = source | {"mixture": [expert | {"steps": 225}]}
+        fewer = source | {"mixture": [expert | {"steps": 60}]}
+    else:
+        fewer = source | {"steps": 60}
+    episodes = {}
+    for task, asked in (("one", source), ("other", source), ("fewer", fewer)):
+        fetch(task, entry | {"source": asked}, SETTINGS, data, data / task)
+        episodes[task] = list(RawDataset(data / task, task).episodes())
+    assert 1 < len(episodes["fewer"]) < len(episodes["one"]) == len(episodes["other"])
+    for task in ("other", "fewer"):
+        for first, second in zip(episodes["one"], episodes[task], strict=False):
+            np.testing.assert_array_equal(first.observations, second.observations)
+            np.testing.assert_array_equal(first.actions, second.actions)
 
 
 def test_actors_from_the_users_folder(data: Path) -> None:

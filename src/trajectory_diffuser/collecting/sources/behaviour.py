@@ -60,7 +60,7 @@ def _collect(
         quota = math.ceil(part["steps"] / len(actors))
         for name, actor in actors:
             policy = partial(_act, actor, part["noise"], request.environment.action_space)
-            seed_parts = (request.seed, request.task, index, name)
+            seed_parts = (*request.seed_parts, index, name)
             yield from collect_steps(request.environment, policy, quota, seed_parts)
 
 

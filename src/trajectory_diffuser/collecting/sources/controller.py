@@ -22,7 +22,7 @@ def open_source(request: Request) -> Recording:
     noise, detours = request.source["action_noise"], request.source.get("detours", 0.0)
     policy = find_controller(request.task, request.environment, noise, detours)
     return Recording(
-        episodes=collect_steps(request.environment, policy, steps, (request.seed, request.task)),
+        episodes=collect_steps(request.environment, policy, steps, request.seed_parts),
         name=request.environment.spec.id,
         steps=steps,
         algorithm=type(policy).__name__,

@@ -32,6 +32,15 @@ class Request:
     data: Path
 
     @property
+    def seed_parts(self) -> tuple[object, ...]:
+        """What all seeds of episodes derive from.
+
+        The task's name is not in it: equal sources give equal episodes, those of fewer steps are the first of
+        more, so that tasks which differ in one thing differ in nothing else.
+        """
+        return self.seed, self.environment.spec.id
+
+    @property
     def external(self) -> Path:
         """Where the user puts files for this task."""
         return self.data / "external" / self.task

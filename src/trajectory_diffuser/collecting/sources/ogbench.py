@@ -87,7 +87,7 @@ def _check_environment(request: Request) -> None:
 def _collect(request: Request, mixture: list[dict[str, Any]]) -> Iterator[Episode]:
     for index, part in enumerate(mixture):
         settings = part["oracle"], part["noise"], part["random_actions"]
-        seed_parts = (request.seed, request.task, index)
+        seed_parts = (*request.seed_parts, index)
         if part["goal"] == "task":
             policy = OraclePolicy(request.environment, *settings)
             yield from collect_steps(request.environment, policy, part["steps"], seed_parts)
