@@ -47,6 +47,14 @@ def test_what_a_killed_stage_left_half_written_is_named(check_contents: Callable
         check_contents()
 
 
+def test_a_file_in_an_output_that_no_stage_has_written_is_named(check_contents: Callable[[], None]) -> None:
+    (OUTPUT / "inner" / ".DS_Store").write_text("")
+    check_contents()
+    (OUTPUT / "inner" / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=rf"^{OUTPUT}/inner/notes\.txt: no stage .* out of {OUTPUT}$"):
+        check_contents()
+
+
 def test_a_file_beside_outputs_is_left_alone(check_contents: Callable[[], None]) -> None:
     for folder in (OUTPUT.parent, *OUTPUT.parents[:2]):
         (folder / "notes.txt").write_text("mine")

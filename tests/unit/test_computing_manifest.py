@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import atomic_directory
-from trajectory_diffuser.computing.manifest import MANIFEST, require_intact
+from trajectory_diffuser.computing.manifest import MANIFEST, require_intact, unlisted
 
 REMEDY = "python src/made_up.py"
 FILES = {"weights.bin": bytes(range(256)) * 40, "table.csv": b"a,b\n1,2\n", "inner/deeper/note.txt": b"\n"}
@@ -53,6 +53,16 @@ def test_a_file_that_is_cut_grown_or_gone_is_named(tmp_path: Path, name: str, ch
     file.unlink() if change == "gone" else file.write_bytes(content[change])
     with pytest.raises(UserError, match=f"{name}: {'missing' if change == 'gone' else 'damaged'}.*{REMEDY}"):
         require_intact(tmp_path / "output", REMEDY)
+
+
+def test_files_that_were_not_written_are_found_but_for_hidden_ones(tmp_path: Path) -> None:
+    folder = written(tmp_path / "output")
+    assert unlisted(folder) == []
+    added = ["inner/times.json", "new.csv", "other/new.csv"]
+    for name in (*added, ".cache/a.json", "inner/.DS_Store"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("")
+    assert unlisted(folder) == [folder / name for name in added]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"weights.bin": 3}', "\xff\xfe"])

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.stage import ending_with_one_line
-from trajectory_diffuser.computing.manifest import MANIFEST, require_intact
+from trajectory_diffuser.computing.manifest import MANIFEST, require_intact, unlisted
 
 OUTPUTS = ("data/raw", "data/processed", "results/runs", "results/report")
 # Without the profile: its logger words things differently.
@@ -66,7 +66,7 @@ def dvc_to_snakemake() -> None:
 
 
 def check_contents() -> None:
-    """Raise `UserError` for a file that isn't what was written, or in a folder that nothing has completed."""
+    """Raise `UserError` for a file that isn't what was written, or is where no stage has written it."""
     for outputs in map(Path, OUTPUTS):
         complete = {manifest.parent for manifest in outputs.rglob(MANIFEST)}
         around = {parent for folder in complete for parent in folder.parents}
@@ -74,6 +74,8 @@ def check_contents() -> None:
         others = {path.parent for path in files if not complete & set(path.parents)} - around
         for folder in sorted(complete | others):
             require_intact(folder, f"rm -r {folder}, and the engine that made it")
+            for path in unlisted(folder):
+                raise UserError(f"{path}: no stage has written it; move it out of {folder}")
 
 
 def run(*command: str) -> str:

@@ -12,10 +12,8 @@ TIMES = "times.json"  # not a part of what was written, see `computing.times`
 
 def write_manifest(directory: Path) -> None:
     """List the files of a directory, and of those in it, with their SHA-256 in its `manifest.json`."""
-    manifest, others = directory / MANIFEST, (directory / MANIFEST, directory / TIMES)
-    files = [path for path in sorted(directory.rglob("*")) if path.is_file() and path not in others]
-    digests = {path.relative_to(directory).as_posix(): _digest(path) for path in files}
-    manifest.write_text(json.dumps(digests, indent=2) + "\n")
+    digests = {path.relative_to(directory).as_posix(): _digest(path) for path in sorted(_files(directory))}
+    (directory / MANIFEST).write_text(json.dumps(digests, indent=2) + "\n")
 
 
 def require_intact(directory: Path, remedy: str) -> None:
@@ -45,6 +43,20 @@ def require_intact(directory: Path, remedy: str) -> None:
             raise UserError(f"{path}: missing, though it was written; run: {remedy}")
         if _digest(path) != digest:
             raise UserError(f"{path}: damaged, it is not what was written; run: {remedy}")
+
+
+def unlisted(directory: Path) -> list[Path]:
+    """Files that are in a directory, but not in its manifest; hidden ones are programs' own."""
+    listed = {directory / name for name in json.loads((directory / MANIFEST).read_bytes())}
+    others = sorted(_files(directory) - listed)
+    hidden = (any(name.startswith(".") for name in path.relative_to(directory).parts) for path in others)
+    return [path for path, hides in zip(others, hidden, strict=True) if not hides]
+
+
+def _files(directory: Path) -> set[Path]:
+    """All files of a directory, and of those in it, that its manifest is to list."""
+    own = (directory / MANIFEST, directory / TIMES)
+    return {path for path in directory.rglob("*") if path.is_file() and path not in own}
 
 
 def _digest(path: Path) -> str:
