@@ -4,6 +4,7 @@ import json
 import random
 import shlex
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -72,6 +73,19 @@ class Finished:
     def delete(self, *outputs: str) -> None:
         for output in outputs:
             shutil.rmtree(self.folder / output)
+
+    def start(self, command: list[str]) -> subprocess.Popen[bytes]:
+        """A command in the project, in a process group of its own, like one that a shell starts."""
+        with (self.folder / ".git" / "printed.txt").open("wb") as file:
+            return subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=self.project.environment(),
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            )
 
     def assert_as_before(self) -> None:
         """Every result is there, to the bit, times and latencies aside, and nothing else is."""

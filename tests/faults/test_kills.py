@@ -23,20 +23,6 @@ LOCKED = "--unlock"
 UNREADABLE = {"'dvc.lock' is invalid": "dvc.lock", "Unable to read RWLock-file": ".dvc/tmp/rwlock"}
 
 
-def start(finished: Finished, command: list[str]) -> subprocess.Popen[bytes]:
-    """A command in the project, in a process group of its own, like one that a shell starts."""
-    with (finished.folder / ".git" / "printed.txt").open("wb") as file:
-        return subprocess.Popen(
-            command,
-            cwd=finished.folder,
-            env=finished.project.environment(),
-            stdout=file,
-            stderr=file,
-            start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-
-
 def lives_after(process: subprocess.Popen[bytes], seconds: float) -> bool:
     """Whether a process is still at work after so long."""
     with suppress(subprocess.TimeoutExpired):
@@ -67,7 +53,7 @@ def test_a_killed_stage_ends_as_if_it_had_not_been(
     while not alive:
         if anew and output.exists():
             finished.delete(job.output)  # as both engines do before a job
-        process = start(finished, job.arguments)
+        process = finished.start(job.arguments)
         alive = (
             lives_when_writing(process, output, moment)
             if writing
@@ -101,7 +87,7 @@ def test_a_killed_engine_and_what_it_then_asks_for_lead_to_the_same_files(
     alive, moment = False, chance.random()
     while not alive:
         finished.delete(*(output for output in removed if (finished.folder / output).exists()))
-        process = start(finished, command)
+        process = finished.start(command)
         alive = lives_after(process, moment * seconds)
         moment *= 0.8
     if number == signal.SIGINT:  # a terminal sends it to the engine's jobs, too

@@ -11,7 +11,7 @@ from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.computing.manifest import require_intact
 from trajectory_diffuser.computing.seeding import derive_seed
-from trajectory_diffuser.planning.choice import TUNINGS, asked_return, settled
+from trajectory_diffuser.planning.choice import SECTIONS, TUNINGS, asked_return, kind_of, settled
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.policy import Policy, PolicyModel
@@ -29,8 +29,7 @@ def run_directory(task: str, seed: int) -> Path:
 
 def tuning_directory(params: dict[str, Any], task: str, seed: int, name: str) -> Path:
     """Where it is said what was chosen for a planner or policy with the models of a task and seed."""
-    kind = "planner" if name in params["planners"] else "policy"
-    return run_directory(task, seed) / TUNINGS[kind] / name
+    return run_directory(task, seed) / TUNINGS[kind_of(params, name)] / name
 
 
 def tuned_row(params: dict[str, Any], task: str, seed: int, name: str) -> dict[str, Any]:
@@ -39,13 +38,13 @@ def tuned_row(params: dict[str, Any], task: str, seed: int, name: str) -> dict[s
     Raises:
         UserError: nothing has been chosen yet, or what was is damaged.
     """
-    file, plans = tuning_directory(params, task, seed, name) / "choice.json", name in params["planners"]
-    stage = "tune.py --planner" if plans else "tune_policy.py --policy"
-    again = f"python src/{stage} {name} --task {task} --seed {seed}"
+    file, kind = tuning_directory(params, task, seed, name) / "choice.json", kind_of(params, name)
+    stage = {"planner": "tune", "policy": "tune_policy"}[kind]
+    again = f"python src/{stage}.py --{kind} {name} --task {task} --seed {seed}"
     require_intact(file.parent, again)
     if not file.exists():
         raise UserError(f"{file}: missing; run: {again}")
-    return settled(params["planners" if plans else "policies"][name], read_json(file)["values"])
+    return settled(params[SECTIONS[kind]][name], read_json(file)["values"])
 
 
 def make_planner(

@@ -14,7 +14,7 @@ from trajectory_diffuser.evaluation.cell import computed_on, run_directory, tune
 from trajectory_diffuser.evaluation.rollout import Rollout, joined, run_episodes
 from trajectory_diffuser.evaluation.scores import normalised_score
 from trajectory_diffuser.planning.agent import Agent
-from trajectory_diffuser.planning.choice import TUNABLE, asked_return
+from trajectory_diffuser.planning.choice import SECTIONS, TUNABLE, asked_return, kind_of
 from trajectory_diffuser.planning.runtime import Runtime
 
 
@@ -99,8 +99,8 @@ def tuned_record(params: dict[str, Any], task: str, seed: int, name: str) -> dic
     """A planner's or policy's row, the values that were chosen for it, and the return that it asks for."""
     row = tuned_row(params, task, seed, name)
     best = PreparedDataset.load(f"data/processed/{task}").best_return
-    kind, section = ("planner", "planners") if name in params["planners"] else ("policy", "policies")
-    record = {f"{kind}_row": params[section][name]}
+    kind = kind_of(params, name)
+    record = {f"{kind}_row": params[SECTIONS[kind]][name]}
     record |= {"values": {key: row[key] for key in TUNABLE if key in row}}
     return record | {"target_return": asked_return(row["target_return"], best)}
 

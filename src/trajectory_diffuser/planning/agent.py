@@ -11,14 +11,13 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import PARAMS_FILE, load_params
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.computing.manifest import require_intact
-from trajectory_diffuser.planning.choice import TUNINGS, middle, settled
+from trajectory_diffuser.planning.choice import SECTIONS, TUNINGS, middle, settled
 from trajectory_diffuser.planning.memory import EpisodeMemory
 from trajectory_diffuser.planning.models import Units
 from trajectory_diffuser.planning.runtime import Runtime
 
 AGAIN = "snakemake --cores 8, once that folder is deleted"
 SAVED = "config.json"  # of a run that was saved for one of its planners, see `sharing.planner`
-SECTIONS = {"planner": "planners", "policy": "policies"}  # of the parameters, by what a row is
 
 
 class Agent(ABC):

@@ -6,8 +6,14 @@ from typing import Any
 import numpy as np
 
 TUNED = "tuned"
+SECTIONS = {"planner": "planners", "policy": "policies"}  # of params.yaml, for each kind of row
 TUNINGS = {"planner": "tuning", "policy": "policy_tuning"}  # folders of a run's choices
 TUNABLE = ("guidance", "temperature", "target_return")
+
+
+def kind_of(params: Mapping[str, Any], name: str) -> str:
+    """`planner` or `policy`, which a row of this name is."""
+    return next(kind for kind, section in SECTIONS.items() if name in params[section])
 
 
 def tried(row: Mapping[str, Any], grid: Mapping[str, list[float]]) -> dict[str, list[float]]:

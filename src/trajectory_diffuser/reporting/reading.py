@@ -12,7 +12,7 @@ from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.computing.manifest import require_intact
 from trajectory_diffuser.computing.times import read_times
 from trajectory_diffuser.environments.ways import WAYS, has_two_ways
-from trajectory_diffuser.planning.choice import TUNINGS
+from trajectory_diffuser.planning.choice import TUNINGS, kind_of
 from trajectory_diffuser.reporting.artefacts import (
     CURVE_COLUMNS,
     FINETUNING_COLUMNS,
@@ -81,8 +81,8 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
                 times = UNKNOWN_TIMES | read_times(folder)
                 training.append({"task": task, "seed": seed, "model": model, **record, **times})
             for planner in planners:
-                plans_ahead = planner in run["planners"]
-                of_policy, kind = ("", "planner") if plans_ahead else ("_policy", "policy")
+                kind = kind_of(params, planner)
+                of_policy = "_policy" if kind == "policy" else ""
                 cell_arguments = f"{of_policy} --task {task} --seed {seed} --{kind} {planner}"
                 stage = f"tune{cell_arguments}"
                 folder = _intact(cell / TUNINGS[kind] / planner, stage)
@@ -93,7 +93,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
                 scores.append(_read_scores(folder / "episodes.csv", stage))
                 key = (task, seed, planner)
                 evaluations[key] = read_json(_require(folder / "evaluation.json", stage))
-                if plans_ahead:
+                if kind == "planner":
                     with np.load(_require(folder / "plans.npz", stage)) as arrays:
                         plans[key] = dict(arrays)
             for planner in params["evaluate_training"]["planners"]:
