@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.computing.device import computing_device, device_name
 from trajectory_diffuser.computing.files import atomic_directory, write_json
@@ -21,9 +19,7 @@ def main(params: dict[str, Any], task: str, experiment: str) -> None:
     with computing_device(params["run"], params["measure_latency"]["threads"]) as device:
         models = PlanningModels.load(run_directory(task, seed), device)
         runtime = Runtime.from_params(params, device)
-        observations = np.array(
-            np.resize(dataset.observations, (1 + models.history, dataset.observation_size))
-        )
+        observations = dataset.first_observations(1 + models.history)
         table = time_points(params, task, seed, experiment, models, runtime, observations)
         machine = {"device_name": device_name(device)} | computed_on(runtime)
     with atomic_directory(f"results/runs/{task}/experiment_latency/{experiment}") as directory:

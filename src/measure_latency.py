@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from trajectory_diffuser.common.stage import run_stage
@@ -23,8 +22,7 @@ def main(params: dict[str, Any], task: str) -> None:
     with computing_device(params["run"], settings["threads"]) as device:
         models = PlanningModels.load(run_directory(task, seed), device)
         runtime = Runtime.from_params(params, device)
-        longest = max(settings["batches"]) + models.history
-        observations = np.array(np.resize(dataset.observations, (longest, dataset.observation_size)))
+        observations = dataset.first_observations(max(settings["batches"]) + models.history)
         machine = {"device_name": device_name(device)} | computed_on(runtime)
         where = {key: machine[key] for key in ("device", "threads", "runtime")}
         for batch in sorted(settings["batches"]):  # rising, so that none is padded to a larger one

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.computing.device import computing_device, device_name
 from trajectory_diffuser.computing.files import atomic_directory, write_json
@@ -18,7 +16,7 @@ def main(params: dict[str, Any], task: str) -> None:
     settings = params["measure_scaling"]
     dataset = PreparedDataset.load(f"data/processed/{task}")
     longest = max(settings["batches"]) + params["tasks"][task]["history"]
-    observations = np.array(np.resize(dataset.observations, (longest, dataset.observation_size)))
+    observations = dataset.first_observations(longest)
     with computing_device(params["run"], settings["threads"]) as device:
         table = sweep(params, task, dataset.normaliser, observations, dataset.action_size, device)
         runtime = Runtime.from_params(params, device)

@@ -72,6 +72,15 @@ def test_returns_to_go_is_the_sum_of_what_follows() -> None:
     np.testing.assert_allclose(returns_to_go(rewards), expected, atol=1e-12)
 
 
+def test_first_observations_begin_again_where_there_are_fewer(episodes: list[Episode]) -> None:
+    dataset = dataset_of(episodes)
+    every = dataset.observations
+    np.testing.assert_array_equal(dataset.first_observations(3), every[:3])
+    np.testing.assert_array_equal(
+        dataset.first_observations(2 * len(every) + 1), np.concatenate([every, every, every[:1]])
+    )
+
+
 def test_a_last_observation_that_was_not_recorded_is_never_drawn(episodes: list[Episode]) -> None:
     dataset = dataset_of(episodes, final_observations=False)
     for states, _, _ in all_windows(WindowSampler(dataset, 2, CPU)):

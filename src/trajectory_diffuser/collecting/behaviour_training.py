@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from trajectory_diffuser.collecting import behaviour_checkpoint
 from trajectory_diffuser.collecting.actors import LADDER_FILE, Actor
+from trajectory_diffuser.collecting.collection import collect_episode
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.versions import library_versions
 from trajectory_diffuser.computing.files import atomic_directory, atomic_file, write_json
@@ -152,17 +153,9 @@ def actor_weights(layers: dict[str, Any]) -> dict[str, np.ndarray]:
 
 def noise_free_returns(environment: str, actor: Actor, episodes: int) -> list[float]:
     """Returns of the actor's mean action in `episodes` episodes from fixed seeds."""
-    env = gymnasium.make(environment)
-    returns = []
-    for episode in range(episodes):
-        observation, _ = env.reset(seed=FIRST_EVALUATION_SEED + episode)
-        total, ended = 0.0, False
-        while not ended:
-            observation, reward, terminated, truncated, _ = env.step(actor(observation))
-            total += float(reward)
-            ended = terminated or truncated
-        returns.append(total)
-    return returns
+    env, seeds = gymnasium.make(environment), range(FIRST_EVALUATION_SEED, FIRST_EVALUATION_SEED + episodes)
+    played = (collect_episode(env, lambda observation, _: actor(observation), seed) for seed in seeds)
+    return [float(episode.rewards.sum()) for episode in played]
 
 
 def select_rungs(snapshots: Sequence[Snapshot]) -> list[tuple[Snapshot, str]]:

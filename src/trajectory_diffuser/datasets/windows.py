@@ -94,6 +94,10 @@ class PreparedDataset:
         """What networks are told of the data: `state_size` and `action_size`."""
         return {"state_size": self.observation_size, "action_size": self.action_size}
 
+    def first_observations(self, count: int) -> np.ndarray:
+        """The first `count` observations [count, obs], from the beginning again where there are fewer."""
+        return np.array(np.resize(self.observations[:count], (count, self.observation_size)))
+
     @property
     def best_return(self) -> float:
         """The highest return of an episode."""
