@@ -55,6 +55,13 @@ class Run:
         assert not code, self.printed
         return code == 0
 
+    def kill(self) -> str:
+        """Kill Snakemake; the run ID that it printed."""
+        self.process.kill()
+        self.process.wait()
+        (name,) = re.findall(r"^SLURM run ID: (\S+)", self.printed, re.MULTILINE)
+        return name
+
     def finish(self, seconds: float = 900) -> str:
         """What it printed to its end, which must be a good one."""
         until(self.ended, seconds, f"no end:\n{self.printed}\n")
@@ -131,6 +138,22 @@ def wait_for_checkpoint(run: Run, project: Project) -> None:
     until(lambda: not run.ended() and checkpoint.exists(), 300, "no checkpoint")
 
 
+def tidy_up(cluster: Cluster, project: Project, name: str) -> None:
+    """What docs/clusters.md says to do after Snakemake was killed."""
+    call("scancel", f"--name={name}")
+    until(lambda: not cluster.queue(), 60, "the job goes on")
+    assert project.run("snakemake", "--unlock").returncode == 0
+
+
+def assert_as_local(project: Project, local: Project) -> None:
+    """The weights and scores of a whole run are those of a run without Slurm."""
+    done = local.run("snakemake", "--cores", "2")
+    assert done.returncode == 0, done.stderr
+    assert weights(project) == weights(local)
+    scores = "results/report/scores.csv"
+    assert (project.folder / scores).read_text() == (local.folder / scores).read_text()
+
+
 def resumed(project: Project) -> bool:
     """Whether the training's last job began where another one had left, by its log."""
     log = (project.folder / f"results/logs/train_diffusion/{TASK}-seed0.log").read_text()
@@ -178,17 +201,13 @@ def test_a_killed_snakemake_says_how_to_go_on_and_does(
 ) -> None:
     killed = train(project)
     wait_for_checkpoint(killed, project)
-    killed.process.kill()
-    killed.process.wait()
-    (name,) = re.findall(r"^SLURM run ID: (\S+)", killed.printed, re.MULTILINE)
+    name = killed.kill()
 
     locked = train(project)
     assert locked.process.wait(120) != 0
     assert "--unlock" in locked.printed
 
-    call("scancel", f"--name={name}")
-    until(lambda: not cluster.queue(), 60, "the job goes on")
-    assert project.run("snakemake", "--unlock").returncode == 0
+    tidy_up(cluster, project, name)
     train(project).finish()
     assert resumed(project) and weights(project) == weights(local)
 
@@ -209,11 +228,7 @@ def test_a_run_through_slurm_has_the_scores_and_weights_of_a_local_run(
 ) -> None:
     run = Run(project, "--forceall")  # the data too
     run.finish(3600)
-    done = local.run("snakemake", "--cores", "2")
-    assert done.returncode == 0, done.stderr
-    assert weights(project) == weights(local)
-    scores = "results/report/scores.csv"
-    assert (project.folder / scores).read_text() == (local.folder / scores).read_text()
+    assert_as_local(project, local)
 
     # A job each for the data, two long trainings, the short ones, the look at plans, the experiment, its
     # times, latency, scaling, the fine-tuning, the film and the report; one for four planners or policies.
@@ -226,3 +241,27 @@ def test_a_run_through_slurm_has_the_scores_and_weights_of_a_local_run(
         (timing,) = (job for comment, job in jobs.items() if comment.startswith(f"rule_{stage}_"))
         assert (timing["OverSubscribe"], timing["CPUs/Task"]) == ("NO", "1")
         assert timing["NumCPUs"] == str(cluster.cpus)
+
+
+def test_a_run_that_everything_befalls_has_the_scores_and_weights_of_a_local_run(
+    cluster: Cluster, local: Project, project: Project
+) -> None:
+    run = Run(project)
+
+    def submitted(jobs: int) -> None:
+        until(lambda: not run.ended() and len(run.submitted) >= jobs, 600, f"fewer than {jobs} jobs")
+
+    call("scancel", run.first_job())
+    submitted(3)
+    cluster.update_node("drain")
+    time.sleep(20)
+    cluster.update_node("resume")
+    submitted(5)
+    cluster.stop_controller()
+    time.sleep(3)  # see above
+    cluster.start_controller()
+    submitted(8)
+    assert "status is: 'CANCELLED'" in run.printed
+    tidy_up(cluster, project, run.kill())
+    Run(project).finish(3600)
+    assert_as_local(project, local)
