@@ -34,6 +34,7 @@ publish, parameters_page, run_page = map(script, ("publish", "parameters_page", 
 
 PAGES = {page.relative_to(ROOT).as_posix(): page.read_text() for page in publish.pages()}
 README = PAGES["README.md"]
+CHANGELOG = "docs/changelog.md"  # of numbers and keys that were
 BLOCK = re.compile(r"^<!-- (.*): begin -->$", flags=re.MULTILINE)
 
 
