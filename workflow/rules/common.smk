@@ -15,7 +15,7 @@ from trajectory_diffuser.common.company import stage_at_work
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params, read_params
 from trajectory_diffuser.common.stage_code import stage_code, stages
-from trajectory_diffuser.common.stored import lead_here, store_changed
+from trajectory_diffuser.common.storage import lead_here, store_changed
 from trajectory_diffuser.common.time_left import TimeLeft
 
 

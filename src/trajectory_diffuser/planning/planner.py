@@ -1,4 +1,4 @@
-"""The planner that programs use."""
+"""A planner in control of environments; programs import it with what `sharing.planner` adds."""
 
 from pathlib import Path
 

@@ -49,21 +49,34 @@ class Film:
 class Results:
     """Everything that the report shows.
 
-    `scores` has a row per episode (SCORE_COLUMNS), `latency` a row per task, planner and batch
-    (LATENCY_COLUMNS), `scaling` one per task of `measure_scaling.tasks`, varied quantity, value and planner
-    (task, then SCALING_COLUMNS), `training_scores` a row per episode with kept weights
-    (TRAINING_SCORE_COLUMNS), `curves` a row per logged training step (task, seed, model, then CURVE_COLUMNS),
-    `training` a row per trained model (task, seed, model, then the fields of training.json and times.json).
-    `evaluations`, `plans` and, for planners evaluated with kept weights, `training_evaluations` are keyed by
-    (task, seed, planner), `tuning` (choice.json and times.json) likewise, `latency_machines`, `provenance`
-    and `data` by task, `diagnoses` (drafts and plans, see `evaluation.diagnosis`) by (task, seed), `ways`
-    (shares and paths, see `evaluation.ways`) likewise where the data have detours, `experiments` (points and
-    episodes, see `evaluation.experiment`) by (task, seed, experiment), `point_times` (planner, what is
-    varied, milliseconds) by (task, experiment), `films` by task, `fans` (see
-    `evaluation.fans`) by (task, seed) of mazes; `finetuning` has a row per episode of an online
-    fine-tuning (FINETUNING_COLUMNS). Wherever planners are named policies stand too, but among
-    `plans`, `scaling` and what is of kept weights, and `rivals`, those that are on disk, among `scores` and
-    `evaluations` only; `left_out` says why others are not shown.
+    Wherever planners are named policies stand too, but in `plans`, `scaling` and what is of kept weights;
+    rivals that are on disk stand in `scores` and `evaluations` alone.
+
+    Attributes:
+        params: the parameters.
+        scores: a row per episode (SCORE_COLUMNS).
+        latency: a row per task, planner and batch (LATENCY_COLUMNS).
+        scaling: a row per task of `measure_scaling.tasks`, varied quantity, value and planner (task, then
+            SCALING_COLUMNS).
+        training_scores: a row per episode with kept weights (TRAINING_SCORE_COLUMNS).
+        curves: a row per logged training step (task, seed, model, then CURVE_COLUMNS).
+        training: a row per trained model (task, seed, model, then the fields of training.json, times.json).
+        evaluations: evaluation.json by (task, seed, planner).
+        training_evaluations: training_scores.json, likewise, of planners evaluated with kept weights.
+        plans: a planner's first plans, likewise.
+        tuning: choice.json and times.json, likewise.
+        latency_machines: what times were measured on, by task.
+        provenance: of the data, by task.
+        data: what the report says of the data, by task.
+        diagnoses: drafts and plans, see `evaluation.diagnosis`, by (task, seed).
+        ways: shares and paths, see `evaluation.ways`, likewise where the data have detours.
+        experiments: points and episodes, see `evaluation.experiment`, by (task, seed, experiment).
+        point_times: planner, what is varied, milliseconds, by (task, experiment).
+        films: by task.
+        fans: see `evaluation.fans`, by (task, seed) of mazes.
+        finetuning: a row per episode of an online fine-tuning (FINETUNING_COLUMNS).
+        rivals: those that are on disk.
+        left_out: why other rivals are not shown.
     """
 
     params: dict[str, Any]

@@ -6,7 +6,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from trajectory_diffuser.common.stored import lead_here, store_changed
+from trajectory_diffuser.common.storage import lead_here, store_changed
 
 CODE = ["src/tune.py", "src/trajectory_diffuser/computing/files.py", "data/behaviour/hopper/ladder.json"]
 
