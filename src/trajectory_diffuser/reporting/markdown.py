@@ -22,13 +22,22 @@ from trajectory_diffuser.reporting.ways import tasks_with_ways, way_answer, way_
 
 
 def verdict_page(results: Results, verdict: list[Row]) -> str:
-    """How it is judged, and the verdict."""
+    """How it is judged, and the verdict; the only subject and the only task are named once."""
+    headers, about = ["question", *COLUMNS], ""
     rows = [
         [question, scope, f"**{answer}**", *rest]
         for question, cells in verdict_table(verdict).items()
         for scope, answer, *rest in cells
     ]
-    return f"{fill(how_judged(results), 120)}\n\n{markdown_table(['question', *COLUMNS], rows)}\n"
+    if len(subjects := {row.subject for row in verdict}) == 1:
+        (subject,) = subjects
+        rows = [[question.removesuffix(f" ({subject})"), *rest] for question, *rest in rows]
+        about += f" about `{subject}`"
+    if len(scopes := {row.scope for row in verdict}) == 1:
+        headers, *rows = ([question, *rest] for question, _, *rest in (headers, *rows))
+        about += f" on {scopes.pop()}"
+    said = f"Questions{about}. {how_judged(results)}" if about else how_judged(results)
+    return f"{fill(said, 120)}\n\n{markdown_table(headers, rows)}\n"
 
 
 def recommendation_page(results: Results, recommendations: list[Recommendation]) -> str:

@@ -39,6 +39,20 @@ def test_the_verdict_has_a_row_for_each_claim_and_scope(params, root, text):
     assert rows[0][0].startswith("Is it at least 3 times as fast")
 
 
+def test_a_subject_and_a_task_that_all_rows_share_are_named_once(params, root):
+    params["run"]["tasks"] = params["run"]["tasks"][:1]
+    (task,) = params["run"]["tasks"]
+    results = read_results(params, root)
+    verdict = judge(results)
+    (subject,) = {row.subject for row in verdict}
+    text = verdict_page(results, verdict)
+    assert text.startswith(f"Questions about `{subject}` on {task}. Effects in points")
+    assert (text.count(task), text.count(f"`{subject}`"), text.count(f"({subject})")) == (1, 1, 0)
+    headers, _, *rows = tables(text.strip())[0]
+    assert headers[:3] == ["question", "answer", "against"]
+    assert [row[:3] for row in rows] == [[r.question, f"**{r.answer}**", r.reference] for r in verdict]
+
+
 def test_scores_are_those_of_the_page(params, root, text):
     page = headline_table(read_results(params, root), "maze-umaze")
     rows = tables(text)[2]
