@@ -14,7 +14,7 @@ from trajectory_diffuser.planning.runtime import Runtime
 
 def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     """Write results/runs/{task}/seed{seed}/tuning/{planner}/."""
-    noise_seed = derive_seed("tuning", task, seed, planner)
+    noise_seed = derive_seed("tuning", seed, planner)
     with computing_device(params["run"], params["tune"]["threads"]) as device:
         models = PlanningModels.load(run_directory(task, seed), device)
         runtime = Runtime.from_params(params, device)

@@ -80,7 +80,7 @@ def plan_signs(
     """
     rows, plans = [], []
     for name in params["run"]["planners"]:
-        row, noise_seed = tuned_row(params, task, seed, name), derive_seed("diagnosis", task, seed, name)
+        row, noise_seed = tuned_row(params, task, seed, name), derive_seed("diagnosis", seed, name)
         weight = row["guidance"] if row["refine_steps"] else math.nan
         made = {
             each: plans_in_situations(

@@ -60,7 +60,7 @@ def evaluate_points(
         maze = Maze.from_json(dataset.provenance["maze"])
     spreads, tables = [], []
     for name, row, point in _tuned_points(params, task, seed, experiment, models):
-        make_planner = _maker(row, models, runtime, derive_seed("experiment", task, seed, name))
+        make_planner = _maker(row, models, runtime, derive_seed("experiment", seed, name))
         where = {"planner": name} | point
         plan = plans_in_situations(make_planner(0), dataset)
         found = spread(plan)

@@ -65,7 +65,7 @@ def plan_fans(
     plain, fans = Runtime("torch", runtime.precision, runtime.device), {}
     for name in params["run"]["planners"]:
         row = tuned_row(params, task, seed, name) | {"temperature": TEMPERATURE}
-        planner = planner_of([row], models, plain, derive_seed("fans", task, seed, name))
+        planner = planner_of([row], models, plain, derive_seed("fans", seed, name))
         watched = StepByStep(planner.trajectory_planner.denoise)
         planner.trajectory_planner.denoise = watched
         planner.plan(present)

@@ -48,7 +48,7 @@ def plan_ways(
     paths = {DATA: what_followed(dataset, first, last, models)}  # [episodes, H, obs]
     present = starts(dataset)
     for name in params["run"]["planners"]:
-        row, noise_seed = tuned_row(params, task, seed, name), derive_seed("ways", task, seed, name)
+        row, noise_seed = tuned_row(params, task, seed, name), derive_seed("ways", seed, name)
         paths[name] = planner_of([row], models, runtime, noise_seed).plan(present)
     rows = [{"planner": name} | way_shares(path, maze) | {"plans": len(path)} for name, path in paths.items()]
     return pd.DataFrame(rows), {name: path[..., :2] for name, path in paths.items()}

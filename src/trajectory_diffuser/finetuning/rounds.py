@@ -108,7 +108,7 @@ class Finetuning:
         first = self.settings["first_environment_seed"] + (number - 1) * count
         collector = Collector(range(first, first + count))
         exploring = self.row | {"temperature": self.settings["temperature"]}
-        noise_seed = derive_seed("finetune", self.task, self.seed, self.planner, number)
+        noise_seed = derive_seed("finetune", self.seed, self.planner, number)
         agent = planner_of([exploring], models, runtime, noise_seed)
         environment, seeds = self.params["tasks"][self.task]["environment"], list(collector.seeds)
         run_episodes(agent, environment, seeds, None, f"{self._title(title)}, collecting", collector.record)
