@@ -212,12 +212,7 @@ def test_the_same_parameters_give_the_same_bytes(params):
     curves = pd.read_csv(folder / "curves.csv")
     assert curves["step"].max() == 6 and curves["validation_loss"].notna().any()
     trained = curves.groupby("variant")["network"].unique().map(list)
-    assert trained["all"] == [
-        "transformer",
-        "diffusion",
-        "inverse_dynamics",
-        "value",
-    ]  # chooses what explores
+    assert trained["all"] == [*finetune.STAGES]  # the value model, too, which chooses what explores
     assert trained["transformer"] == ["transformer"]
     scores = pd.read_csv(folder / "scores.csv")
     assert len(scores) == 3 * 3 * 3 and set(scores["planner"]) == {"trajectory_diffuser"}
