@@ -18,7 +18,8 @@ from trajectory_diffuser.evaluation.cell import run_directory
 from trajectory_diffuser.evaluation.rollout import run_episodes
 from trajectory_diffuser.finetuning import rounds
 from trajectory_diffuser.finetuning.growing import Collector, with_episodes
-from trajectory_diffuser.finetuning.rounds import Finetuning, trained_networks
+from trajectory_diffuser.finetuning.rounds import Finetuning
+from trajectory_diffuser.finetuning.variants import trained_networks
 from trajectory_diffuser.planning.models import PlanningModels
 
 STEPS, CPU = 8, torch.device("cpu")
@@ -116,13 +117,25 @@ def test_what_was_collected_mends_a_network_that_the_data_misled(planted):
     assert scores.groupby("variant")["trained"].unique().map(list).to_dict() == {
         "nothing": [""],
         "inverse": ["inverse_dynamics"],
+        "nothing_collected": ["inverse_dynamics"],
     }
+
+
+def test_the_control_trains_as_long_without_what_is_collected(planted):
+    planted.run()
+    scores, curves = pd.concat(planted.scores), pd.concat(planted.curves)
+    own = scores[scores["variant"] == "nothing_collected"]
+    assert set(own["environment_steps"]) == {0} and set(own["round"]) == {0, 1, 2}
+    assert own["return"].max() < 0  # it goes on to learn what is wrong
+    steps = curves.groupby(["variant", "round"])["step"].max().unstack()
+    assert (steps.loc["nothing_collected"] == steps.loc["inverse"]).all()
+    assert "nothing_collected" not in set(pd.concat(planted.collected)["variant"])
 
 
 def test_rounds_and_steps_are_counted_in_environments_of_their_own(planted):
     planted.run()
     scores, collected = pd.concat(planted.scores), pd.concat(planted.collected)
-    for _, own in scores.groupby("variant"):
+    for _, own in scores[scores["variant"] != "nothing_collected"].groupby("variant"):
         steps = own.groupby("round")["environment_steps"].unique().map(list)
         assert steps.to_dict() == {0: [0], 1: [20 * STEPS], 2: [40 * STEPS]}
     assert set(scores["environment_seed"]) == {90, 91, 92}
@@ -147,7 +160,7 @@ def test_the_data_grow_in_every_round_and_the_best_return_with_them(planted, mon
     monkeypatch.setattr(finetune.train_inverse_dynamics, "objective", watched)
     monkeypatch.setattr(rounds, "make_planner", watched_planner)
     planted.run()
-    assert sizes == [(24, 1), (44, 1)]  # four at first, one of which is held out
+    assert sizes == [(24, 1), (44, 1), (4, 1), (4, 1)]  # four at first, one of which is held out; the control
     # before; nothing, twice, its returns being -8; inverse, the second time with what it has collected
     assert asked[:4] == [0.0] * 4 and asked[4] > 0.9 * STEPS
 
@@ -183,7 +196,9 @@ def test_episodes_are_collected_whole(project_params):
 def test_a_variant_trains_what_the_planner_calls():
     variants = {"all": ["value", "diffusion", "transformer"], "value": ["value"], "nothing": []}
     called = ["transformer", "diffusion", "inverse_dynamics"]
-    assert trained_networks(variants, called) == {"all": ["transformer", "diffusion"], "nothing": []}
+    trained = ["transformer", "diffusion"]
+    assert trained_networks(variants, called) == {"all": trained, "nothing": [], "nothing_collected": trained}
+    assert trained_networks({"nothing": []}, called) == {"nothing": []}
 
 
 def test_the_same_parameters_give_the_same_bytes(params):
@@ -197,10 +212,10 @@ def test_the_same_parameters_give_the_same_bytes(params):
     curves = pd.read_csv(folder / "curves.csv")
     assert curves["step"].max() == 6 and curves["validation_loss"].notna().any()
     trained = curves.groupby("variant")["network"].unique().map(list)
-    assert trained["all"] == ["transformer", "diffusion", "inverse_dynamics"]  # no candidates, no value
+    assert trained["all"] == [*finetune.STAGES]  # the value model, too, which chooses what explores
     assert trained["transformer"] == ["transformer"]
     scores = pd.read_csv(folder / "scores.csv")
-    assert len(scores) == 2 * 3 * 3 and set(scores["planner"]) == {"trajectory_diffuser"}
+    assert len(scores) == 3 * 3 * 3 and set(scores["planner"]) == {"trajectory_diffuser"}
 
 
 def test_a_planner_that_is_not_tuned_ends_it_before_any_work(params):

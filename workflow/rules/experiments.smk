@@ -68,7 +68,7 @@ rule finetune:
             "finetune.variants",
             "finetune.rounds",
             "finetune.episodes",
-            "finetune.temperature",
+            "finetune.exploration",
             "finetune.steps",
             "finetune.evaluation_episodes",
             "finetune.first_environment_seed",

@@ -8,6 +8,8 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.planner_consistency import chains, check_planner, check_varied, said_at
 from trajectory_diffuser.common.schema_errors import suggestion
 
+CONTROL = "nothing_collected"  # of online fine-tuning: its variant that is always there
+
 RIVALS = ("decision_transformer", "iql", "td3_plus_bc")  # the keys that rivals may have
 LONGEST_FILE_NAME = 200
 REFERENCES = {  # what a claim may be about; rivals are not timed
@@ -211,6 +213,8 @@ def _check_tuning(params: dict[str, Any]) -> None:
 
 def _check_finetuning(params: dict[str, Any]) -> None:
     finetune = params["finetune"]
+    if CONTROL in finetune["variants"]:
+        raise UserError(f"finetune.variants.{CONTROL}: the name of the control; use another")
     if not finetune["tasks"]:
         return
     _require_in_run("finetune.tasks", finetune["tasks"], "whose networks are trained on", params, "tasks")

@@ -1,8 +1,9 @@
 """The rounds of online fine-tuning: collect with the planner, train its networks on, evaluate.
 
-Every variant trains some of the planner's networks and leaves the others as they are. All begin with the same
-offline data and weights, and their environments and noise are the same. Normaliser, return scale and held-out
-episodes stay those of the offline data; the return that is asked for follows the best one in the grown data.
+Every variant trains some of the planner's networks and leaves the others as they are; the control collects
+nothing. All begin with the same offline data and weights, and their environments and noise are the same.
+Normaliser, return scale and held-out episodes stay those of the offline data; the return that is asked for
+follows the best one in the grown data.
 """
 
 import copy
@@ -17,6 +18,7 @@ import torch
 from torch import nn
 
 from trajectory_diffuser.collecting.collection import Episode
+from trajectory_diffuser.common.consistency import CONTROL
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.datasets.windows import PreparedDataset
@@ -24,18 +26,10 @@ from trajectory_diffuser.evaluation.cell import make_planner, planner_of, run_di
 from trajectory_diffuser.evaluation.episodes import evaluate_episodes
 from trajectory_diffuser.evaluation.rollout import run_episodes
 from trajectory_diffuser.finetuning.growing import Collector, with_episodes
+from trajectory_diffuser.finetuning.variants import trained_networks
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
 from trajectory_diffuser.planning.settings import PlannerSettings
-
-
-def trained_networks(variants: Mapping[str, list[str]], called: list[str]) -> dict[str, list[str]]:
-    """What each variant trains of the networks that a planner calls.
-
-    Left out are variants of which it calls none; one that names none is kept, to compare with.
-    """
-    trained = {name: [each for each in called if each in networks] for name, networks in variants.items()}
-    return {name: networks for name, networks in trained.items() if networks or not variants[name]}
 
 
 @dataclass
@@ -53,7 +47,8 @@ class Finetuning:
     Attributes:
         scores: a table for each evaluation, a row per episode: what `evaluate_episodes` says of it, variant,
             trained (its networks), round, environment_steps (that were collected until then).
-        collected: likewise for each rollout: variant, round, episode, environment_seed, return, length.
+        collected: likewise for each rollout, of which the control has none: variant, round, episode,
+            environment_seed, return, length.
         curves: likewise for each training, a row per logged step: variant, round, network, and its losses.
         runtime: what the networks run on.
     """
@@ -71,6 +66,7 @@ class Finetuning:
     def __post_init__(self) -> None:
         self.settings = self.params["finetune"]
         self.row = tuned_row(self.params, self.task, self.seed, self.planner)
+        self.exploring = self.row | self.settings["exploration"]
         self.runtime = Runtime.from_params(self.params, self.device)
 
     def run(self) -> None:
@@ -82,7 +78,7 @@ class Finetuning:
         """
         models = PlanningModels.load(run_directory(self.task, self.seed), self.device)
         offline = PreparedDataset.load(f"data/processed/{self.task}")
-        called = PlannerSettings.from_row(self.row, models.diffusion.diffusion_steps).networks
+        called = PlannerSettings.from_row(self.exploring, models.diffusion.diffusion_steps).networks
         variants = trained_networks(self.settings["variants"], called)
         if not variants:
             known = ", ".join(called)
@@ -95,9 +91,10 @@ class Finetuning:
             self._note(start, variant, trained, 0, steps)
             for number in range(1, self.settings["rounds"] + 1):
                 title = f"{variant}, round {number} of {self.settings['rounds']}"
-                episodes = first if number == 1 else self._collect(networks, runtime, number, title)
-                data, steps = with_episodes(data, episodes), steps + sum(map(len, episodes))
-                self.collected.append(_returns(episodes).assign(variant=variant, round=number))
+                if variant != CONTROL:
+                    episodes = first if number == 1 else self._collect(networks, runtime, number, title)
+                    data, steps = with_episodes(data, episodes), steps + sum(map(len, episodes))
+                    self.collected.append(_returns(episodes).assign(variant=variant, round=number))
                 new = {name: self._train(name, networks, data, variant, number, title) for name in trained}
                 networks = replace(networks, best_return=data.best_return, **new)
                 self._note(self._evaluate(networks, runtime, title), variant, trained, number, steps)
@@ -107,9 +104,8 @@ class Finetuning:
         count = self.settings["episodes"]
         first = self.settings["first_environment_seed"] + (number - 1) * count
         collector = Collector(range(first, first + count))
-        exploring = self.row | {"temperature": self.settings["temperature"]}
         noise_seed = derive_seed("finetune", self.seed, self.planner, number)
-        agent = planner_of([exploring], models, runtime, noise_seed)
+        agent = planner_of([self.exploring], models, runtime, noise_seed)
         environment, seeds = self.params["tasks"][self.task]["environment"], list(collector.seeds)
         run_episodes(agent, environment, seeds, None, f"{self._title(title)}, collecting", collector.record)
         return collector.episodes()

@@ -5,6 +5,7 @@ from itertools import cycle
 import pandas as pd
 from matplotlib.figure import Figure
 
+from trajectory_diffuser.common.consistency import CONTROL
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.style import CONTROLS, REST, SUBJECT, looks, panels, seeds_line
 
@@ -21,23 +22,31 @@ def finetuning_table(results: Results, task: str) -> pd.DataFrame:
 
 
 def finetuning_figure(results: Results, task: str) -> Figure:
-    """A panel per planner: environment steps against score, a line per variant."""
+    """A panel per planner: environment steps against score, a line per variant.
+
+    The control, which collects nothing, stands where the first variant does, with as much training.
+    """
     settings, table = results.params["finetune"], finetuning_table(results, task)
-    variants = looks(dict(zip(settings["variants"], cycle((SUBJECT, *CONTROLS, REST)), strict=False)))
+    names = [*settings["variants"], CONTROL]
+    variants = looks(dict(zip(names, cycle((SUBJECT, *CONTROLS, REST)), strict=False)))
     figure, axes = panels(len(settings["planners"]), columns=2, width=4.2, height=3.2)
     for axis, planner in zip(axes, settings["planners"], strict=True):
         own = table[table["planner"] == planner]
         for variant in own["variant"].unique():
-            rounds = own[own["variant"] == variant].groupby("round")
-            steps = rounds["environment_steps"].mean()
-            seeds_line(axis, variant, variants[variant], steps, rounds["score"])
+            scores = own[own["variant"] == variant].groupby("round")["score"]
+            placed = own[own["variant"] == (own["variant"].iloc[0] if variant == CONTROL else variant)]
+            steps = placed.groupby("round")["environment_steps"].mean()
+            seeds_line(axis, variant, variants[variant], steps, scores)
         axis.set(title=planner, xlabel="environment steps collected", ylabel="normalised score")
         axis.legend(fontsize="small")
     return figure
 
 
 def finetuning_answer(results: Results, task: str) -> str:
-    """For each planner the variant that gains most, and the network that limits it if one stands out."""
+    """For each planner the variant that gains most, and the network that limits it if one stands out.
+
+    Beside it what the control gains, which trains on as long with nothing collected.
+    """
     table, margin = finetuning_table(results, task), results.params["make_report"]["equivalence_margin"]
     sentences = []
     for planner in results.params["finetune"]["planners"]:
@@ -46,6 +55,7 @@ def finetuning_answer(results: Results, task: str) -> str:
         last = own["round"].max()
         gains = (means.loc[last] - means.loc[0]).reset_index("trained", name="gain")
         gains["steps"] = own[own["round"] == last].groupby("variant")["environment_steps"].mean()
+        control, gains = gains[gains.index == CONTROL], gains[gains.index != CONTROL]
         each = ", ".join(f"{row.Index} {row.gain:+.1f} ({row.steps:,.0f})" for row in gains.itertuples())
         before = f"{planner} scores {means.iloc[0]:.1f} before, and after so many collected steps {each}"
         if gains["gain"].max() <= margin:
@@ -53,6 +63,14 @@ def finetuning_answer(results: Results, task: str) -> str:
         else:
             limit = _limiting(dict(zip(gains["trained"], gains["gain"], strict=True)), margin)
             sentences.append(f"{before}: {gains['gain'].idxmax()} gains most. {limit}".rstrip())
+        for row in control.itertuples():
+            alike = next(gains[gains["trained"] == row.trained].itertuples())
+            adds = alike.gain - row.gain
+            within = "" if abs(adds) > margin else ", within the margin"
+            sentences.append(
+                f"Trained as long with nothing collected it gains {row.gain:+.1f}, so that what is collected "
+                f"adds {adds:+.1f} to {alike.Index}{within}."
+            )
     return " ".join(sentences)
 
 

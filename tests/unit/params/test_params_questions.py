@@ -214,6 +214,11 @@ MISTAKES: Mistakes = {
         "finetune.evaluation_episodes",
         ["11 is more than evaluate.episodes (10)"],
     ),
+    "fine-tuning called as the control is": (
+        {"finetune.variants": {"nothing_collected": ["value"]}},
+        "finetune.variants.nothing_collected",
+        ["the name of the control"],
+    ),
     "fine-tuning of what is no network": (
         {"finetune.variants": {"mine": ["denoiser"]}},
         "finetune.variants.mine.0",

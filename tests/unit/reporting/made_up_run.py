@@ -271,10 +271,11 @@ def write_finetuning(variants: dict, folder: Path, task: str, seed: int, planner
     folder.mkdir(parents=True)
     rows = [
         {"task": task, "seed": seed, "planner": planner, "variant": variant, "trained": " ".join(trained)}
-        | {"round": number, "environment_steps": number * (1000 + 10 * seed), "episode": episode}
+        | {"round": number, "episode": episode}
+        | {"environment_steps": 0 if variant == "nothing_collected" else number * (1000 + 10 * seed)}
         | {"environment_seed": 10000 + episode, "return": 1.0}
         | {"normalised_score": 50 + seed + episode - 1 + GAINS.get(variant, 2.0) * number / 2}
-        for variant, trained in variants.items()
+        for variant, trained in (variants | {"nothing_collected": next(iter(variants.values()))}).items()
         for number in range(3)
         for episode in range(3)
     ]

@@ -51,7 +51,7 @@ def answer(results):
 
 def test_a_point_is_the_mean_of_a_seeds_episodes_after_a_round(results):
     table = finetuning_table(results, TASK)
-    assert len(table) == 4 * 3 * 2
+    assert len(table) == 5 * 3 * 2
     row = table.query("variant == 'only_diffusion' and round == 1 and seed == 1").iloc[0]
     assert (row["environment_steps"], row["score"]) == (1010, 50 + 1 + 8)
 
@@ -61,7 +61,10 @@ def test_there_is_a_line_per_variant_with_the_spread_of_seeds(results):
         (axis,) = finetuning_figure(results, TASK).axes
     assert axis.get_title() == PLANNER
     lines = {container.get_label(): container for container in axis.containers}
-    assert list(lines) == list(VARIANTS)
+    assert list(lines) == [*VARIANTS, "nothing_collected"]
+    np.testing.assert_array_equal(  # which has no steps of its own
+        *(lines[name][0].get_xdata(orig=False) for name in ("nothing_collected", "all"))
+    )
     line, _, (bars,) = lines["all"]
     np.testing.assert_allclose(line.get_xdata(orig=False), [0, 1005, 2010])
     np.testing.assert_allclose(line.get_ydata(orig=False), [50.5, 60.5, 70.5])
@@ -72,7 +75,8 @@ def test_the_answer_names_what_gains_most_and_what_limits(results):
     assert finetuning_answer(results, TASK) == (
         "trajectory_diffuser scores 50.5 before, and after so many collected steps all +20.0 (2,010), "
         "only_transformer +2.0 (2,010), only_diffusion +16.0 (2,010), only_inverse_dynamics +2.0 (2,010): "
-        "all gains most. Trained alone diffusion gains most, +16.0: it limits."
+        "all gains most. Trained alone diffusion gains most, +16.0: it limits. Trained as long with nothing "
+        "collected it gains +2.0, so that what is collected adds +18.0 to all."
     )
 
 
@@ -106,6 +110,11 @@ def test_what_costs_most_if_it_is_left_as_it_was_limits(answer):
     assert said.endswith("all gains most. Left as it was diffusion costs most, +27.0: it limits.")
 
 
+def test_what_training_on_alone_gives_is_no_gain_by_collecting(answer):
+    said = answer({"all": ("diffusion", 12.0), "nothing_collected": ("diffusion", 9.0)})
+    assert said.endswith("it gains +9.0, so that what is collected adds +3.0 to all, within the margin.")
+
+
 def test_the_page_has_question_picture_and_answer(results, tmp_path):
     (tmp_path / "report").mkdir()
     write_report(results, tmp_path / "report")
@@ -113,7 +122,7 @@ def test_the_page_has_question_picture_and_answer(results, tmp_path):
     assert page.count("which network limits it?</h3>") == 1
     assert f'id="figure-finetuning_{TASK}"' in page and "Trained alone diffusion gains most" in page
     assert '<a href="#experiments">' in page
-    assert len(pd.read_csv(tmp_path / "report/finetuning.csv")) == 4 * 3 * 3 * 2
+    assert len(pd.read_csv(tmp_path / "report/finetuning.csv")) == 5 * 3 * 3 * 2
 
 
 def test_a_fine_tuning_that_is_missing_names_its_stage(params, root):
