@@ -16,8 +16,9 @@ GRID_FRONTIER = (
     "tuned."
 )
 STUDY = (
-    "Means over episodes and seeds, bars from the lowest seed to the highest; times are "
-    "those of the smallest batch. Each point is a task of its own, with networks and tuning of its own."
+    "Means over episodes (the distance from planned to reached states: over plans of each seed's first) and "
+    "seeds, bars from the lowest seed to the highest; times are those of the smallest batch. Each point is a "
+    "task of its own, with networks and tuning of its own."
 )
 FINETUNING = (
     "In each round the planner collects episodes, and a variant's networks train on with the data and these; "
@@ -42,7 +43,7 @@ def captions(results: Results) -> dict[str, str]:
         "performance_profiles": "Higher is better. A run is a training seed on a task, its score the mean "
         "of its episodes.",
         "scaling": "Time per plan against one thing at a time, about the task's own settings, "
-        "with untrained networks of the run's sizes.",
+        "with untrained networks of the run's sizes and the middle of the tuned values (of two the greater).",
         "plans": f"Plans of {results.subject} in {episode}, beside what was executed.",
         "films": "Planners side by side in one episode: the body (orange), and three states of the plan in "
         "force (blue). A step lasts as long as in the environment or, if longer, as its decision was timed "
@@ -64,7 +65,8 @@ def captions(results: Results) -> dict[str, str]:
         "score_against_training": "The score after a part of the steps of all networks, against the minutes "
         "that those which the planner itself uses had taken by then; bars go from the lowest to the highest "
         "seed. Kept weights are averages from the middle of one training, whose learning rate falls along "
-        "one cosine: a training that is over by then, with a cosine of its own, may do better.",
+        "one cosine, and they act with what was tuned for the finished networks: a training that is over by "
+        "then, with a cosine and tuning of its own, may do better.",
         "draft_errors": "How far drafts are from what held-out episodes did next, told the return that came: "
         "root mean square over drafts and dimensions, in standard deviations of the data. The spread is what "
         "the states' mean would be wrong by. Training episodes stand in where none are held out.",

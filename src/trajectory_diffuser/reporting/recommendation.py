@@ -121,10 +121,14 @@ def recommendation_answer(results: Results, recommendations: list[Recommendation
     if any(each.conditioned for each in recommendations):
         told = f", more than return-conditioned cloning alone on {where['conditioned']}"
     sooner = f"; they score as much, in less time, on {where['faster']}" if better["faster"] else ""
-    alone = " Each interval stands for itself: none is corrected for their number, as the verdict's are."
+    if len(results.seeds) > 1:
+        trust = "Each interval stands for itself: none is corrected for their number, as the verdict's are"
+    else:
+        trust = "With one seed that is said of means alone"
     return (
         f"Planning scores more than cloned actions on {where['planning']}{told}. With a draft planners score "
-        f"more than without on {where['draft']}{sooner}.{alone if len(results.seeds) > 1 else ''}"
+        f"more than without on {where['draft']}{sooner}. {trust}, and the best are the best of the episodes "
+        "in which they are compared."
     )
 
 

@@ -15,7 +15,7 @@ MEASURED = ["normalised_score", "success", "wall_crossing_fraction"]  # in every
 OF_PLANS = {  # column of what plans are like: what a sentence says
     "success": "Share of episodes that reach the goal",
     "wall_crossing_fraction": "Share of plans' segments through walls",
-    "plan_error": "Distance from planned to reached states, in standard deviations of the data",
+    "plan_error": "Distance from planned to reached states of an episode, in the data's standard deviations",
 }
 MEASURES = {  # column: what the axis says
     "normalised_score": "normalised score",
@@ -137,7 +137,7 @@ def study_answer(results: Results, study: str) -> str:
         worse = means < means.max() - margin
         enough = means.index[np.flatnonzero(worse)[-1] + 1 :] if worse.any() else means.index
         if not worse.any():
-            said = "makes no difference beyond the margin"
+            said = f"all within {margin:g} points of that"
         elif _has_names(values):
             said = f"not within {margin:g} points of that with {', '.join(map(_written, means.index[worse]))}"
         elif len(enough) == 0:

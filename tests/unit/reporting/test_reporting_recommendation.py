@@ -17,7 +17,10 @@ from trajectory_diffuser.reporting.recommendation import (
 )
 from trajectory_diffuser.reporting.verdict import Evidence
 
-INTERVALS = "Each interval stands for itself: none is corrected for their number, as the verdict's are."
+TRUST = ", and the best are the best of the episodes in which they are compared."
+INTERVALS = (
+    f"Each interval stands for itself: none is corrected for their number, as the verdict's are{TRUST}"
+)
 MAZE, HOPPER = "maze-umaze", "hopper-medium-expert"
 DRAFTED, OTHERS = ["draft", "trajectory_diffuser"], ["full_diffusion", "ddim", "warm_start"]
 
@@ -134,6 +137,13 @@ def test_a_lead_whose_interval_reaches_below_zero_is_none(results):
     comparison = of_task(made, MAZE).cloning
     assert comparison.row == "ddim" and comparison.ahead.mean > 5.0
     assert MAZE not in recommendation_answer(made, recommend(made)).split(".")[0]
+
+
+def test_of_one_seed_it_is_said_that_there_are_means_alone(results):
+    params = results.params | {"run": results.params["run"] | {"seeds": [0]}}
+    one = replace(results, params=params, scores=results.scores[results.scores["seed"] == 0])
+    answer = recommendation_answer(one, recommend(one))
+    assert answer.endswith(f"With one seed that is said of means alone{TRUST}")
 
 
 def test_without_policies_or_without_a_draft_there_is_nothing_to_compare(results):

@@ -75,7 +75,7 @@ def test_a_plan_is_off_by_how_far_it_is_from_what_was_reached(results):
 def test_it_says_from_where_on_a_planner_is_as_good_as_it_gets(results):
     assert study_answer(results, "data") == (
         "draft: best 83.0 at 100, from 10 on within 5 points of that. "
-        "ddim: best 94.0 at 100, makes no difference beyond the margin. "
+        "ddim: best 94.0 at 100, all within 5 points of that. "
         "full_diffusion: best 90.0 at 1, falls to 60.0 at 100."
     )
 
@@ -118,7 +118,7 @@ def test_words_stand_in_the_order_in_which_they_are_listed(settings):
 def test_of_words_it_is_said_which_are_worse_than_the_best(settings):
     assert study_answer(settings, "settings") == (
         "draft: best 83.0 with their betas, not within 5 points of that with ours. "
-        "ddim: best 94.0 with their betas, makes no difference beyond the margin. "
+        "ddim: best 94.0 with their betas, all within 5 points of that. "
         "full_diffusion: best 90.0 with ours, not within 5 points of that with without a mask, their betas."
     )
 
