@@ -12,11 +12,17 @@ from trajectory_diffuser.computing.manifest import TIMES
 
 ROOT = Path(__file__).parents[1]
 presets = runpy.run_path(str(ROOT / "workflow" / "scripts" / "use_preset.py"))
-PRODUCED = [".git", ".venv", ".snakemake", ".*_cache", ".hypothesis", "__pycache__"]
-PRODUCED += ["results", "raw", "processed"]
 TIMED = ("latency", "experiment_latency", "scaling", "film")
 TIMELESS = ("metrics.json", "scores.json", "scores.csv")  # of the report
 NO_RESULT = (".snakemake_timestamp", TIMES)  # not a stage's, and no part of what it writes
+
+
+def sources() -> list[str]:
+    """Every file here that git knows or would not ignore, but for results."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True)
+    names = [name for name in done.stdout.split("\0") if name and (ROOT / name).exists()]
+    return [name for name in names if not name.startswith("results/") and name != "dvc.lock"]
 
 
 class Project:
@@ -24,10 +30,9 @@ class Project:
 
     def __init__(self, folder: Path, preset: str | None = None) -> None:
         self.folder = folder
-        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*PRODUCED))
-        shutil.rmtree(folder / ".dvc" / "cache", ignore_errors=True)
-        shutil.rmtree(folder / ".dvc" / "tmp", ignore_errors=True)
-        (folder / "dvc.lock").unlink(missing_ok=True)
+        for name in sources():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
         if preset:
             self.use_preset(preset)
         self.run("git", "init", "--quiet")

@@ -3,6 +3,7 @@
 import json
 import re
 import runpy
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from project import NO_RESULT, ROOT, Project
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params
-from trajectory_diffuser.computing.manifest import TIMES
+from trajectory_diffuser.computing.manifest import MANIFEST, TIMES, require_intact
 
 REPORT = Path("results/report")
 TASK = "maze-umaze-smoke"
@@ -50,6 +51,14 @@ def by_snakemake(projects: dict[str, Project]) -> Project:
     (project.folder / ".git" / "printed.txt").write_text(run(project, "snakemake --cores 2"))
     (project.folder / ".git" / "digests.json").write_text(json.dumps(project.digests()))
     return project
+
+
+@pytest.fixture(scope="module")
+def adopted(by_snakemake: Project) -> Project:
+    """The same, recorded with DVC and committed."""
+    run(by_snakemake, "python workflow/scripts/agree.py --from snakemake")
+    by_snakemake.commit()  # params.yaml and dvc.lock
+    return by_snakemake
 
 
 @pytest.fixture(scope="module")
@@ -124,68 +133,76 @@ def test_snakemake_packs_its_own_report(by_snakemake: Project) -> None:
     assert all(f"Of {TASK}, with seeds 0." in caption for caption in captions.values())
 
 
-def test_dvc_adopts_what_snakemake_made(by_snakemake: Project) -> None:
-    run(by_snakemake, "python workflow/scripts/agree.py --from snakemake")
-    before = written(by_snakemake)
-    assert "Data and pipelines are up to date" in run(by_snakemake, "dvc repro")
-    assert written(by_snakemake) == before
+def test_dvc_adopts_what_snakemake_made(adopted: Project) -> None:
+    before = written(adopted)
+    assert "Data and pipelines are up to date" in run(adopted, "dvc repro")
+    assert written(adopted) == before
 
 
-def test_a_flipped_bit_in_any_file_of_any_output_is_named_and_nothing_recorded(
-    by_snakemake: Project, monkeypatch: pytest.MonkeyPatch
+def test_a_flipped_bit_in_any_file_of_any_output_is_named(
+    adopted: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(by_snakemake.folder)
-    agree = runpy.run_path("workflow/scripts/agree.py")
-    agree["check_contents"]()
-    paths = [path for folder in agree["OUTPUTS"] for path in Path(folder).rglob("*") if path.is_file()]
-    files = [path for path in paths if path.name not in NO_RESULT]
+    monkeypatch.chdir(adopted.folder)
+    outputs = runpy.run_path("workflow/scripts/agree.py")["OUTPUTS"]
+    manifests = [manifest for folder in outputs for manifest in Path(folder).rglob(MANIFEST)]
+    files = {file: each.parent for each in manifests for file in each.parent.rglob("*") if file.is_file()}
     assert len(files) > 150
-    for file in files:
+    for file, folder in files.items():
+        if file.name in NO_RESULT:
+            continue
         content = file.read_bytes()
         file.write_bytes(bytes([content[0] ^ 1]) + content[1:])
         with pytest.raises(UserError, match=rf"^{file}: damaged"):
-            agree["check_contents"]()
+            require_intact(folder, "")
         file.write_bytes(content)
-    agree["check_contents"]()
 
 
-def test_an_experiment_changes_only_the_report(by_snakemake: Project) -> None:
-    by_snakemake.commit()  # params.yaml and dvc.lock
-    before = written(by_snakemake)
-    run(by_snakemake, "dvc exp run --name narrow --set-param make_report.confidence=0.5")
-    assert written(by_snakemake) == before
-    table = run(by_snakemake, "dvc exp show --csv --only-changed")
+def test_nothing_is_recorded_of_results_of_which_one_is_damaged(adopted: Project) -> None:
+    lock, file = (adopted.folder / name for name in ("dvc.lock", f"results/runs/{TASK}/latency/latency.csv"))
+    recorded, content = lock.read_bytes(), file.read_bytes()
+    file.write_bytes(content + b"\n")
+    done = adopted.run("python", "workflow/scripts/agree.py", "--from", "snakemake")
+    file.write_bytes(content)
+    assert done.returncode == 1 and f"error: {file.relative_to(adopted.folder)}: damaged" in done.stderr
+    assert lock.read_bytes() == recorded
+
+
+def test_an_experiment_changes_only_the_report(adopted: Project) -> None:
+    before = written(adopted)
+    run(adopted, "dvc exp run --name narrow --set-param make_report.confidence=0.5")
+    assert written(adopted) == before
+    table = run(adopted, "dvc exp show --csv --only-changed")
     assert "narrow" in table and "make_report.confidence" in table
     assert len(table.splitlines()[0].split(",")) < 20
     chosen = "--drop .*/|params.yaml|src|.*\\. --keep make_report.confidence"
-    table = run(by_snakemake, f"dvc exp show --no-pager {chosen}")
+    table = run(adopted, f"dvc exp show --no-pager {chosen}")
     assert all(word in table for word in ("narrow", "make_report.confidence", "score", "undecided", "held"))
     assert max(map(len, table.splitlines())) <= 120
 
 
-def test_the_experiment_of_the_docs_can_be_queued(by_snakemake: Project) -> None:
+def test_the_experiment_of_the_docs_can_be_queued(adopted: Project) -> None:
     documented = re.search(r"`dvc exp run (-S \S+)`", (ROOT / "docs/running.md").read_text())
     assert documented is not None
-    assert "Queued experiment" in run(by_snakemake, f"dvc exp run --queue {documented[1]}")
-    run(by_snakemake, "dvc queue remove --queued")
+    assert "Queued experiment" in run(adopted, f"dvc exp run --queue {documented[1]}")
+    run(adopted, "dvc queue remove --queued")
 
 
-def test_metrics_fit_a_terminal(by_snakemake: Project) -> None:
-    printed = run(by_snakemake, "dvc metrics show")
+def test_metrics_fit_a_terminal(adopted: Project) -> None:
+    printed = run(adopted, "dvc metrics show")
     names, *files = (line.split() for line in printed.splitlines())
     assert names == ["Path", "did_not_hold", "held", "not_judged", "score", "undecided"]
     assert {file for file, *_ in files} == {f"{REPORT}/answers.json", f"{REPORT}/metrics.json"}
     assert max(map(len, printed.splitlines())) <= 120
 
 
-def test_dvc_draws_scores_and_times_of_every_planner_without_a_network(by_snakemake: Project) -> None:
-    run(by_snakemake, "dvc plots show --out .git/plots")
-    folder = by_snakemake.folder / ".git" / "plots"
+def test_dvc_draws_scores_and_times_of_every_planner_without_a_network(adopted: Project) -> None:
+    run(adopted, "dvc plots show --out .git/plots")
+    folder = adopted.folder / ".git" / "plots"
     page = (folder / "index.html").read_text()
     assert "http" not in page
     pictures = [(folder / source).read_text() for source in re.findall(r'<img src="(.*?)"', page)]
     assert len(pictures) == 2
-    params = load_params(by_snakemake.folder / "params.yaml")["run"]
+    params = load_params(adopted.folder / "params.yaml")["run"]
     for picture in pictures:
         words = re.findall(r">([^<>]+)</text>", picture)
         assert {TASK, *params["planners"], *params["policies"]} <= set(words)
@@ -210,10 +227,10 @@ def test_a_second_repro_does_nothing_whatever_the_times(by_dvc: Project) -> None
 
 
 def test_snakemake_adopts_what_dvc_made(by_dvc: Project) -> None:
-    before = written(by_dvc)
+    before = by_dvc.digests()
     run(by_dvc, "python workflow/scripts/agree.py --from dvc")
     assert "Nothing to be done" in run(by_dvc, "snakemake --cores 2")
-    assert written(by_dvc).keys() == before.keys()
+    assert by_dvc.digests() == before
 
 
 @pytest.fixture
@@ -249,8 +266,9 @@ def test_who_pulls_shared_results_has_nothing_to_do_with_either_engine(
     assert theirs.digests() == by_dvc.digests()
 
 
-def test_a_horizon_longer_than_the_episodes_stops_the_training(tmp_path: Path) -> None:
-    project = Project(tmp_path / "copy", preset="smoke")
+def test_a_horizon_longer_than_the_episodes_stops_the_training(by_snakemake: Project, tmp_path: Path) -> None:
+    project = by_snakemake.duplicate(tmp_path / "copy")
+    shutil.rmtree(project.folder / "results" / "runs")
     project.replace("horizon: 8", "horizon: 128")
     done = project.run("snakemake", "--cores", "2", f"results/runs/{TASK}/seed0/diffusion")
     assert done.returncode != 0
