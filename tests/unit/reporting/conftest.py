@@ -1,5 +1,6 @@
 """A made-up run and its report."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,17 +17,22 @@ def params() -> dict:
 
 
 @pytest.fixture(scope="session")
-def full_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of the whole made-up run, drawn once for the tests that only look at it."""
+def made_up_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository's root that holds every artefact of that run, to be left as it is."""
     root = tmp_path_factory.mktemp("run")
     write_run(made_up_params(), root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def full_report(made_up_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of the whole made-up run, drawn once for the tests that only look at it."""
     folder = tmp_path_factory.mktemp("report")
-    write_report(read_results(made_up_params(), root), folder)
+    write_report(read_results(made_up_params(), made_up_root), folder)
     return folder
 
 
 @pytest.fixture
-def root(params: dict, tmp_path: Path) -> Path:
-    """A repository's root that holds every artefact of that run."""
-    write_run(params, tmp_path)
-    return tmp_path
+def root(made_up_root: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be changed."""
+    return shutil.copytree(made_up_root, tmp_path, dirs_exist_ok=True)

@@ -320,7 +320,7 @@ def test_scores_that_are_no_numbers_are_an_error(params, root):
 
 
 def test_every_claim_can_be_lost(params, root, tmp_path):
-    params["run"]["tasks"] = params["run"]["experiment_tasks"] = ["hopper-medium-expert"]
+    params["run"].update(tasks=["hopper-medium-expert"], experiments=[])
     params["make_report"]["claims"]["better_than_two_calls"]["reference"] = "ddim"  # the run has no ddim_2
     results = read_results(params, root)
     scores, latency = results.scores.copy(), results.latency.copy()
@@ -355,6 +355,7 @@ def test_a_report_on_results_from_elsewhere_says_all_but_how_long_they_took(para
 
 
 def test_without_planners_to_follow_there_is_no_picture_of_their_training(params, root, tmp_path):
+    params["run"].update(tasks=["maze-umaze"], experiments=[])
     params["evaluate_training"].update(planners=[])
     (tmp_path / "report").mkdir()
     write_report(read_results(params, root), tmp_path / "report")

@@ -49,7 +49,7 @@ def root_with_iql(params, root):
 
 
 def test_a_rival_on_disk_has_its_scores_and_no_times_in_the_report(params, root_with_iql, tmp_path):
-    params["run"]["tasks"] = params["run"]["experiment_tasks"] = ["maze-umaze"]
+    params["run"].update(tasks=["maze-umaze"], experiments=[])
     results = read_results(params, root_with_iql)
     assert results.planners[-2:] == ["return_conditioned_cloning", "iql"]
     table = headline_table(results, "maze-umaze")

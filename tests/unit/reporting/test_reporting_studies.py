@@ -139,6 +139,7 @@ def test_a_study_of_which_the_run_has_one_task_is_not_shown(results):
 
 def test_the_page_has_question_picture_and_answer(params, tmp_path):
     tasks = {"maze-umaze": 1.0, "hopper-medium-expert": 2.0}
+    params["run"]["experiments"] = []
     params["make_report"]["studies"] = {"data": STUDY | {"tasks": tasks}}
     write_run(params, tmp_path)
     (tmp_path / "report").mkdir()
