@@ -77,6 +77,12 @@ def test_a_plan_that_cuts_the_corner_or_jumps_over_the_block_goes_through():
     assert way_shares(np.concatenate([cut, jump]), MAZE)["through"] == 1
 
 
+def test_where_there_is_one_way_nobody_takes_the_other():
+    one_way = MAZE.without(MAZE.cells(np.array([1.0, 0.0])))
+    share = way_shares(np.concatenate([paths(1, "shortest"), paths(1, "neither")]), one_way)
+    assert share == {"shortest": 0.5, "detour": 0.0, "through": 0.0, "neither": 0.5}
+
+
 def test_ways_from_several_starts_are_each_start_s_own():
     back = paths(4, "detour")[:, ::-1].copy()
     back[..., -2:] = [0.0, -1.0]

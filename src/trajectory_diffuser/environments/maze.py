@@ -83,9 +83,9 @@ class Maze:
         return path
 
     def midway(self, starts: np.ndarray, goals: np.ndarray) -> np.ndarray:
-        """The middle cells [N, 2] of shortest paths between points [N, 2]; the start's if there is none."""
+        """The middle cells [N, 2] of shortest paths between points [N, 2]; -1 where there is none."""
         cells = zip(self.cells(starts).tolist(), self.cells(goals).tolist(), strict=True)
-        paths = [self.shortest_path(start, goal) or [start] for start, goal in cells]
+        paths = [self.shortest_path(start, goal) or [(-1, -1)] for start, goal in cells]
         return np.array([path[len(path) // 2] for path in paths])
 
     def without(self, cell: np.ndarray) -> "Maze":
