@@ -11,6 +11,7 @@ from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.evaluation.cell import computed_on, make_planner, make_policy, run_directory
 from trajectory_diffuser.evaluation.latency import SteadyState, measure
 from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.planning.policy import PolicyModel
 from trajectory_diffuser.planning.runtime import Runtime
 
 
@@ -31,7 +32,8 @@ def main(params: dict[str, Any], task: str) -> None:
                 for name in params["run"]["planners"]
             }
             for name in params["run"]["policies"]:
-                agents[name] = make_policy(params, task, seed, name, runtime)
+                model = PolicyModel.load(run_directory(task, seed), name, device)
+                agents[name] = make_policy(params, task, seed, name, model, runtime)
             states = {name: SteadyState(agent, observations, batch) for name, agent in agents.items()}
             measured = measure(states, settings["warmup"], settings["repetitions"], device)
             for name, row in measured.items():

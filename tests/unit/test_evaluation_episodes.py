@@ -20,6 +20,7 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import read_json, write_json
 from trajectory_diffuser.evaluation.cell import make_policy
 from trajectory_diffuser.models.building import weights_file
+from trajectory_diffuser.planning.policy import PolicyModel
 from trajectory_diffuser.planning.runtime import Runtime
 
 MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")
@@ -108,7 +109,8 @@ def test_an_evaluation_is_the_same_again(params):
 
 def test_a_cells_policy_is_asked_for_what_was_chosen(params):
     runtime = Runtime("torch", "float32", torch.device("cpu"))
-    policy = make_policy(params, "task", 0, POLICY, runtime)
+    model = PolicyModel.load(RUN, POLICY, runtime.device)
+    policy = make_policy(params, "task", 0, POLICY, model, runtime)
     assert policy.target_return == 1.5 * 30
     policy.act(np.ones((2, 3)))
     scale = params["tasks"]["task"]["return_scale"]

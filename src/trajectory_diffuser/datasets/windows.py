@@ -197,12 +197,9 @@ class WindowSampler:
         """Whether the split has no window at all."""
         return len(self.starts) == 0
 
-    def sample(
-        self, batch_size: int, generator: torch.Generator | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def sample(self, batch_size: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Normalised states [B, past + length, obs], scaled returns-to-go and mask (bool) [B, length]."""
-        chosen = torch.randint(len(self.starts), (batch_size,), generator=generator).to(self.starts.device)
-        return self.windows(chosen)
+        return self.windows(torch.randint(len(self.starts), (batch_size,)).to(self.starts.device))
 
     def windows(self, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The windows with indices `chosen` [B]; shapes as in `sample`."""
@@ -252,12 +249,9 @@ class TransitionSampler:
         """Whether the split has no transition at all."""
         return len(self.table) == 0
 
-    def sample(
-        self, batch_size: int, generator: torch.Generator | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    def sample(self, batch_size: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Normalised state and next state [B, obs], action [B, act], scaled return-to-go at the state [B]."""
-        chosen = torch.randint(len(self.table), (batch_size,), generator=generator).to(self.table.device)
-        return self.transitions(chosen)
+        return self.transitions(torch.randint(len(self.table), (batch_size,)).to(self.table.device))
 
     def transitions(
         self, chosen: torch.Tensor

@@ -61,10 +61,11 @@ def make_planner(
     return planner_of([tuned_row(params, task, seed, planner)], models, runtime, noise_seed)
 
 
-def make_policy(params: dict[str, Any], task: str, seed: int, policy: str, runtime: Runtime) -> Policy:
-    """A trained and tuned policy. Raises `UserError` when there is none."""
-    row = tuned_row(params, task, seed, policy)
-    return policy_of([row], PolicyModel.load(run_directory(task, seed), policy, runtime.device), runtime)
+def make_policy(
+    params: dict[str, Any], task: str, seed: int, policy: str, model: PolicyModel, runtime: Runtime
+) -> Policy:
+    """A trained and tuned policy. Errors as of `tuned_row`."""
+    return policy_of([tuned_row(params, task, seed, policy)], model, runtime)
 
 
 def planner_of(

@@ -72,7 +72,7 @@ def train(
         Diverged: the loss or the gradient became NaN or infinite.
     """
     steps = settings["steps"]
-    averaged = copy.deepcopy(model)
+    averaged = copy.deepcopy(model).eval()
     weights = flatten_weights(model, gradients=True)
     average = flatten_weights(averaged, gradients=False)
     gradient = weights.grad
@@ -181,20 +181,12 @@ def _curve_row(window: list[tuple[Tensor, Tensor]], done: int, learning_rate: fl
 
 def _validation_loss(model: nn.Module, loss: Loss, seed: int, batches: int) -> float:
     """The averaged model's mean loss over so many batches, the same ones, with the same noise, every time."""
-    with _evaluating(model), torch.inference_mode():
-        values = []
+    values = []
+    with torch.inference_mode():
         for index in range(batches):
             torch.manual_seed(derive_seed("validation", seed, index))
             values.append(float(loss(model, "validation")))
     return sum(values) / len(values)
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    was_training = model.training
-    model.eval()
-    yield
-    model.train(was_training)
 
 
 @contextmanager
