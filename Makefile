@@ -19,7 +19,7 @@ rivals: environment environment-of-rivals
 test: environment
 	$(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-# What every kind of edit makes run again, under both engines; `make test` tries half of them.
+# What every kind of edit makes run again, under both engines; `make test` tries a third of them.
 test-reruns: environment
 	EVERY_EDIT=1 $(RUN) pytest tests/graph/test_what_reruns.py
 

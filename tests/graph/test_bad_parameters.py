@@ -7,12 +7,6 @@ from project import Project
 
 MISTAKES = {
     "misspelt key": ("label_dropout:", "label_dropuot:", "train_diffusion: unknown key 'label_dropuot'"),
-    "wrong type": (
-        "label_dropout: 0",
-        "label_dropout: high # 0",
-        "label_dropout: 'high' is not of type",
-    ),
-    "unknown task": ("tasks: [hopper-medium-expert", "tasks: [hoper", "run.tasks: 'hoper' has no entry"),
     "unknown planner": ("planners: [draft", "planners: [drafts", "run.planners: 'drafts' has no entry"),
     "repeated seed": ("seeds: [0, 1, 2]", "seeds: [1, 1]", "run.seeds: [1, 1] repeats a value"),
 }
@@ -30,9 +24,8 @@ def check(project: Project, command: list[str], problem: str) -> None:
     assert {path.name for path in (project.folder / "data").iterdir()} == {"behaviour", "external"}
 
 
-# DVC runs the same check as its first stage, so that two mistakes are enough there.
-CASES = [("snakemake --cores 1", mistake) for mistake in MISTAKES]
-CASES += [("dvc repro", mistake) for mistake in ("misspelt key", "repeated seed")]
+# What the check says of every other mistake: tests/unit/params.
+CASES = [(command, mistake) for command in ("snakemake --cores 1", "dvc repro") for mistake in MISTAKES]
 
 
 @pytest.mark.parametrize(("command", "mistake"), CASES)
@@ -44,7 +37,7 @@ def test_a_mistake_ends_the_engine_with_one_line(project: Project, command: str,
 
 
 # What a shell, a command's arguments or a reader of lines would take for something else than a name.
-@pytest.mark.parametrize("name", ["$(touch canary)", "; touch canary #", "--help", "a\n"])
+@pytest.mark.parametrize("name", ["$(touch canary)", "a\n"])
 @pytest.mark.parametrize("command", ["snakemake --cores 1", "dvc repro"])
 def test_a_hostile_name_runs_nothing(project: Project, command: str, name: str) -> None:
     project.reset()
