@@ -130,7 +130,7 @@ def test_a_row_has_what_the_tuned_planner_and_one_with_a_weight_of_1_plan(params
     models = make_models()
     table = plan_signs(params, "task", 4, dataset, models, RUNTIME).set_index("planner")
     assert table.loc["draft", "plan_distance"] == 0 and np.isnan(table.loc["draft", "distance_at_1"])
-    row, noise_seed = params["planners"]["ddim"] | CHOSEN, derive_seed("diagnosis", "task", 4, "ddim")
+    row, noise_seed = params["planners"]["ddim"] | CHOSEN, derive_seed("diagnosis", 4, "ddim")
     for column, weight in (("plan_distance", 2.0), ("distance_at_1", 1.0)):
         planner = planner_of([row | {"guidance": weight}], models, RUNTIME, noise_seed)
         states = plans_in_situations(planner, dataset).states.double()[:, 1:]  # one situation

@@ -39,7 +39,7 @@ def test_fans_begin_at_the_noise_level_of_the_start_and_end_with_the_plans(param
         )
         if name == "best_of_32":  # the first of all candidates, not the best
             continue
-        seed = derive_seed("fans", "task", 4, name)
+        seed = derive_seed("fans", 4, name)
         row = tuned_row(params, "task", 4, name) | {"temperature": TEMPERATURE}
         plans = planner_of([row], models, RUNTIME, seed).plan(present)
         assert plans.shape == (PLANS_EACH, HORIZON, STATE)
