@@ -22,6 +22,10 @@ def main(params: dict[str, Any], task: str) -> None:
     rows = []
     with computing_device(params["run"], settings["threads"]) as device:
         models = PlanningModels.load(run_directory(task, seed), device)
+        policies = {
+            name: PolicyModel.load(run_directory(task, seed), name, device)
+            for name in params["run"]["policies"]
+        }
         runtime = Runtime.from_params(params, device)
         observations = dataset.first_observations(max(settings["batches"]) + models.history)
         machine = {"device_name": device_name(device)} | computed_on(runtime)
@@ -31,8 +35,7 @@ def main(params: dict[str, Any], task: str) -> None:
                 name: make_planner(params, task, seed, name, models, runtime)
                 for name in params["run"]["planners"]
             }
-            for name in params["run"]["policies"]:
-                model = PolicyModel.load(run_directory(task, seed), name, device)
+            for name, model in policies.items():
                 agents[name] = make_policy(params, task, seed, name, model, runtime)
             states = {name: SteadyState(agent, observations, batch) for name, agent in agents.items()}
             measured = measure(states, settings["warmup"], settings["repetitions"], device)

@@ -18,6 +18,7 @@ from project import NO_RESULT, Project
 from trajectory_diffuser.computing.manifest import MANIFEST, require_intact
 
 FOLDERS = ("data/raw", "data/processed", "results")
+UNREADABLE = {"'dvc.lock' is invalid": "dvc.lock", "Unable to read RWLock-file": ".dvc/tmp/rwlock"}
 BESIDE = ("results/logs/", "results/checkpoints/")  # what stages write beside their outputs
 
 
@@ -36,6 +37,11 @@ class Job:
     def arguments(self) -> list[str]:
         """The words of the command."""
         return shlex.split(self.command)
+
+    def made_by(self, engine: str) -> list[str]:
+        """The command with which an engine makes the job's output."""
+        words = {"snakemake": f"snakemake --cores 2 {self.output}", "dvc": f"dvc repro {self.address}"}
+        return words[engine].split()
 
 
 @dataclass

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import psutil
 import pytest
-from finished import Finished, Job, until
+from finished import UNREADABLE, Finished, Job, until
 
 from trajectory_diffuser.common.company import stage_at_work
 
@@ -23,11 +23,6 @@ def first_of(finished: Finished, rule: str) -> Job:
     return next(job for job in finished.jobs if job.rule == rule)
 
 
-def command(engine: str, job: Job) -> list[str]:
-    words = {"snakemake": f"snakemake --cores 2 {job.output}", "dvc": f"dvc repro {job.address}"}
-    return words[engine].split()
-
-
 @pytest.mark.parametrize("second", ENGINES)
 @pytest.mark.parametrize("first", ENGINES)
 def test_an_engine_that_is_started_beside_another_one_says_so_and_changes_nothing(
@@ -35,11 +30,11 @@ def test_an_engine_that_is_started_beside_another_one_says_so_and_changes_nothin
 ) -> None:
     job, other = first_of(finished, "train_diffusion"), first_of(finished, "train_policy")
     finished.delete(job.output, other.output)
-    process = finished.start(command(first, job))
+    process = finished.start(job.made_by(first))
     assert until(lambda: stage_at_work(finished.folder), 60)
     stage = psutil.Process(int(re.search(r": process (\d+), ", stage_at_work(finished.folder))[1]))
     stage.suspend()
-    refused = finished.project.run(*command(second, other))
+    refused = finished.project.run(*other.made_by(second))
     said = refused.stdout + refused.stderr
     stage.resume()
     assert refused.returncode != 0 and "Traceback" not in said
@@ -47,30 +42,29 @@ def test_an_engine_that_is_started_beside_another_one_says_so_and_changes_nothin
     assert own in said, said
     assert not (finished.folder / other.output).exists()
     assert process.wait(300) == 0
-    done = finished.project.run(*command(second, other))
+    done = finished.project.run(*other.made_by(second))
     assert done.returncode == 0, done.stdout + done.stderr
     finished.assert_as_before()
     happened(f"{second} beside {first}", "one line; both do their work when alone")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.95])
-@pytest.mark.parametrize("name", ["dvc.lock", ".dvc/tmp/rwlock"])
+@pytest.mark.parametrize(("says", "name"), UNREADABLE.items())
 def test_what_dvc_cannot_read_it_names_and_goes_on_without(
-    finished: Finished, name: str, share: float, happened: Callable[[str, str], None]
+    finished: Finished, says: str, name: str, share: float, happened: Callable[[str, str], None]
 ) -> None:
     finished.project.commit()
     job, file = first_of(finished, "prepare_dataset"), finished.folder / name
     finished.delete(job.output)
     content = EXAMPLES.get(name) or file.read_bytes()
     file.write_bytes(content[: int(share * len(content))])
-    done = finished.project.run(*command("dvc", job))
+    done = finished.project.run(*job.made_by("dvc"))
     came = "read as it was left"
     if done.returncode != 0:
-        assert "Traceback" not in done.stderr
-        assert {"dvc.lock": "'dvc.lock' is invalid"}.get(name, "Unable to read RWLock-file") in done.stderr
+        assert "Traceback" not in done.stderr and says in done.stderr
         remedy = {"dvc.lock": "git checkout dvc.lock"}.get(name, f"rm {name}")
         assert finished.project.run(*remedy.split()).returncode == 0
-        done = finished.project.run(*command("dvc", job))
+        done = finished.project.run(*job.made_by("dvc"))
         assert done.returncode == 0, done.stderr
         came = f"named; after `{remedy}`"
     finished.assert_as_before()

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
-from finished import Finished, one_of_each_rule
+from finished import UNREADABLE, Finished, one_of_each_rule
 
 from trajectory_diffuser.common.company import stage_at_work
 
@@ -20,7 +20,6 @@ START_SECONDS = 5.0  # of an engine, before its first job
 WRITING_SECONDS = 0.05
 COMPANY = re.compile(r"error: src/.* is at work in .*; wait for it, or end it: kill (\d+)")
 LOCKED = "--unlock"
-UNREADABLE = {"'dvc.lock' is invalid": "dvc.lock", "Unable to read RWLock-file": ".dvc/tmp/rwlock"}
 
 
 def lives_after(process: subprocess.Popen[bytes], seconds: float) -> bool:
@@ -81,8 +80,7 @@ def test_a_killed_engine_and_what_it_then_asks_for_lead_to_the_same_files(
     engine, number = ("snakemake", "dvc")[engine_kill % 2], SIGNALS[engine_kill // 2 % len(SIGNALS)]
     job = chance.choice(finished.jobs)
     removed = [job.output, *chance.sample(job.reads, min(1, len(job.reads)))]
-    commands = {"snakemake": f"snakemake --cores 2 {job.output}", "dvc": f"dvc repro {job.address}"}
-    command = commands[engine].split()
+    command = job.made_by(engine)
     seconds = START_SECONDS + sum(each.seconds for each in finished.jobs if each.output in removed)
     alive, moment = False, chance.random()
     while not alive:

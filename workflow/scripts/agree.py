@@ -74,8 +74,8 @@ def check_contents() -> None:
         others = {path.parent for path in files if not complete & set(path.parents)} - around
         for folder in sorted(complete | others):
             require_intact(folder, f"rm -r {folder}, and the engine that made it")
-            for path in unlisted(folder):
-                raise UserError(f"{path}: no stage has written it; move it out of {folder}")
+            if strays := unlisted(folder):
+                raise UserError(f"{strays[0]}: no stage has written it; move it out of {folder}")
 
 
 def run(*command: str) -> str:

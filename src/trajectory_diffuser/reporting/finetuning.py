@@ -24,7 +24,7 @@ def finetuning_table(results: Results, task: str) -> pd.DataFrame:
 def finetuning_figure(results: Results, task: str) -> Figure:
     """A panel per planner: environment steps against score, a line per variant.
 
-    The control, which collects nothing, stands where the first variant does, with as much training.
+    The control, which collects nothing, stands where the variant does that trains the same.
     """
     settings, table = results.params["finetune"], finetuning_table(results, task)
     names = [*settings["variants"], CONTROL]
@@ -34,8 +34,9 @@ def finetuning_figure(results: Results, task: str) -> Figure:
         own = table[table["planner"] == planner]
         for variant in own["variant"].unique():
             scores = own[own["variant"] == variant].groupby("round")["score"]
-            placed = own[own["variant"] == (own["variant"].iloc[0] if variant == CONTROL else variant)]
-            steps = placed.groupby("round")["environment_steps"].mean()
+            steps = (
+                own[own["variant"] == _placed_as(own, variant)].groupby("round")["environment_steps"].mean()
+            )
             seeds_line(axis, variant, variants[variant], steps, scores)
         axis.set(title=planner, xlabel="environment steps collected", ylabel="normalised score")
         axis.legend(fontsize="small")
@@ -64,14 +65,22 @@ def finetuning_answer(results: Results, task: str) -> str:
             limit = _limiting(dict(zip(gains["trained"], gains["gain"], strict=True)), margin)
             sentences.append(f"{before}: {gains['gain'].idxmax()} gains most. {limit}".rstrip())
         for row in control.itertuples():
-            alike = next(gains[gains["trained"] == row.trained].itertuples())
-            adds = alike.gain - row.gain
+            alike = _placed_as(own, CONTROL)
+            adds = gains["gain"][alike] - row.gain
             within = "" if abs(adds) > margin else ", within the margin"
             sentences.append(
                 f"Trained as long with nothing collected it gains {row.gain:+.1f}, so that what is collected "
-                f"adds {adds:+.1f} to {alike.Index}{within}."
+                f"adds {adds:+.1f} to {alike}{within}."
             )
     return " ".join(sentences)
+
+
+def _placed_as(own: pd.DataFrame, variant: str) -> str:
+    """A variant of a planner's table itself; of the control the first one that trains what it trains."""
+    if variant != CONTROL:
+        return variant
+    (trained,) = own.loc[own["variant"] == CONTROL, "trained"].unique()
+    return own.loc[own["trained"] == trained, "variant"].iloc[0]
 
 
 def _limiting(gains: dict[str, float], margin: float) -> str:

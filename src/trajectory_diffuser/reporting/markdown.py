@@ -17,23 +17,20 @@ from trajectory_diffuser.reporting.recommendation import (
 from trajectory_diffuser.reporting.studies import shown_studies, study_scores, study_sentences
 from trajectory_diffuser.reporting.tables import Table, headline_table, over_tasks_table
 from trajectory_diffuser.reporting.verdict import Row
-from trajectory_diffuser.reporting.verdict_table import COLUMNS, how_judged, verdict_table
+from trajectory_diffuser.reporting.verdict_table import COLUMNS, cells_of, how_judged
 from trajectory_diffuser.reporting.ways import tasks_with_ways, way_answer, way_table
 
 
 def verdict_page(results: Results, verdict: list[Row]) -> str:
     """How it is judged, and the verdict; the only subject and the only task are named once."""
-    headers, about = ["question", *COLUMNS], ""
-    rows = [
-        [question, scope, f"**{answer}**", *rest]
-        for question, cells in verdict_table(verdict).items()
-        for scope, answer, *rest in cells
-    ]
-    if len(subjects := {row.subject for row in verdict}) == 1:
-        (subject,) = subjects
-        rows = [[question.removesuffix(f" ({subject})"), *rest] for question, *rest in rows]
-        about += f" about `{subject}`"
-    if len(scopes := {row.scope for row in verdict}) == 1:
+    subjects, scopes = ({getattr(row, name) for row in verdict} for name in ("subject", "scope"))
+    headers, rows = ["question", *COLUMNS], []
+    for row in verdict:
+        scope, answer, *rest = cells_of(row)
+        question = row.question if len(subjects) == 1 else f"{row.question} ({row.subject})"
+        rows.append([question, scope, f"**{answer}**", *rest])
+    about = f" about `{subjects.pop()}`" if len(subjects) == 1 else ""
+    if len(scopes) == 1:
         headers, *rows = ([question, *rest] for question, _, *rest in (headers, *rows))
         about += f" on {scopes.pop()}"
     said = f"Questions{about}. {how_judged(results)}" if about else how_judged(results)

@@ -16,9 +16,13 @@ def verdict_table(rows: list[Row]) -> dict[str, list[list[str]]]:
     """By question, its subject in brackets: a row of cells (COLUMNS) for every scope."""
     questions: dict[str, list[list[str]]] = {}
     for row in rows:
-        cells = [row.scope, row.answer, row.reference, *_numbers(row), row.reason]
-        questions.setdefault(f"{row.question} ({row.subject})", []).append(cells)
+        questions.setdefault(f"{row.question} ({row.subject})", []).append(cells_of(row))
     return questions
+
+
+def cells_of(row: Row) -> list[str]:
+    """The cells (COLUMNS) of a row."""
+    return [row.scope, row.answer, row.reference, *_numbers(row), row.reason]
 
 
 def how_judged(results: Results) -> str:
