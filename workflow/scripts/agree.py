@@ -11,6 +11,7 @@ is not what a stage wrote: Snakemake sees times, not contents.
 import argparse
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
@@ -38,6 +39,7 @@ def main() -> None:
     parser.add_argument("--from", dest="engine", choices=["snakemake", "dvc"], required=True)
     engine = parser.parse_args().engine
     with ending_with_one_line():
+        check_room()
         check_contents()
         if engine == "snakemake":
             snakemake_to_dvc()
@@ -63,6 +65,13 @@ def dvc_to_snakemake() -> None:
     if stages := changed():
         raise UserError(f"results are not up to date for DVC, {stages[0]} among them; run dvc repro first")
     run(sys.executable, "-c", TOUCH)
+
+
+def check_room() -> None:
+    """Raise `OSError` where nothing can be written: Snakemake would end with a traceback."""
+    with tempfile.TemporaryFile(dir=".") as file:
+        file.write(bytes(2**20))
+        file.flush()
 
 
 def check_contents() -> None:
