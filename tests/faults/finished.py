@@ -18,7 +18,11 @@ from project import NO_RESULT, Project
 from trajectory_diffuser.computing.manifest import MANIFEST, require_intact
 
 FOLDERS = ("data/raw", "data/processed", "results")
-UNREADABLE = {"'dvc.lock' is invalid": "dvc.lock", "Unable to read RWLock-file": ".dvc/tmp/rwlock"}
+UNREADABLE = {  # what DVC says of a file of its own
+    "dvc.lock' is invalid": "dvc.lock",
+    "dvc.lock' validation failed": "dvc.lock",
+    "Unable to read RWLock-file": ".dvc/tmp/rwlock",
+}
 BESIDE = ("results/logs/", "results/checkpoints/")  # what stages write beside their outputs
 
 

@@ -38,7 +38,7 @@ def test_an_engine_that_is_started_beside_another_one_says_so_and_changes_nothin
     said = refused.stdout + refused.stderr
     stage.resume()
     assert refused.returncode != 0 and "Traceback" not in said
-    own = {"snakemake": "cannot be locked", "dvc": "is busy"}[second] if first == second else "is at work in"
+    own = "is busy" if first == second == "dvc" else "is at work in"
     assert own in said, said
     assert not (finished.folder / other.output).exists()
     assert process.wait(300) == 0
@@ -49,9 +49,9 @@ def test_an_engine_that_is_started_beside_another_one_says_so_and_changes_nothin
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.95])
-@pytest.mark.parametrize(("says", "name"), UNREADABLE.items())
+@pytest.mark.parametrize("name", ["dvc.lock", ".dvc/tmp/rwlock"])
 def test_what_dvc_cannot_read_it_names_and_goes_on_without(
-    finished: Finished, says: str, name: str, share: float, happened: Callable[[str, str], None]
+    finished: Finished, name: str, share: float, happened: Callable[[str, str], None]
 ) -> None:
     finished.project.commit()
     job, file = first_of(finished, "prepare_dataset"), finished.folder / name
@@ -61,7 +61,8 @@ def test_what_dvc_cannot_read_it_names_and_goes_on_without(
     done = finished.project.run(*job.made_by("dvc"))
     came = "read as it was left"
     if done.returncode != 0:
-        assert "Traceback" not in done.stderr and says in done.stderr
+        assert "Traceback" not in done.stderr
+        assert name in [file for words, file in UNREADABLE.items() if words in done.stderr]
         remedy = {"dvc.lock": "git checkout dvc.lock"}.get(name, f"rm {name}")
         assert finished.project.run(*remedy.split()).returncode == 0
         done = finished.project.run(*job.made_by("dvc"))
