@@ -29,11 +29,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--task", default="hopper-medium-expert")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
-    folder, runs = ROOT / "results/runs" / arguments.task / "latency", []
+    folder, runs = ROOT / f"results/runs/{arguments.task}/seed{arguments.seed}/latency", []
     for _ in range(arguments.runs):
-        command = [sys.executable, "src/measure_latency.py", "--task", arguments.task]
+        command = [sys.executable, "src/measure_latency.py"]
+        command += ["--task", arguments.task, "--seed", str(arguments.seed)]
         subprocess.run(command, cwd=ROOT, check=True)
         table = pd.read_csv(folder / "latency.csv").query("batch == 1").set_index("planner")
         runs.append(1e3 / table["decisions_per_second"])
@@ -45,7 +47,7 @@ def main() -> None:
     rows.append([f"`{SUBJECT}`, less `draft` and `ddim`", *(f"{each:.1f} ms" for each in beyond)])
     headers = ["planner", *(f"run {number}" for number in range(1, arguments.runs + 1))]
     machine = read_json(folder / "latency.json")["device_name"]
-    about = f"{arguments.task}, networks of the first seed; {machine}; commit {code_commit()}."
+    about = f"{arguments.task}, networks of seed {arguments.seed}; {machine}; commit {code_commit()}."
     show("repeat", markdown_table(headers, rows), about)
 
 

@@ -1,4 +1,4 @@
-"""Measure how long each planner and policy takes to decide, alone on the machine."""
+"""Measure how long the planners and policies of one seed take to decide, alone on the machine."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ from trajectory_diffuser.planning.policy import PolicyModel
 from trajectory_diffuser.planning.runtime import Runtime
 
 
-def main(params: dict[str, Any], task: str) -> None:
-    """Write results/runs/{task}/latency/ with the models of the first seed."""
-    settings, seed = params["measure_latency"], params["run"]["seeds"][0]
+def main(params: dict[str, Any], task: str, seed: int) -> None:
+    """Write results/runs/{task}/seed{seed}/latency/."""
+    settings = params["measure_latency"]
     dataset = PreparedDataset.load(f"data/processed/{task}")
     rows = []
     with computing_device(params["run"], settings["threads"]) as device:
@@ -40,12 +40,12 @@ def main(params: dict[str, Any], task: str) -> None:
             states = {name: SteadyState(agent, observations, batch) for name, agent in agents.items()}
             measured = measure(states, settings["warmup"], settings["repetitions"], device)
             for name, row in measured.items():
-                first = {"task": task, "planner": name, "batch": batch, **where}
+                first = {"task": task, "seed": seed, "planner": name, "batch": batch, **where}
                 rows.append(first | row | {"repetitions": settings["repetitions"]})
-    with atomic_directory(f"results/runs/{task}/latency") as directory:
+    with atomic_directory(run_directory(task, seed) / "latency") as directory:
         pd.DataFrame(rows).to_csv(directory / "latency.csv", index=False)
         write_json(directory / "latency.json", machine)
 
 
 if __name__ == "__main__":
-    run_stage(main, "task")
+    run_stage(main, "task", "seed")

@@ -117,7 +117,7 @@ def by_planners(cells: str = "*") -> list[str]:
 
 def measured(task: str) -> list[str]:
     """What is timed on a task with trained networks."""
-    return [f"measure_latency@{task}", f"measure_experiment@{task}-*"]
+    return [f"measure_latency@{task}-*", f"measure_experiment@{task}-*"]
 
 
 def params(old: str, new: str) -> list[tuple[str, str, str]]:
@@ -213,7 +213,7 @@ EDITS = {
         [*by_planners(f"{HOPPER}-*"), *measured(HOPPER), f"film@{HOPPER}"],
     ),
     "trials": (
-        params("episodes: 16", "episodes: 32"),
+        params("episodes: 32", "episodes: 64"),
         ["tune*@*"],
         ["evaluate*@*", "finetune@*", *MEASURED, "film@*", "make_report"],
     ),

@@ -165,7 +165,9 @@ def test_a_flipped_bit_in_any_file_of_any_output_is_named(
 
 
 def test_nothing_is_recorded_of_results_of_which_one_is_damaged(adopted: Project) -> None:
-    lock, file = (adopted.folder / name for name in ("dvc.lock", f"results/runs/{TASK}/latency/latency.csv"))
+    lock, file = (
+        adopted.folder / name for name in ("dvc.lock", f"results/runs/{TASK}/seed0/latency/latency.csv")
+    )
     recorded, content = lock.read_bytes(), file.read_bytes()
     file.write_bytes(content + b"\n")
     done = adopted.run("python", "workflow/scripts/agree.py", "--from", "snakemake")

@@ -187,7 +187,7 @@ def test_a_training_that_fails_is_submitted_again_with_more_memory_and_its_gpu(f
 @pytest.mark.parametrize(
     ("stage", "output"),
     [
-        ("measure_latency", "latency"),
+        ("measure_latency", "seed0/latency"),
         ("measure_experiment", "experiment_latency/refinement"),
         ("measure_scaling", "scaling"),
     ],

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 from test_collecting_actors import actor_weights, write_npz_actor
 
 from trajectory_diffuser.collecting.actors import Actor, find_actors
-from trajectory_diffuser.collecting.collection import Episode, collect_steps
+from trajectory_diffuser.collecting.collection import Episode, collect_episode, collect_steps
 from trajectory_diffuser.collecting.fetching import fetch
 from trajectory_diffuser.collecting.minari_store import RawDataset, write_dataset
 from trajectory_diffuser.collecting.preparation import prepare
@@ -132,6 +132,19 @@ def test_episodes_are_whole_and_the_last_one_passes_the_quota() -> None:
     assert sum(lengths[:-1]) < 120 <= sum(lengths)
     assert all(episode.terminated or len(episode) == 50 for episode in episodes)
     assert len({episode.seed for episode in episodes}) == len(episodes)
+
+
+def test_a_policys_noise_is_not_what_the_start_was_drawn_from() -> None:
+    environment, drawn = make_environment(HOPPER), []
+
+    def policy(observation: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        drawn.append(generator.uniform(-5e-3, 5e-3, 6))
+        return np.zeros(3)
+
+    episode = collect_episode(environment, policy, 3)
+    start = environment.unwrapped.init_qpos[1:] + np.random.default_rng(3).uniform(-5e-3, 5e-3, 6)[1:]
+    np.testing.assert_allclose(episode.observations[0][:5], start)  # whence Gymnasium's Hopper starts
+    assert not np.isclose(drawn[0], np.random.default_rng(3).uniform(-5e-3, 5e-3, 6)).any()
 
 
 def test_fetch_is_reproducible_and_minari_opens_it(

@@ -133,8 +133,8 @@ def test_times_of_a_report_are_the_planners():
 def project(tmp_path: Path) -> dict:
     """Parameters of a project in `tmp_path` that has the shipped Hopper's networks, tuned and timed."""
     params, run = yaml.safe_load((ROOT / "params.yaml").read_text()), tmp_path / "results/runs" / MODEL.name
-    (run / "latency").mkdir(parents=True)
-    (run / "latency/latency.csv").write_text(TIMES.read_text())
+    (run / "seed0/latency").mkdir(parents=True)
+    (run / "seed0/latency/latency.csv").write_text(TIMES.read_text())
     params["film"] |= {"planners": ["ddim", "draft"], "seconds": 0.2}
     params["run"]["device"] = "cpu"
     save_choices(run / "seed0", ["ddim", "draft"], middle(params["tune"]["grid"]))

@@ -128,13 +128,13 @@ rule measure_latency:
     input:
         code("measure_latency"),
         data="data/processed/{task}",
-        models=models(seed=FIRST_SEED),
-        policies=policies(seed=FIRST_SEED),
-        tuning=tunings(seed=FIRST_SEED) + policy_tunings(seed=FIRST_SEED),
+        models=models(),
+        policies=policies(),
+        tuning=tunings() + policy_tunings(),
     output:
-        directory("results/runs/{task}/latency"),
+        directory("results/runs/{task}/seed{seed}/latency"),
     log:
-        "results/logs/measure_latency/{task}.log",
+        "results/logs/measure_latency/{task}-seed{seed}.log",
     threads: whole_machine(PARAMS["measure_latency"]["threads"])
     resources:
         mem_mb=growing(4000),
@@ -153,9 +153,9 @@ rule measure_latency:
             "run.device",
         ),
     message:
-        "measure_latency: {wildcards.task}"
+        "measure_latency: {wildcards.task}, seed {wildcards.seed}"
     shell:
-        "python src/measure_latency.py --task {wildcards.task} > {log} 2>&1"
+        "python src/measure_latency.py --task {wildcards.task} --seed {wildcards.seed} > {log} 2>&1"
 
 
 # Has the machine to itself likewise.

@@ -3,7 +3,7 @@ rule film:
         code("film"),
         models=models(seed=FIRST_SEED),
         tuning=tunings(seed=FIRST_SEED),
-        latency="results/runs/{task}/latency",
+        latency=f"results/runs/{{task}}/seed{FIRST_SEED}/latency",
     output:
         directory("results/runs/{task}/film"),
     log:
@@ -56,7 +56,7 @@ rule make_report:
             task=config["finetune"]["tasks"],
             planner=config["finetune"]["planners"],
         ),
-        latencies=cells("results/runs/{task}/latency"),
+        latencies=cells("results/runs/{task}/seed{seed}/latency"),
         experiment_latencies=cells(
             "results/runs/{task}/experiment_latency/{experiment}",
             task=config["run"]["experiment_tasks"],

@@ -28,7 +28,7 @@ class Episode:
 
 def collect_episode(environment: gymnasium.Env, policy: Policy, seed: int) -> Episode:
     """One episode from the environment reset with `seed`, which also seeds the policy's noise."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng([seed, 1])  # environments draw their start from default_rng(seed)
     observation, _ = environment.reset(seed=seed)
     observations, actions, rewards = [observation], [], []
     terminated = truncated = False

@@ -6,7 +6,7 @@ from typing import Any
 
 from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.environments.environment import make_environment
-from trajectory_diffuser.evaluation.cell import RUNS, computed_on, make_planner, run_directory
+from trajectory_diffuser.evaluation.cell import computed_on, make_planner, run_directory
 from trajectory_diffuser.filming.film import write_film
 from trajectory_diffuser.filming.filmstrip import write_filmstrip
 from trajectory_diffuser.filming.poses import Poses
@@ -42,7 +42,7 @@ def shoot(params: dict[str, Any], task: str, folder: Path) -> dict[str, Any]:
             runtime = Runtime.from_params(params, device)
             for name in planners:
                 planner = make_planner(params, task, seed, name, models, runtime)
-                decides_in = recorded(RUNS / task / "latency" / "latency.csv", task, name)
+                decides_in = recorded(run_directory(task, seed) / "latency" / "latency.csv", task, name)
                 takes.append(
                     make_take(name, planner, environment, environment_seed, film["seconds"], decides_in)
                 )

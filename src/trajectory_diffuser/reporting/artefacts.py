@@ -12,7 +12,7 @@ SCORE_COLUMNS = (
     "success", "wall_crossing_fraction", "shortest_way",
 )  # fmt: skip
 LATENCY_COLUMNS = (
-    "task", "planner", "batch", "device", "threads", "p50_seconds", "p95_seconds", "seconds_per_plan",
+    "task", "seed", "planner", "batch", "device", "threads", "p50_seconds", "p95_seconds", "seconds_per_plan",
     "plans_per_second", "decisions_per_second", "network_calls", "flops", "network_seconds", "overhead",
     "peak_bytes", "repetitions",
 )  # fmt: skip
@@ -55,7 +55,7 @@ class Results:
     Attributes:
         params: the parameters.
         scores: a row per episode (SCORE_COLUMNS).
-        latency: a row per task, planner and batch (LATENCY_COLUMNS).
+        latency: a row per task, seed, planner and batch (LATENCY_COLUMNS).
         scaling: a row per task of `measure_scaling.tasks`, varied quantity, value and planner (task, then
             SCALING_COLUMNS).
         training_scores: a row per episode with kept weights (TRAINING_SCORE_COLUMNS).
@@ -65,7 +65,7 @@ class Results:
         training_evaluations: training_scores.json, likewise, of planners evaluated with kept weights.
         plans: a planner's first plans, likewise.
         tuning: choice.json and times.json, likewise.
-        latency_machines: what times were measured on, by task.
+        latency_machines: what times were measured on, by (task, seed).
         provenance: of the data, by task.
         data: what the report says of the data, by task.
         diagnoses: drafts and plans, see `evaluation.diagnosis`, by (task, seed).
@@ -90,7 +90,7 @@ class Results:
     training_evaluations: dict[tuple[str, int, str], dict[str, Any]]
     plans: dict[tuple[str, int, str], dict[str, np.ndarray]]
     tuning: dict[tuple[str, int, str], dict[str, Any]]
-    latency_machines: dict[str, dict[str, Any]]
+    latency_machines: dict[tuple[str, int], dict[str, Any]]
     provenance: dict[str, dict[str, Any]]
     data: dict[str, TaskData]
     diagnoses: dict[tuple[str, int], tuple[pd.DataFrame, pd.DataFrame]] = field(default_factory=dict)

@@ -123,7 +123,7 @@ def _machines(results: Results, tasks: list[str]) -> list[str]:
         for record in _of_tasks(results.evaluations, tasks)
     ]
     used += [f"{row.device} ({_threads(row.threads)})" for row in training.itertuples()]
-    names = [results.latency_machines[task]["device_name"] for task in tasks]
+    names = [results.latency_machines[task, seed]["device_name"] for task in tasks for seed in results.seeds]
     return _once(used + names)
 
 
@@ -133,7 +133,7 @@ def _commits(results: Results, tasks: list[str]) -> list[str]:
         for records in (results.tuning, results.evaluations, results.training_evaluations)
     )
     training = results.training.loc[results.training["task"].isin(tasks), "commit"]
-    latency = [results.latency_machines[task]["commit"] for task in tasks]
+    latency = [results.latency_machines[task, seed]["commit"] for task in tasks for seed in results.seeds]
     return _once(tuning + evaluations + kept + latency + training.tolist())
 
 

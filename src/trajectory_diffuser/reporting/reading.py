@@ -55,10 +55,6 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         data = _intact(root / "data" / "processed" / task, prepare)
         provenance[task] = read_json(_require(data / "provenance.json", prepare))
         task_data[task] = _read_data(data, prepare)
-        measure = f"measure_latency --task {task}"
-        folder = _intact(runs / task / "latency", measure)
-        latency.append(_read_latency(folder / "latency.csv", measure, planners))
-        machines[task] = read_json(_require(folder / "latency.json", measure))
         if task in params["measure_scaling"]["tasks"]:
             measure = f"measure_scaling --task {task}"
             folder = _intact(runs / task / "scaling", measure)
@@ -72,6 +68,10 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         films[task] = _read_film(runs / task / "film", f"film --task {task}", run["planners"])
         for seed in run["seeds"]:
             cell = runs / task / f"seed{seed}"
+            stage = f"measure_latency --task {task} --seed {seed}"
+            folder = _intact(cell / "latency", stage)
+            latency.append(_read_latency(folder / "latency.csv", stage, planners))
+            machines[task, seed] = read_json(_require(folder / "latency.json", stage))
             for model, (name, trains, which) in trained.items():
                 stage = f"{trains} --task {task} --seed {seed}{which}"
                 folder = _intact(cell / name, stage)

@@ -121,10 +121,31 @@ def over_tasks(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def mean_times(results: Results) -> pd.DataFrame:
+    """A latency row per task, planner and batch: means over seeds, of rates by their inverses."""
+    rates = ["plans_per_second", "decisions_per_second"]
+    by_seed = results.latency.assign(**{rate: 1 / results.latency[rate] for rate in rates})
+    same = dict.fromkeys(("device", "threads", "repetitions"), "first")
+    rest = by_seed.columns.difference(["task", "seed", "planner", "batch", *same])
+    means = by_seed.groupby(["task", "planner", "batch"], sort=False).agg(same | dict.fromkeys(rest, "mean"))
+    return means.assign(**{rate: 1 / means[rate] for rate in rates}).reset_index()
+
+
+def seconds_per_decision(results: Results, planner: str, tasks: list[str]) -> np.ndarray:
+    """At each task's smallest batch, [seeds]: a geometric mean over the tasks; NaN of what was not timed."""
+    own = (results.latency["planner"] == planner) & results.latency["task"].isin(tasks)
+    rows = results.latency[own].sort_values("batch")
+    rates = rows.drop_duplicates(["task", "seed"]).pivot(
+        index="seed", columns="task", values="decisions_per_second"
+    )
+    return np.exp(-np.log(rates.reindex(index=results.seeds, columns=tasks).to_numpy()).mean(axis=1))
+
+
 def smallest_batch(results: Results) -> pd.DataFrame:
-    """The latency rows of each task's smallest batch, by (task, planner); NaN for what was not timed."""
-    smallest = results.latency.groupby("task")["batch"].transform("min")
-    timed = results.latency[results.latency["batch"] == smallest].set_index(["task", "planner"])
+    """The mean times of each task's smallest batch, by (task, planner); NaN for what was not timed."""
+    times = mean_times(results)
+    smallest = times.groupby("task")["batch"].transform("min")
+    timed = times[times["batch"] == smallest].set_index(["task", "planner"])
     return timed.reindex(
         pd.MultiIndex.from_product([results.tasks, results.planners], names=timed.index.names)
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trajectory_diffuser.reporting.artefacts import Results
-from trajectory_diffuser.reporting.summaries import headline, over_tasks
+from trajectory_diffuser.reporting.summaries import headline, mean_times, over_tasks
 
 NOTHING = "-"  # a cell without a value
 
@@ -87,7 +87,7 @@ def planner_table(results: Results) -> Table:
 
 
 def latency_table(results: Results, task: str) -> Table:
-    """What plans cost: every planner at every measured batch."""
+    """What plans cost: every planner at every measured batch, in the mean over seeds."""
     headers = ["planner", "batch", "median", "95th percentile", "mean", "plans per second",
                "decisions per second", "network calls", "MFLOP", "bare networks", "time over bare networks",
                "peak memory", "repetitions", "device", "threads"]  # fmt: skip
@@ -109,7 +109,7 @@ def latency_table(results: Results, task: str) -> Table:
             row.device,
             str(row.threads),
         ]
-        for row in results.latency[results.latency["task"] == task].itertuples()
+        for row in mean_times(results).query("task == @task").itertuples()
     ]
     return Table(headers, rows, marked=results.subject)
 

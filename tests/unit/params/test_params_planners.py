@@ -145,7 +145,7 @@ MISTAKES: Mistakes = {
     "tuning in environments of the evaluation": (
         {"tune.first_environment_seed": 9999},
         "tune.first_environment_seed",
-        ["9999 to 10014", "10000 to 10009", "use 10010 or more"],
+        ["9999 to 10030", "10000 to 10009", "use 10010 or more"],
     ),
     "an evaluation of as many episodes as reach those of tuning": (
         {"tune.first_environment_seed": 10050, "evaluate.episodes": 51},

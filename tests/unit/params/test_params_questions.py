@@ -200,10 +200,10 @@ MISTAKES: Mistakes = {
         {
             "finetune.tasks": ["hopper-medium-expert"],
             "finetune.planners": ["ddim"],
-            "finetune.first_environment_seed": 20015,
+            "finetune.first_environment_seed": 20031,
         },
         "finetune.first_environment_seed",
-        ["tune tunes in 20000 to 20015", "use 20016 or more"],
+        ["tune tunes in 20000 to 20031", "use 20032 or more"],
     ),
     "fine-tuning that is evaluated in more episodes than there are": (
         {

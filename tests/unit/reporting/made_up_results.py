@@ -21,7 +21,13 @@ def results_of(
         for (task, seed, episode), score in np.ndenumerate(values)
     ]
     columns = ["task", "seed", "planner", "environment_seed", "normalised_score"]
-    latency = [(task, planner, 1, (rates or {}).get(planner, 1.0)) for task in names for planner in scores]
+    latency = pd.DataFrame(
+        [(task, seed, planner) for task in names for seed in range(seeds) for planner in scores],
+        columns=["task", "seed", "planner"],
+    )
+    latency["decisions_per_second"] = [(rates or {}).get(planner, 1.0) for planner in latency["planner"]]
+    latency["plans_per_second"] = latency["decisions_per_second"]
+    latency["seconds_per_plan"] = 1 / latency["decisions_per_second"]
     settings = {"confidence": 0.95, "equivalence_margin": 5.0, "studies": {}, "claims": claims}
     run = {"tasks": names, "seeds": list(range(seeds)), "planners": list(scores), "policies": []}
     reference = {"minimum": 0.0, "maximum": 100.0}
@@ -32,7 +38,7 @@ def results_of(
             "tasks": {task: {"environment": {"arguments": {}}} for task in names},
         },
         scores=pd.DataFrame(rows, columns=columns),
-        latency=pd.DataFrame(latency, columns=["task", "planner", "batch", "decisions_per_second"]),
+        latency=latency.assign(batch=1, device="cpu", threads=1, repetitions=1),
         scaling=pd.DataFrame(),
         training_scores=pd.DataFrame(),
         curves=pd.DataFrame(),

@@ -67,7 +67,6 @@ def write_run(params: dict, root: Path) -> None:
     for task in params["run"]["tasks"]:
         write_data(params, root / "data" / "processed" / task, task, generator)
         runs = root / "results" / "runs" / task
-        write_latency(runs / "latency", task, generator)
         if task in params["measure_scaling"]["tasks"]:
             write_scaling(runs / "scaling")
         asked = task in params["run"]["experiment_tasks"]
@@ -75,6 +74,7 @@ def write_run(params: dict, root: Path) -> None:
             write_point_times(params["experiments"][experiment], runs / "experiment_latency" / experiment)
         write_film(params["film"], runs / "film", task)
         for seed in params["run"]["seeds"]:
+            write_latency(runs / f"seed{seed}" / "latency", task, seed, generator)
             for model in MODELS:
                 write_training(runs / f"seed{seed}" / model, model, seed, generator)
             for policy in params["run"]["policies"]:
@@ -134,14 +134,15 @@ def write_data(params: dict, folder: Path, task: str, generator: np.random.Gener
     write_json(folder / "provenance.json", provenance)
 
 
-def write_latency(folder: Path, task: str, generator: np.random.Generator) -> None:
+def write_latency(folder: Path, task: str, seed: int, generator: np.random.Generator) -> None:
     folder.mkdir(parents=True)
     rows = []
     for planner in [*PLANNERS, *POLICIES, "left_over"]:
         for batch in (1, 10):
             calls = CALLS.get(planner, 1)
             p50 = (0.002 * calls + 0.008) * batch**0.3 * generator.uniform(0.95, 1.05)
-            row = {"task": task, "planner": planner, "batch": batch, "device": "cpu", "threads": 1}
+            row = {"task": task, "seed": seed, "planner": planner, "batch": batch}
+            row |= {"device": "cpu", "threads": 1}
             row |= {"runtime": "openvino"}
             row |= {"p50_seconds": p50, "p95_seconds": 1.3 * p50, "seconds_per_plan": p50}
             row |= {"plans_per_second": batch / p50}

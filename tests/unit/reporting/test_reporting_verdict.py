@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from reporting.made_up_results import results_of
 
+from trajectory_diffuser.reporting.summaries import smallest_batch
 from trajectory_diffuser.reporting.verdict import (
     ALL_TASKS,
     CANNOT_BE_JUDGED,
@@ -137,11 +138,37 @@ def test_effects_are_averaged_over_tasks_and_times_multiply():
     made = scores({"ours": 60, "rival": 50}, tasks=2)
     made["ours"][1] += 6
     results = results_of(made, {"better": BETTER})
-    results.latency.loc[results.latency["planner"] == "ours", "decisions_per_second"] = [2.0, 8.0]
+    rates = results.latency["task"].map({"task-0": 2.0, "task-1": 8.0})
+    results.latency.loc[results.latency["planner"] == "ours", "decisions_per_second"] = rates
     over, first, second = judge(results)
     assert over.scope == ALL_TASKS
     assert over.effect == pytest.approx((first.effect + second.effect) / 2)
     assert over.times_as_fast == pytest.approx(4)
+
+
+def test_times_decide_only_where_all_seeds_agree():
+    def verdict(claim, mean, rates):
+        results = results_of(scores({"ours": mean, "rival": 50}, seeds=3), {"claim": claim})
+        results.latency.loc[results.latency["planner"] == "ours", "decisions_per_second"] = rates
+        (row,) = judge(results)
+        return row.answer, row.reason
+
+    split, disagree = [4.0, 4.0, 2.0], (UNDECIDED, "the seeds' times disagree")
+    assert verdict(FASTER, 50, [4.0, 4.0, 3.0])[0] == HELD
+    assert verdict(FASTER, 50, split) == disagree
+    assert verdict(FASTER, 20, split) == (DID_NOT_HOLD, "worse by more than the margin")
+    split = [2.0, 2.0, 0.5]
+    assert verdict(FASTEST, 50, [2.0, 2.0, 1.0])[0] == HELD
+    assert verdict(FASTEST, 50, split) == disagree
+    assert verdict(FASTEST, 80, [0.5, 0.5, 0.9]) == (HELD, "those that are faster score worse")
+    assert verdict(FASTEST, 50, [0.5, 0.5, 0.9])[0] == DID_NOT_HOLD
+
+
+def test_a_time_is_the_mean_over_seeds():
+    results = results_of(scores({"ours": 60, "rival": 50}, seeds=3), {"better": BETTER})
+    results.latency.loc[results.latency["planner"] == "ours", "decisions_per_second"] = [1.0, 2.0, 4.0]
+    assert judge(results)[0].seconds == pytest.approx((1 + 1 / 2 + 1 / 4) / 3)
+    assert smallest_batch(results).loc[("task-0", "ours"), "decisions_per_second"] == pytest.approx(12 / 7)
 
 
 RIVALS = [BETTER | {"reference": f"rival_{index}"} for index in range(3)]
