@@ -200,7 +200,7 @@ def answer_counts(verdict: list[Row]) -> dict[str, int]:
 
 def _mean_scores(results: Results) -> dict[str, dict[str, float]]:
     """By task and planner."""
-    table = headline(results)
+    table = headline(results, results.tasks)
     return {
         task: {row.planner: round(row.mean, 1) for row in table[table["task"] == task].itertuples()}
         for task in results.tasks

@@ -57,8 +57,8 @@ def runs(results: Results, scores: Scores, planner: str) -> np.ndarray:
     )
 
 
-def headline(results: Results) -> pd.DataFrame:
-    """One row per task and planner, over the episodes that all planners have.
+def headline(results: Results, tasks: list[str]) -> pd.DataFrame:
+    """One row per task of `tasks` and planner, over the episodes that all planners have.
 
     Columns: task, planner, mean (of the seeds' mean normalised scores), lowest and highest (of those means),
     low and high (confidence interval of the mean; NaN with one seed), seeds, episodes (of all seeds),
@@ -73,7 +73,7 @@ def headline(results: Results) -> pd.DataFrame:
         for run, part in results.scores.groupby(["task", "seed"])
     )
     rows = []
-    for task in results.tasks:
+    for task in tasks:
         two_ways = has_two_ways(results.params["tasks"][task]["source"])
         for planner in results.planners:
             estimate = mean_score(results, scores, planner, [task])

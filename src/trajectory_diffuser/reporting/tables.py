@@ -24,8 +24,7 @@ class Table:
 
 def headline_table(results: Results, task: str) -> Table:
     """Scores, success, wall crossings and plan times of every planner on one task."""
-    numbers = headline(results)
-    numbers = numbers[numbers["task"] == task]
+    numbers = headline(results, [task])
     level = f"{100 * results.params['make_report']['confidence']:g} %"
     headers = [
         "planner",

@@ -36,7 +36,7 @@ def way_rows(results: Results) -> pd.DataFrame:
 
 def way_table(results: Results, task: str) -> Table:
     """Means over seeds, in brackets the lowest and highest: ways of plans, and what came of acting."""
-    rows, acted = [], headline(results).query("task == @task").set_index("planner")
+    rows, acted = [], headline(results, [task]).set_index("planner")
     for planner in [DATA, *results.planners]:
         table = way_rows(results).query("task == @task and planner == @planner")
         planned = [_share(table[way]) for way in WAYS] if len(table) else [NOTHING] * len(WAYS)

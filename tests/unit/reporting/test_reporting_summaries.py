@@ -25,7 +25,7 @@ def episodes(root, task, seed, planner):
 
 
 def test_headline_is_what_the_files_say(params, root, results):
-    table = headline(results)
+    table = headline(results, results.tasks)
     assert len(table) == len(params["run"]["tasks"]) * len(results.planners) == 2 * (5 + 3)
     for row in table.itertuples():
         files = [episodes(root, row.task, seed, row.planner) for seed in params["run"]["seeds"]]
