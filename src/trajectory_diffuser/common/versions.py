@@ -10,17 +10,20 @@ def library_versions(*names: str) -> dict[str, str]:
     return {name: version(name) for name in names or ("torch", "openvino", "mujoco", "gymnasium", "numpy")}
 
 
+NO_CODE = (":(top,exclude)dvc.lock", ":(top,exclude)params.yaml")
+
+
 def code_commit() -> str:
     """This code's git commit, with `-modified` appended when tracked files differ; `unknown` outside git.
 
-    dvc.lock does not count: DVC writes it while its stages run.
+    dvc.lock does not count, which DVC writes while its stages run, nor does params.yaml, which is no code.
     """
     here = Path(__file__)
     try:
         # An installed copy may lie within another project's repository, whose commit says nothing.
         _git(here.parent, "ls-files", "--error-unmatch", here.name)
         commit = _git(here.parent, "describe", "--always", "--abbrev=12", "--exclude=*")
-        changed = _git(here.parent, "diff", "--name-only", "HEAD", "--", ":/", ":(top,exclude)dvc.lock")
+        changed = _git(here.parent, "diff", "--name-only", "HEAD", "--", ":/", *NO_CODE)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{commit}-modified" if changed else commit
