@@ -114,7 +114,7 @@ def go_on(finished: Finished, command: list[str]) -> list[str]:
             with suppress(psutil.NoSuchProcess):
                 psutil.Process(int(company[1])).wait(300)
         elif file := next((file for words, file in UNREADABLE.items() if words in printed), None):
-            asked.append(f"without the `{file}` that it cannot read")
+            asked.append(f"removal of the `{file}` that it cannot read")
             (finished.folder / file).unlink()
         else:
             assert LOCKED in printed, printed
