@@ -14,7 +14,7 @@ PARAMS = checked_params()
 configfile: "params.yaml"
 
 
-FIRST_SEED = PARAMS["run"]["seeds"][0]  # whose models are filmed and vary in experiments of time
+FIRST_SEED = PARAMS["run"]["seeds"][0]  # whose models film and measure_experiment use
 
 
 refuse_overrides()

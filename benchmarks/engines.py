@@ -4,7 +4,7 @@ The preset `paper` with few and with many tasks and seeds, each in a clone of it
 been computed: the processor time of `snakemake --dry-run` and of `dvc status`; and theirs and that of
 `agree.py`, both ways, in a clone in which every output is there (with a file of one line, in place of
 results). Prints two tables, which results/engines/engines.md has too, with a picture of the first,
-engines.svg.
+figures/engines.svg.
 """
 
 import re
@@ -59,8 +59,11 @@ def main() -> None:
         plain_ticks(axis.xaxis)
         plain_ticks(axis.yaxis)
         axis.legend()
+        (folder / "figures").mkdir(exist_ok=True)
         save_svg(
-            figure, folder / "engines.svg", "Processor time of both engines against the jobs of the graph."
+            figure,
+            folder / "figures/engines.svg",
+            "Processor time of both engines against the jobs of the graph.",
         )
 
 

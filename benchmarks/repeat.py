@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 import pandas as pd
 from tables import ROOT, show
 
+from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.common.versions import code_commit
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.reporting.markdown import markdown_table
@@ -29,7 +30,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--task", default="hopper-medium-expert")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=load_params(ROOT / "params.yaml")["run"]["seeds"][0])
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
     folder, runs = ROOT / f"results/runs/{arguments.task}/seed{arguments.seed}/latency", []

@@ -59,6 +59,8 @@ class Broken(Counting):
 
     def __init__(self, fault: str = "none") -> None:
         self.fault = fault
+        if fault == "raises when made":
+            raise RuntimeError("no\nphysics")
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

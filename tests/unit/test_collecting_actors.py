@@ -10,6 +10,7 @@ import torch
 from project import ROOT
 
 from trajectory_diffuser.collecting.actors import Actor, find_actors
+from trajectory_diffuser.common.errors import UserError
 
 
 def actor_weights(seed: int) -> dict[str, np.ndarray]:
@@ -74,6 +75,14 @@ def test_npz_actor_is_what_its_format_says(tmp_path: Path) -> None:
     noise = 0.5 * np.exp(-1.0) * np.random.default_rng(2).standard_normal(3)
     noisy = actor(observation, np.random.default_rng(2), noise=0.5)
     np.testing.assert_allclose(noisy, np.clip(mean + noise, -1, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"environment": "Hopper-v5", "rungs": [{"step": 1}]}'])
+def test_a_damaged_ladder_is_named_in_one_line(tmp_path: Path, text: str):
+    (tmp_path / "ladder.json").write_text(text)
+    with pytest.raises(UserError, match=r"ladder\.json: .*(not a ladder|not JSON).*") as caught:
+        find_actors(tmp_path, "medium")
+    assert "\n" not in str(caught.value)
 
 
 LADDERS = sorted(path.parent for path in (ROOT / "data" / "behaviour").glob("*/ladder.json"))

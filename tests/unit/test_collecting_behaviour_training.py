@@ -9,6 +9,7 @@ from safetensors.numpy import save_file
 
 from trajectory_diffuser.collecting import behaviour_training
 from trajectory_diffuser.collecting.actors import Actor, find_actors
+from trajectory_diffuser.collecting.behaviour_checkpoint import load
 from trajectory_diffuser.collecting.behaviour_training import (
     Snapshot,
     actor_weights,
@@ -18,7 +19,7 @@ from trajectory_diffuser.collecting.behaviour_training import (
     write_ladder,
 )
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.computing.files import read_json
+from trajectory_diffuser.computing.files import atomic_directory, read_json, write_json
 
 LAYERS = ("hidden_0", "hidden_1", "mean", "log_std")
 
@@ -97,6 +98,18 @@ def test_missing_sbx_names_the_remedy(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(UserError, match="pip install sbx-rl"):
         train_behaviour("Hopper-v5", tmp_path / "snapshots", tmp_path / "ladder", 10_000, 0, 1, 5)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_of_other_versions_is_set_aside_with_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint, settings = tmp_path / "checkpoint", {"seed": 0, "versions": {"jax": "1"}}
+    with atomic_directory(checkpoint) as folder:
+        write_json(folder / "checkpoint.json", {"settings": settings})
+    load(None, checkpoint, settings | {"versions": {"jax": "2"}})
+    warning = capsys.readouterr().err
+    assert "other versions" in warning and "training begins anew" in warning
+    assert not checkpoint.exists() and (tmp_path / "checkpoint.unusable").is_dir()
 
 
 def test_a_killed_training_ends_to_the_bit_where_it_would_have_ended(

@@ -124,6 +124,21 @@ def test_a_url_is_downloaded_once_and_checked(tmp_path: Path, http_folder: Any) 
     assert [path.name for path in (tmp_path / "downloads").rglob("*.hdf5")] == ["far.hdf5"] * 2
 
 
+@pytest.mark.parametrize("error", [OSError, RuntimeError, ValueError, MemoryError, AssertionError])
+def test_whatever_hdf5_says_of_a_damaged_file_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    (tmp_path / "external/toy").mkdir(parents=True)
+    write_file(tmp_path / "external/toy/toy.hdf5", [0, 1], None)
+
+    def damaged(*_: Any) -> None:
+        raise error("bad\nobject header")
+
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", damaged)
+    with pytest.raises(UserError, match=rf"toy\.hdf5: .*{error.__name__}: bad object header.*bring it again"):
+        list(open_file(tmp_path).episodes)
+
+
 def test_a_page_in_place_of_the_file_is_not_kept(tmp_path: Path, http_folder: Any) -> None:
     (http_folder.path / "far.hdf5").write_text("<html>maintenance</html>")
     with pytest.raises(UserError, match="not a readable HDF5 file"):

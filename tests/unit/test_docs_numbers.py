@@ -48,7 +48,8 @@ NO_RESULTS = {
     "README.md": {
         "Python 3.11 to 3.13": "a requirement",
         "take more than 8 ms to decide": "a step of the environment",
-        "Results take 0.2 GB and 58 minutes": "a measured whole run of `make results`",
+        "Results take 0.2 GB": "the size of a measured whole run of `make results`",
+        "(58 minutes with half the trials": "a measured whole run of `make results`",
     },
     "docs/clusters.md": {
         "| 1.5 h |": "a setting of workflow/rules",

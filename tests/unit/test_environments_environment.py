@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from small_environments import broken
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.environments.environment import (
@@ -128,6 +129,10 @@ def test_vector_environment_is_the_single_ones_side_by_side() -> None:
         ({**HOPPER, "id": "Hoper-v5"}, r"environment\.id.*'Hoper-v5'"),
         ({**HOPPER, "id": "Hopper-v2"}, r"environment\.id.*'Hopper-v2'"),
         ({**HOPPER, "arguments": {"gravity": 1}}, r"environment\.arguments: Hopper-v5 .*gravity"),
+        (
+            broken("raises when made"),
+            r"environment\.id: 'Broken-v0' cannot be made: RuntimeError: no physics",
+        ),
         ({**HOPPER, "observation_keys": ["observation"]}, r"observation_keys.*Hopper-v5.*null"),
         ({**MAZE, "observation_keys": None}, r"observation_keys.*None.*desired_goal"),
         ({**MAZE, "observation_keys": ["observation", "goal"]}, r"observation_keys.*'goal'.*desired_goal"),

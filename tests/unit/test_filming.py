@@ -11,6 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 from project import ROOT
+from seals import seal
 from small_models import save_choices
 
 from trajectory_diffuser.common.errors import UserError
@@ -23,6 +24,7 @@ from trajectory_diffuser.filming.film import CAPTION, HEIGHT, WIDTH
 from trajectory_diffuser.filming.palette import reduced
 from trajectory_diffuser.filming.picture import camera
 from trajectory_diffuser.filming.poses import Poses
+from trajectory_diffuser.filming.shooting import shoot
 from trajectory_diffuser.filming.take import GHOSTS, Take, make_take, measured, recorded
 from trajectory_diffuser.planning.choice import middle
 from trajectory_diffuser.planning.planner import Planner
@@ -135,6 +137,7 @@ def project(tmp_path: Path) -> dict:
     params, run = yaml.safe_load((ROOT / "params.yaml").read_text()), tmp_path / "results/runs" / MODEL.name
     (run / "seed0/latency").mkdir(parents=True)
     (run / "seed0/latency/latency.csv").write_text(TIMES.read_text())
+    seal(run / "seed0/latency/latency.csv")
     params["film"] |= {"planners": ["ddim", "draft"], "seconds": 0.2}
     params["run"]["device"] = "cpu"
     save_choices(run / "seed0", ["ddim", "draft"], middle(params["tune"]["grid"]))
@@ -151,6 +154,17 @@ def stage(folder: Path, params: dict, **environment: str) -> dict:
     assert done.returncode == 0, done.stderr
     require_intact(folder / "results/runs" / MODEL.name / "film", "")
     return read_json(folder / "results/runs" / MODEL.name / "film" / "film.json")
+
+
+def test_damaged_times_are_named_with_what_makes_them_again(
+    tmp_path: Path, project: dict, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    file = Path("results/runs") / MODEL.name / "seed0/latency/latency.csv"
+    file.write_text(file.read_text().replace("0.0", "0.1"))
+    command = f"python src/measure_latency.py --task {MODEL.name} --seed 0"
+    with pytest.raises(UserError, match=f"{file}.*{command}"):
+        shoot(project, MODEL.name, tmp_path)
 
 
 def test_planners_that_are_not_run_are_not_filmed(tmp_path: Path, project: dict):

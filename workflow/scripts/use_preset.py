@@ -23,6 +23,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.representer import RoundTripRepresenter
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "src"))
+
+from trajectory_diffuser.common.stage import ending_with_one_line  # noqa: E402
+from trajectory_diffuser.computing.files import atomic_file  # noqa: E402
+
 PRESETS = ROOT / "workflow" / "presets"
 PARAMS = ROOT / "params.yaml"
 DEFAULT = "default"
@@ -56,7 +61,8 @@ def main() -> None:
             "error: params.yaml has edits of your own, which would be lost; commit them, or undo them with "
             "`git checkout params.yaml`"
         )
-    PARAMS.write_text(preset(name))
+    with ending_with_one_line(), atomic_file(PARAMS) as work:
+        work.write_text(preset(name))
     tasks = ", ".join(yaml.load(PARAMS)["run"]["tasks"])
     print(f"params.yaml is now the preset {name} (workflow/presets/{name}.yaml), which runs: {tasks}")
 

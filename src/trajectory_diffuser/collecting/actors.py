@@ -141,8 +141,7 @@ def find_actors(folder: Path, name: str) -> list[tuple[str, Actor]]:
         )
     if (folder / MANIFEST).exists():  # one's own actors have none
         require_intact(folder, f"git checkout {folder}, or train_behaviour.py for a new one")
-    ladder = folder / LADDER_FILE
-    paths = _rungs(read_json(ladder)["rungs"], name, folder) if ladder.exists() else []
+    paths = _rungs(read_ladder(folder)["rungs"], name, folder) if (folder / LADDER_FILE).exists() else []
     paths = paths or sorted(
         path for path in folder.iterdir() if path.stem == name and path.suffix in (".npz", ".safetensors")
     )
@@ -153,6 +152,18 @@ def find_actors(folder: Path, name: str) -> list[tuple[str, Actor]]:
             f"there are: {', '.join(known) or 'none'}"
         )
     return [(path.stem, Actor.load(path)) for path in paths]
+
+
+def read_ladder(folder: Path) -> dict[str, Any]:
+    """What `ladder.json` says of a folder of actors. Raises `UserError` where it is no such file."""
+    file = folder / LADDER_FILE
+    try:
+        ladder = read_json(file)
+        for key in ("step", "role", "file"):
+            [rung[key] for rung in ladder["rungs"]]
+        return ladder | {"environment": str(ladder["environment"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file}: not a ladder ({reason(error)}); bring it again, or delete it") from None
 
 
 def _rungs(rungs: list[dict[str, Any]], name: str, folder: Path) -> list[Path]:

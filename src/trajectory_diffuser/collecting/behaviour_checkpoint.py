@@ -5,6 +5,8 @@ stretch begins with a new episode and with seeds of its own: what it does follow
 the number of steps so far, and a training that was killed ends, to the bit, where it would have ended.
 """
 
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -48,16 +50,26 @@ def save(model: Any, directory: Path, settings: dict[str, Any]) -> None:
 def load(model: Any, directory: Path, settings: dict[str, Any]) -> None:
     """Restore the learner in place, if there is a checkpoint of a training with these settings.
 
-    Raises `UserError` when a file of it is damaged.
+    One of other settings is set aside: renamed, with a warning. Raises `UserError` when a file of it is
+    damaged.
     """
-    from flax.serialization import from_bytes
-
     if not directory.exists():
         return
     require_intact(directory, f"rm -r {directory}, and the training again, from its beginning")
     about = read_json(directory / "checkpoint.json")
     if about["settings"] != settings:
+        unusable = directory.with_name(f"{directory.name}.unusable")
+        shutil.rmtree(unusable, ignore_errors=True)
+        directory.rename(unusable)
+        differing = ", ".join(key for key in settings if about["settings"].get(key) != settings[key])
+        print(
+            f"warning: {directory}: another training made it (other {differing}); set aside as "
+            f"{unusable.name}, training begins anew",
+            file=sys.stderr,
+        )
         return
+    from flax.serialization import from_bytes
+
     learner = from_bytes(_learner(model), (directory / "learner.msgpack").read_bytes())
     policy = model.policy
     policy.actor_state, policy.qf1_state, policy.qf2_state, model.ent_coef_state = learner

@@ -4,6 +4,7 @@ TQC is truncated quantile critics (Kuznetsov et al., arXiv 2005.04269), as imple
 Stable-Baselines3; it is an optional dependency, needed for nothing else.
 """
 
+import hashlib
 import os
 import re
 import shutil
@@ -109,7 +110,10 @@ def train_behaviour(
     learner = LEARNER | {"top_quantiles_to_drop_per_net": dropped_quantiles}
     checkpoint = snapshots / "checkpoint"
     model = TQC("MlpPolicy", gymnasium.make(environment), buffer_size=steps, seed=seed, **learner)
+    versions = library_versions("sbx-rl", "stable-baselines3", "jax", "mujoco", "gymnasium")
+    code = hashlib.sha256(Path(__file__).read_bytes() + Path(behaviour_checkpoint.__file__).read_bytes())
     settings = {"environment": environment, "seed": seed, "steps": steps, "learner": learner}
+    settings |= {"versions": versions, "code": code.hexdigest()}
     behaviour_checkpoint.load(model, checkpoint, settings)
     snapshots.mkdir(parents=True, exist_ok=True)
     _forget_later(snapshots / SNAPSHOT_LOG, model.num_timesteps)
@@ -125,7 +129,6 @@ def train_behaviour(
             record()
             if model.num_timesteps % CHECKPOINT_EVERY == 0 and model.num_timesteps < steps:
                 behaviour_checkpoint.save(model, checkpoint, settings)
-    versions = library_versions("sbx-rl", "stable-baselines3", "jax", "mujoco", "gymnasium")
     origin = {"environment": environment, "algorithm": "TQC", "settings": learner, "versions": versions}
     origin |= {"seed": seed, "steps": steps}
     write_ladder(

@@ -12,7 +12,7 @@ import yaml
 
 from trajectory_diffuser.common.completion import with_bases
 from trajectory_diffuser.common.consistency import check_consistency
-from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.errors import UserError, one_line
 from trajectory_diffuser.common.schema_errors import describe
 
 PARAMS_FILE = "params.yaml"
@@ -35,12 +35,14 @@ def load_params(path: Path | str = PARAMS_FILE) -> dict[str, Any]:
 def read_params(path: Path | str = PARAMS_FILE) -> dict[str, Any]:
     """The parameters as they are written. Raises `UserError` when they are not what the schema describes."""
     try:
-        text = Path(path).read_text()
-    except OSError:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
         raise UserError(f"{path}: not found; run from the repository's root") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as text: {one_line(error)}") from None
     try:
         params = yaml.load(text, Loader=_UniqueKeyLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # Python refuses numbers of thousands of digits
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     try:
         check_schema(params)

@@ -4,13 +4,12 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+NO_CODE = (":(top,exclude)dvc.lock", ":(top,exclude)params.yaml")
+
 
 def library_versions(*names: str) -> dict[str, str]:
     """Installed versions of the named distributions (default: those that decide the numbers)."""
     return {name: version(name) for name in names or ("torch", "openvino", "mujoco", "gymnasium", "numpy")}
-
-
-NO_CODE = (":(top,exclude)dvc.lock", ":(top,exclude)params.yaml")
 
 
 def code_commit() -> str:

@@ -74,6 +74,9 @@ def computing_device(run: dict[str, Any], threads: int) -> Iterator[torch.device
         UserError: a GPU is asked for, but there is none; the user has no folder for locks.
     """
     torch.set_num_threads(min(threads, available_cores()))
+    # What is compiled is code: not in a folder under /tmp, which somebody else could have made first.
+    compiled = platformdirs.user_cache_path("trajectory-diffuser") / "compiled"
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(compiled))
     if device_type(run["device"]) == "cpu":
         yield torch.device("cpu")
         return

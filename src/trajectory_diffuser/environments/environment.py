@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from trajectory_diffuser.common.errors import UserError, one_line
+from trajectory_diffuser.common.errors import UserError, one_line, reason
 from trajectory_diffuser.environments import meta_world, ogbench
 from trajectory_diffuser.environments.watching import Watched
 
@@ -68,6 +68,10 @@ def make_environment(environment: dict[str, Any]) -> gymnasium.Env:
         raise UserError(
             f"params.yaml: environment.arguments: {identifier} does not take "
             f"{environment['arguments']}: {one_line(error)}"
+        ) from None
+    except Exception as error:  # whatever somebody else's code makes of it
+        raise UserError(
+            f"params.yaml: environment.id: {identifier!r} cannot be made: {reason(error)}"
         ) from None
     if meta_world.is_meta_world(env):
         env = meta_world.SeedBeforeReset(env)

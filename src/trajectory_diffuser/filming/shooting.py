@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from trajectory_diffuser.computing.device import computing_device
+from trajectory_diffuser.computing.manifest import require_intact
 from trajectory_diffuser.environments.environment import make_environment
 from trajectory_diffuser.evaluation.cell import computed_on, make_planner, run_directory
 from trajectory_diffuser.filming.film import write_film
@@ -40,9 +41,11 @@ def shoot(params: dict[str, Any], task: str, folder: Path) -> dict[str, Any]:
         with computing_device(run, film["threads"]) as device:
             models = PlanningModels.load(run_directory(task, seed), device)
             runtime = Runtime.from_params(params, device)
+            times = run_directory(task, seed) / "latency"
+            require_intact(times, f"python src/measure_latency.py --task {task} --seed {seed}")
             for name in planners:
                 planner = make_planner(params, task, seed, name, models, runtime)
-                decides_in = recorded(run_directory(task, seed) / "latency" / "latency.csv", task, name)
+                decides_in = recorded(times / "latency.csv", task, name)
                 takes.append(
                     make_take(name, planner, environment, environment_seed, film["seconds"], decides_in)
                 )

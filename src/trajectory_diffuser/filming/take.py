@@ -103,16 +103,15 @@ def measured(planner: Planner, observation: np.ndarray) -> float:
 
 
 def recorded(file: Path, task: str, planner: str) -> float:
-    """The time of a planner's decision, for as few environments as were timed, in a `latency.csv`: the mean
-    over its seeds.
+    """The time of a planner's decision in a `latency.csv`: at its smallest batch, the mean over its seeds.
 
     Raises `UserError` if there is none.
     """
     try:
         times = pd.read_csv(file)
         rows = times[(times["task"] == task) & (times["planner"] == planner)]
-        rates = rows.groupby("batch")["decisions_per_second"].apply(list).iloc[0]
-        return float(np.mean(1 / np.array(rates)))
+        seconds = (1 / rows["decisions_per_second"]).groupby(rows["batch"]).mean()
+        return float(seconds.iloc[0])
     except (OSError, ValueError, KeyError, IndexError):
         raise UserError(f"{file}: no times of {planner} on {task}; a report's latency.csv has them") from None
 

@@ -13,7 +13,7 @@ EXPERIMENT = (
 GRID_FRONTIER = (
     "Small dots are points of the experiment, in few episodes each; the line joins those than which none is "
     "both faster and better, with the values of what is varied. Larger markers are the run's planners, as "
-    "tuned."
+    "tuned, their times means over seeds; the dots' are the first seed's."
 )
 STUDY = (
     "Means over episodes (the distance from planned to reached states: over plans of each seed's first) and "
@@ -32,7 +32,7 @@ def captions(results: Results) -> dict[str, str]:
     episode = f"evaluation episode 0 of seed {results.seeds[0]}"
     frontier = (
         "Up and to the left is better: the line joins those than which none is both faster and better. Bars "
-        "reach from the lowest to the highest seed, times are those of the smallest batch."
+        "reach from the lowest to the highest seed, times are means over seeds, at the smallest batch."
     )
     if results.rivals:
         frontier += f" Not timed: {_listed(results.rivals)}."

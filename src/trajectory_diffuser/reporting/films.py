@@ -57,7 +57,7 @@ def _filmed(results: Results) -> dict[str, Film]:
 
 
 def _paces(results: Results, task: str, film: Film) -> str:
-    """How long the decisions of a film, the first seed's, take: as timed for as few environments as were."""
+    """How long a decision of the filmed (first) seed's planners takes, at the smallest batch timed."""
     own = (results.latency["task"] == task) & (results.latency["seed"] == results.seeds[0])
     times = results.latency[own].sort_values("batch").drop_duplicates("planner").set_index("planner")
     times = times["decisions_per_second"]

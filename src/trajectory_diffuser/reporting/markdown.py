@@ -56,10 +56,10 @@ def experiments_page(results: Results) -> str:
     for name in shown_studies(results):
         question = results.params["make_report"]["studies"][name]["question"]
         table = study_scores(results, name)
-        parts += [f"**{question}** {study_sentences(results, name)}", _of_planners(table)]
+        parts += [f"**{escaped(question)}** {study_sentences(results, name)}", _of_planners(table)]
     for name in results.params["run"]["experiments"]:
         question = results.params["experiments"][name]["question"]
-        parts.append(f"**{question}** {refinement_and_drafts(results, name)}".rstrip())
+        parts.append(f"**{escaped(question)}** {refinement_and_drafts(results, name)}".rstrip())
         tasks = results.params["run"]["experiment_tasks"]
         parts.append(_listed({task: experiment_sentences(results, task, name) for task in tasks}))
     if tasks := _finetuned(results):
@@ -94,6 +94,11 @@ def _of_planners(table: Table) -> str:
 
 
 def markdown_table(headers: Sequence[str], rows: list[list[str]]) -> str:
-    """Cells of text as a Markdown table, without a last newline."""
+    """Cells of text as a Markdown table, without a last newline. Text stays text: no HTML, one line."""
     lines = [headers, ["---"] * len(headers), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(escaped, line)) + " |" for line in lines)
+
+
+def escaped(text: str) -> str:
+    """Somebody's words where Markdown and HTML are read."""
+    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.style import panels, plain_ticks, planner_looks, seeds_line, value_ticks
-from trajectory_diffuser.reporting.summaries import smallest_batch
+from trajectory_diffuser.reporting.summaries import times_by_seed
 from trajectory_diffuser.reporting.tables import Table
 
 MEASURED = ["normalised_score", "success", "wall_crossing_fraction"]  # in every episode
@@ -45,8 +45,10 @@ def study_table(results: Results, study: str) -> pd.DataFrame:
     values = results.params["make_report"]["studies"][study]["tasks"]
     scores = results.scores[results.scores["task"].isin(values)]
     table = scores.groupby(["task", "planner", "seed"])[MEASURED].mean().reset_index()
-    times = 1e3 * smallest_batch(results)["seconds_per_plan"].rename("milliseconds")
-    table = table.join(times, on=["task", "planner"]).assign(study=study, value=table["task"].map(values))
+    times = 1e3 * times_by_seed(results)["seconds_per_plan"].rename("milliseconds")
+    table = table.join(times, on=["task", "planner", "seed"]).assign(
+        study=study, value=table["task"].map(values)
+    )
     table["plan_error"] = [
         plan_error(results, *key) for key in table[["task", "seed", "planner"]].itertuples(index=False)
     ]
@@ -104,7 +106,7 @@ def study_figure(results: Results, study: str) -> Figure:
             if of_values.ngroups:
                 look = looks[planner] | ({"linestyle": "none"} if _has_names(values) else {})
                 seeds_line(axis, planner, look, list(of_values.groups), of_values)
-        axis.set(xlabel=settings["quantity"], ylabel=MEASURES[measure])
+        axis.set(xlabel=settings["quantity"].replace("$", r"\$"), ylabel=MEASURES[measure])
         if _has_names(values):
             axis.set_xticks(range(len(values)), [fill(str(value), 14) for value in values])
             axis.margins(x=0.15)

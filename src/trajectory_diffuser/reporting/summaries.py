@@ -122,23 +122,23 @@ def over_tasks(results: Results) -> pd.DataFrame:
 
 
 def mean_times(results: Results) -> pd.DataFrame:
-    """A latency row per task, planner and batch: means over seeds, of rates by their inverses."""
+    """A latency row per task, planner and batch: means over seeds; rates are averaged as times."""
     rates = ["plans_per_second", "decisions_per_second"]
     by_seed = results.latency.assign(**{rate: 1 / results.latency[rate] for rate in rates})
-    same = dict.fromkeys(("device", "threads", "repetitions"), "first")
-    rest = by_seed.columns.difference(["task", "seed", "planner", "batch", *same])
-    means = by_seed.groupby(["task", "planner", "batch"], sort=False).agg(same | dict.fromkeys(rest, "mean"))
+    conditions = dict.fromkeys(
+        ("device", "threads", "repetitions"), lambda all_: ", ".join(map(str, all_.unique()))
+    )
+    rest = by_seed.columns.difference(["task", "seed", "planner", "batch", *conditions])
+    means = by_seed.groupby(["task", "planner", "batch"], sort=False).agg(
+        conditions | dict.fromkeys(rest, "mean")
+    )
     return means.assign(**{rate: 1 / means[rate] for rate in rates}).reset_index()
 
 
-def seconds_per_decision(results: Results, planner: str, tasks: list[str]) -> np.ndarray:
-    """At each task's smallest batch, [seeds]: a geometric mean over the tasks; NaN of what was not timed."""
-    own = (results.latency["planner"] == planner) & results.latency["task"].isin(tasks)
-    rows = results.latency[own].sort_values("batch")
-    rates = rows.drop_duplicates(["task", "seed"]).pivot(
-        index="seed", columns="task", values="decisions_per_second"
-    )
-    return np.exp(-np.log(rates.reindex(index=results.seeds, columns=tasks).to_numpy()).mean(axis=1))
+def times_by_seed(results: Results) -> pd.DataFrame:
+    """The latency rows of each task's smallest batch, by (task, planner, seed)."""
+    rows = results.latency.sort_values("batch").drop_duplicates(["task", "planner", "seed"])
+    return rows.set_index(["task", "planner", "seed"])
 
 
 def smallest_batch(results: Results) -> pd.DataFrame:

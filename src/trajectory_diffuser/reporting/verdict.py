@@ -15,12 +15,12 @@ fastest  No planner of the run that scores as well is faster. Held: none is fast
          not timed, do not count.
 
 Else the row is undecided; with one seed there is no interval. Each seed's planners are timed, with what was
-chosen for them, and are as fast as is asked, or not, where all seeds agree. Where they do not, `faster` can
-but fail by the scores and `fastest` but hold by them. A win is worth no more than the rival: where the
-reference's mean is more than m below a perfect imitation of the data, the row cannot be judged, unless it
-did not hold, as to lose against a weak rival is to lose. (Its mean, not the upper end of its interval: with
-few seeds every rival could be good, and no win may rest on that.) Over tasks, effects are averaged and times
-have their geometric mean.
+chosen for them. Times have no interval: they answer only where all seeds agree. Where they do not, scores
+can still show that `faster` did not hold and that `fastest` held. A win is worth no more than the rival:
+where the reference's mean is more than m below a perfect imitation of the data, the row cannot be judged,
+unless it did not hold, as to lose against a weak rival is to lose. (Its mean, not the upper end of its
+interval: with few seeds every rival could be good, and no win may rest on that.) Over tasks, effects are
+averaged and times have their geometric mean.
 """
 
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ from math import nan
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from trajectory_diffuser.reporting.artefacts import Results, run_planners
 from trajectory_diffuser.reporting.imitation import imitation_score
@@ -36,7 +37,7 @@ from trajectory_diffuser.reporting.summaries import (
     common_scores,
     mean_difference,
     mean_score,
-    seconds_per_decision,
+    times_by_seed,
 )
 
 HELD, DID_NOT_HOLD, UNDECIDED = "held", "did not hold", "undecided"
@@ -105,6 +106,7 @@ class Evidence:
         self.results = results
         self.margin = results.params["make_report"]["equivalence_margin"]
         self.scores = common_scores(results)
+        self.rates = times_by_seed(results)["decisions_per_second"]
 
     def mean(self, planner: str, tasks: list[str]) -> float:
         """Its normalised score, the mean over seeds and tasks."""
@@ -116,7 +118,8 @@ class Evidence:
 
     def seconds_by_seed(self, planner: str, tasks: list[str]) -> np.ndarray:
         """The time of a decision of each seed's planner, [seeds]: a geometric mean over the tasks."""
-        return seconds_per_decision(self.results, planner, tasks)
+        rates = self.rates.reindex(pd.MultiIndex.from_product([tasks, [planner], self.results.seeds]))
+        return np.exp(-np.log(rates.to_numpy()).reshape(len(tasks), -1).mean(axis=0))
 
     def seconds(self, planner: str, tasks: list[str]) -> float:
         """The same, in the mean over seeds."""
@@ -135,17 +138,21 @@ class Evidence:
     def fastest_rival(self, subject: str, tasks: list[str]) -> str:
         """The planner that decides whether `subject` is the fastest of those that score as well.
 
-        The fastest whose mean is within the margin of the subject's or above; where only worse ones are
-        faster than the subject, the one of them that is hardest to rule out.
+        Of those whose mean is within the margin of the subject's or above: the fastest of those that are
+        faster in all seeds, or else in any. Where only worse ones are faster, the one of them that is
+        hardest to rule out; where none is, the fastest of the former.
         """
         timed = run_planners(self.results.params)  # rivals are not
-        seconds = {planner: self.seconds(planner, tasks) for planner in timed}
-        effects = {rival: self.effect(subject, rival, tasks) for rival in seconds if rival != subject}
-        as_good = [rival for rival, effect in effects.items() if effect.mean <= self.margin]
-        faster = [rival for rival in effects if seconds[rival] < seconds[subject]]
-        if faster and not set(faster) & set(as_good):
-            return max(faster, key=lambda rival: effects[rival].p_value(self.margin))
-        return min(as_good or effects, key=lambda rival: seconds[rival])
+        own = self.seconds_by_seed(subject, tasks)
+        seconds = {rival: self.seconds_by_seed(rival, tasks) for rival in timed if rival != subject}
+        effects = {rival: self.effect(subject, rival, tasks) for rival in seconds}
+        as_good = [rival for rival in seconds if effects[rival].mean <= self.margin]
+        for is_faster in (np.all, np.any):
+            if faster := [rival for rival in as_good if is_faster(seconds[rival] < own)]:
+                return min(faster, key=lambda rival: seconds[rival].mean())
+        if worse := [rival for rival in seconds if np.any(seconds[rival] < own)]:
+            return max(worse, key=lambda rival: effects[rival].p_value(self.margin))
+        return min(as_good or seconds, key=lambda rival: seconds[rival].mean())
 
 
 @dataclass(frozen=True, eq=False)

@@ -105,6 +105,20 @@ def test_what_is_no_mapping_is_refused(tmp_path, text, says):
     assert says in message(tmp_path, text)
 
 
+def test_what_is_no_text_is_refused(tmp_path):
+    (tmp_path / "params.yaml").write_bytes(b"run: \xff\n")
+    with pytest.raises(UserError, match=r"params\.yaml: cannot be read as text: 'utf-8' codec .*0xff"):
+        load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("digits", "says"), [(5000, "not valid YAML"), (400, r"run\.seeds"), (10, r"run\.seeds.*4294967295")]
+)
+def test_a_seed_that_no_generator_takes_is_refused(tmp_path, digits, says):
+    text = (ROOT / PARAMS_FILE).read_text().replace("seeds: [0, 1, 2]", f"seeds: [{'9' * digits}]")
+    assert re.search(says, message(tmp_path, text))
+
+
 def test_a_missing_file_says_where_to_run_from(tmp_path):
     with pytest.raises(UserError, match=r"nowhere\.yaml: not found; run from the repository's root"):
         load_params(tmp_path / "nowhere.yaml")

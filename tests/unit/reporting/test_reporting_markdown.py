@@ -3,11 +3,23 @@
 import pytest
 
 from trajectory_diffuser.reporting.experiment_figure import experiment_answer
-from trajectory_diffuser.reporting.markdown import asks, experiments_page, scores_page, verdict_page
+from trajectory_diffuser.reporting.markdown import (
+    asks,
+    escaped,
+    experiments_page,
+    markdown_table,
+    scores_page,
+    verdict_page,
+)
 from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.studies import study_sentences, study_table
 from trajectory_diffuser.reporting.tables import headline_table
 from trajectory_diffuser.reporting.verdict import judge
+
+
+def test_words_in_a_table_are_text_on_one_line():
+    table = markdown_table(["a | b"], [["<img onerror=x>\nand more"]])
+    assert table.splitlines() == ["| a \\| b |", "| --- |", "| &lt;img onerror=x> and more |"]
 
 
 @pytest.fixture
@@ -73,7 +85,7 @@ def test_experiments_are_questions_with_the_answers_of_the_page_and_a_studys_sco
     for planner, *cells in rows:
         assert cells == [f"{scores[planner.strip('`'), value]:.1f}" for value in (1, 20)]
     for name in params["run"]["experiments"]:
-        assert f"**{params['experiments'][name]['question']}**" in text
+        assert f"**{escaped(params['experiments'][name]['question'])}**" in text
         assert all(f"- {task}: {experiment_answer(results, task, name)}" in text for task in tasks)
 
 

@@ -24,7 +24,7 @@ from trajectory_diffuser.reporting.studies import (
 
 STUDY = {
     "question": "How much <data>?",
-    "quantity": "% of the episodes",
+    "quantity": "% of the episodes, $x \\frac{1}$",
     "tasks": {"task-2": 1.0, "task-0": 10.0, "task-1": 100.0},
 }
 SCORES = {  # of task-2, task-0, task-1, without data, with some, with all

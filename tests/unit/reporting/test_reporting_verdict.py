@@ -164,6 +164,27 @@ def test_times_decide_only_where_all_seeds_agree():
     assert verdict(FASTEST, 50, [0.5, 0.5, 0.9])[0] == DID_NOT_HOLD
 
 
+@pytest.mark.parametrize(
+    ("others", "answer", "against"),
+    [
+        ({"a": (50, [1.1, 1.1, 1.1]), "b": (50, [0.5, 2.0, 2.0])}, UNDECIDED, "b"),
+        ({"a": (30, [0.1, 0.1, 0.1]), "b": (50, [0.5, 0.5, 2.2])}, UNDECIDED, "b"),
+        ({"a": (50, [0.05, 0.05, 1.2]), "b": (50, [0.5, 0.5, 0.5])}, DID_NOT_HOLD, "b"),
+        ({"a": (50, [0.1, 0.1, 0.1]), "b": (50, [0.5, 0.5, 0.5])}, DID_NOT_HOLD, "a"),
+        ({"a": (20, [0.1, 0.1, 0.1]), "b": (50, [2.0, 1.5, 1.5])}, HELD, "a"),
+        ({"a": (50, [3.0, 3.0, 3.0]), "b": (50, [2.0, 1.5, 1.5])}, HELD, "b"),
+    ],
+)
+def test_the_fastest_is_held_against_who_is_faster_in_any_seed(others, answer, against):
+    means = {"ours": 50} | {name: mean for name, (mean, _) in others.items()}
+    results = results_of(scores(means, seeds=3), {"fastest": FASTEST})
+    for name, (_, seconds) in others.items():
+        own = results.latency["planner"] == name
+        results.latency.loc[own, "decisions_per_second"] = 1 / np.array(seconds)
+    (row,) = judge(results)
+    assert (row.answer, row.reference) == (answer, against)
+
+
 def test_a_time_is_the_mean_over_seeds():
     results = results_of(scores({"ours": 60, "rival": 50}, seeds=3), {"better": BETTER})
     results.latency.loc[results.latency["planner"] == "ours", "decisions_per_second"] = [1.0, 2.0, 4.0]

@@ -13,10 +13,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from trajectory_diffuser.collecting.actors import LADDER_FILE, Actor, find_actors
+from trajectory_diffuser.collecting.actors import LADDER_FILE, Actor, find_actors, read_ladder
 from trajectory_diffuser.collecting.collection import Episode, collect_steps
 from trajectory_diffuser.collecting.sources.interface import Recording, Request
-from trajectory_diffuser.computing.files import read_json
 
 OWN_LICENCE = "MIT (collected here)"
 
@@ -89,7 +88,7 @@ def _folder(request: Request) -> Path:
 def _ladder_record(request: Request, folder: Path) -> dict[str, Any]:
     if not (folder / LADDER_FILE).exists():
         return {}
-    record = read_json(folder / LADDER_FILE)
+    record = read_ladder(folder)
     wanted = request.environment.spec.id
     if record["environment"].rpartition(":")[2] != wanted:  # without the module that registers it
         raise request.error(

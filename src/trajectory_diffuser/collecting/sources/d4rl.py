@@ -14,7 +14,7 @@ import numpy as np
 from trajectory_diffuser.collecting.collection import Episode
 from trajectory_diffuser.collecting.sources.interface import Recording, Request
 from trajectory_diffuser.collecting.sources.one_file import locate
-from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.errors import UserError, reason
 
 REQUIRED = ("observations", "actions", "rewards", "terminals")
 
@@ -114,5 +114,7 @@ def _opened(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path) as file:
             yield file
-    except OSError as error:
-        raise UserError(f"{path}: not a readable HDF5 file ({error}); bring it again") from None
+    except UserError:
+        raise
+    except Exception as error:  # whatever a damaged file makes h5py say
+        raise UserError(f"{path}: not a readable HDF5 file ({reason(error)}); bring it again") from None

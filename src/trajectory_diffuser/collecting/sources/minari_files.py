@@ -59,7 +59,9 @@ def open_minari(path: Path, request: Request, origin: dict[str, Any]) -> Recordi
 def _read(dataset: minari.MinariDataset, path: Path, request: Request) -> Iterator[Episode]:
     try:
         yield from read_episodes(dataset, request.observation_keys)
-    except (OSError, KeyError, ValueError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # whatever a damaged file makes h5py say
         raise UserError(f"{path}: damaged ({reason(error)}); bring it again") from None
 
 
