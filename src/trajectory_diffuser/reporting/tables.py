@@ -99,7 +99,7 @@ def latency_table(results: Results, task: str) -> Table:
             time(row.seconds_per_plan),
             significant(row.plans_per_second),
             significant(row.decisions_per_second),
-            f"{row.network_calls:g}",
+            significant(row.network_calls),
             significant(row.flops / 1e6),
             time(row.network_seconds),
             number(row.overhead, 2),
