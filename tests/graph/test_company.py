@@ -32,6 +32,20 @@ def test_a_stage_at_work_is_seen_in_its_own_folder(project: Project, at_work: in
     assert stage_at_work(tmp_path) is None
 
 
+@pytest.mark.parametrize("words", [["repro"], ["exp", "run", "-S", "a=1"]])
+def test_dvc_is_seen_between_two_stages(project: Project, tmp_path: Path, words: list[str]) -> None:
+    project.reset()
+    (tmp_path / "dvc").write_text(SLOW)
+    command = [sys.executable, tmp_path / "dvc", *words]
+    with subprocess.Popen(command, cwd=project.folder, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        done = project.run("snakemake", "--cores", "1")
+        process.kill()
+    last = (done.stdout + done.stderr).splitlines()[-1]
+    assert done.returncode != 0 and f"process {process.pid}, another engine's" in last
+    assert not (project.folder / "data" / "raw").exists()
+
+
 def test_snakemake_names_it_and_ends_before_its_first_job(project: Project, at_work: int) -> None:
     done = project.run("snakemake", "--cores", "1")
     assert done.returncode != 0

@@ -11,7 +11,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
 from trajectory_diffuser.collecting.walking import walk
-from trajectory_diffuser.common.company import stage_at_work
+from trajectory_diffuser.common.company import dvc_at_work, stage_at_work
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params, read_params
 from trajectory_diffuser.common.stage_code import stage_code, stages
@@ -168,8 +168,8 @@ def whole_machine(threads):
 
 
 def refuse_company():
-    """End when a stage is at work here: nothing of this Snakemake's, which holds the folder's lock and has just begun."""
-    if company := stage_at_work(ROOT):
+    """End when a stage or DVC is at work here: none of this Snakemake's, which has the folder's lock and just begun."""
+    if company := stage_at_work(ROOT) or dvc_at_work(ROOT):
         sys.exit(f"error: {company}")
 
 

@@ -1,6 +1,7 @@
 """Who else is at work in a folder: neither engine knows of the other, nor of jobs that a killed one left."""
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,16 +10,25 @@ import psutil
 
 def stage_at_work(folder: Path) -> str | None:
     """One sentence on a stage that another process runs in the folder, and what helps; None without one."""
+    return _at_work(folder, lambda words: re.fullmatch(r"src/\w+\.py", words[0]))
+
+
+def dvc_at_work(folder: Path) -> str | None:
+    """The same of a `dvc repro` or `dvc exp run`, which between two stages has none at work."""
+    return _at_work(folder, lambda words: re.match(r"(.*/)?dvc (repro|exp run)\b", " ".join(words)))
+
+
+def _at_work(folder: Path, is_one: Callable[[list[str]], object]) -> str | None:
     here = psutil.Process()
     own = {here.pid, *(parent.pid for parent in here.parents())}
     for process in psutil.process_iter():
         with suppress(psutil.Error):  # it has ended, or is somebody else's
-            command = process.cmdline()
-            if process.pid in own or not any(re.fullmatch(r"src/\w+\.py", each) for each in command[1:2]):
+            words = [word for word in process.cmdline()[1:] if word != "-m"]  # after the interpreter
+            if process.pid in own or not words or not is_one(words):
                 continue
             if Path(process.cwd()).resolve() == folder.resolve():
                 return (
-                    f"{' '.join(command[1:])} is at work in {folder}: process {process.pid}, another "
+                    f"{' '.join(words)} is at work in {folder}: process {process.pid}, another "
                     f"engine's or left by a killed one; wait for it, or end it: kill {process.pid}"
                 )
     return None
