@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trajectory_diffuser.reporting.artefacts import Film, Results
+from trajectory_diffuser.reporting.summaries import times_by_seed
 
 WHAT = "orange, and three states of the plan in force ahead of it, blue"
 
@@ -58,10 +59,9 @@ def _filmed(results: Results) -> dict[str, Film]:
 
 def _paces(results: Results, task: str, film: Film) -> str:
     """How long a decision of the filmed (first) seed's planners takes, at the smallest batch timed."""
-    own = (results.latency["task"] == task) & (results.latency["seed"] == results.seeds[0])
-    times = results.latency[own].sort_values("batch").drop_duplicates("planner").set_index("planner")
-    times = times["decisions_per_second"]
-    return f"A decision takes {_listed([f'{1000 / times[name]:.1f} ms' for name in film.planners])}."
+    rates = times_by_seed(results)["decisions_per_second"]
+    milliseconds = [f"{1000 / rates[task, planner, results.seeds[0]]:.1f} ms" for planner in film.planners]
+    return f"A decision takes {_listed(milliseconds)}."
 
 
 def _listed(words: list[str]) -> str:

@@ -121,10 +121,10 @@ def over_tasks(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def mean_times(results: Results) -> pd.DataFrame:
-    """A latency row per task, planner and batch: means over seeds; rates are averaged as times."""
+def mean_times(latency: pd.DataFrame) -> pd.DataFrame:
+    """A row per task, planner and batch of latency rows: means over seeds; rates are averaged as times."""
     rates = ["plans_per_second", "decisions_per_second"]
-    by_seed = results.latency.assign(**{rate: 1 / results.latency[rate] for rate in rates})
+    by_seed = latency.assign(**{rate: 1 / latency[rate] for rate in rates})
     conditions = dict.fromkeys(
         ("device", "threads", "repetitions"), lambda all_: ", ".join(map(str, all_.unique()))
     )
@@ -143,9 +143,8 @@ def times_by_seed(results: Results) -> pd.DataFrame:
 
 def smallest_batch(results: Results) -> pd.DataFrame:
     """The mean times of each task's smallest batch, by (task, planner); NaN for what was not timed."""
-    times = mean_times(results)
-    smallest = times.groupby("task")["batch"].transform("min")
-    timed = times[times["batch"] == smallest].set_index(["task", "planner"])
+    times = mean_times(times_by_seed(results).reset_index())
+    timed = times.set_index(["task", "planner"])
     return timed.reindex(
         pd.MultiIndex.from_product([results.tasks, results.planners], names=timed.index.names)
     )

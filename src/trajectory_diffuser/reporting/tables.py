@@ -108,7 +108,7 @@ def latency_table(results: Results, task: str) -> Table:
             row.device,
             str(row.threads),
         ]
-        for row in mean_times(results).query("task == @task").itertuples()
+        for row in mean_times(results.latency[results.latency["task"] == task]).itertuples()
     ]
     return Table(headers, rows, marked=results.subject)
 
