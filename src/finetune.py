@@ -39,6 +39,7 @@ def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
             pd.concat(tables).to_csv(directory / f"{name}.csv", index=False)
         write_json(directory / "finetuning.json", record)
         write_times(directory, seconds=round(time.perf_counter() - started, 1))
+    finetuning.forget()
 
 
 if __name__ == "__main__":

@@ -78,6 +78,8 @@ class Broken(Counting):
             if self.fault == "hangs":
                 while True:
                     pass
+            if self.fault == "computes on in C":
+                sum(range(10**12))
             observation[1] = np.nan if self.fault == "NaN in the observation" else observation[1]
             reward = -np.inf if self.fault == "infinite reward" else reward
         return observation, reward, *others

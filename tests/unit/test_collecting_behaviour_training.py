@@ -1,6 +1,8 @@
 """Which snapshots of a training run become the ladder."""
 
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -112,8 +114,19 @@ def test_a_checkpoint_of_other_versions_is_set_aside_with_a_warning(
     assert not checkpoint.exists() and (tmp_path / "checkpoint.unusable").is_dir()
 
 
-def test_a_killed_training_ends_to_the_bit_where_it_would_have_ended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class Killed(Exception):
+    """In the place of a signal that cannot be waited for."""
+
+
+def kill() -> None:
+    raise Killed
+
+
+@pytest.mark.parametrize(
+    ("stop", "goes_on_from"), [(kill, 80), (lambda: signal.raise_signal(signal.SIGINT), 120)]
+)
+def test_a_stopped_training_ends_to_the_bit_where_it_would_have_ended(
+    stop: Callable[[], None], goes_on_from: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("sbx")
     for name, steps in (("SNAPSHOT_EVERY", 40), ("CHECKPOINT_EVERY", 80)):
@@ -127,13 +140,14 @@ def test_a_killed_training_ends_to_the_bit_where_it_would_have_ended(
     whole = ladder("whole")
     returns = behaviour_training.noise_free_returns
 
-    def killed(environment: str, actor: Actor, episodes: int) -> list[float]:
-        if len(list((tmp_path / "killed").glob("step_*"))) == 4:  # after 160 steps, with a checkpoint at 80
-            raise KeyboardInterrupt
+    def stopped(environment: str, actor: Actor, episodes: int) -> list[float]:
+        if len(list((tmp_path / "stopped").glob("step_*"))) == 3:  # now, after 120 steps
+            stop()
         return returns(environment, actor, episodes)
 
-    monkeypatch.setattr(behaviour_training, "noise_free_returns", killed)
-    with pytest.raises(KeyboardInterrupt):
-        ladder("killed")
+    monkeypatch.setattr(behaviour_training, "noise_free_returns", stopped)
+    with pytest.raises((Killed, KeyboardInterrupt)):
+        ladder("stopped")
+    assert read_json(tmp_path / "stopped/checkpoint/checkpoint.json")["steps"] == goes_on_from
     monkeypatch.setattr(behaviour_training, "noise_free_returns", returns)
-    assert ladder("killed") == whole
+    assert ladder("stopped") == whole

@@ -1,7 +1,10 @@
 """What an environment that breaks down makes of rollouts, evaluations and collections."""
 
+import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -38,6 +41,27 @@ def test_a_fault_ends_episodes_with_environment_seed_and_step(
         collect_episode(environment, idle, 5)
 
 
+COMPUTES_ON = """
+import numpy as np
+from small_environments import broken
+from trajectory_diffuser.environments import watching
+from trajectory_diffuser.environments.environment import make_environment
+
+watching.LONGEST_SECONDS = 0.2
+environment = make_environment(broken("computes on in C"))
+environment.reset(seed=5)
+while True:
+    environment.step(np.zeros(2, np.float32))
+"""
+
+
+def test_a_step_that_does_not_come_back_to_python_is_killed_where_it_stands() -> None:
+    command, paths = [sys.executable, "-c", COMPUTES_ON], {"PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run(command, env=os.environ | paths, capture_output=True, text=True, timeout=60)
+    assert run.returncode == -signal.SIGPROF
+    assert run.stdout == "" and "small_environments.py" in run.stderr.splitlines()[1]
+
+
 def test_an_action_that_is_not_finite_is_not_blamed_on_the_environment() -> None:
     environment = make_environment(COUNTING)
     environment.reset(seed=3)
@@ -68,7 +92,7 @@ def test_the_clock_stops_with_the_answer_and_other_threads_have_none() -> None:
     environment = make_environment(COUNTING)
     environment.reset(seed=3)
     environment.step(np.zeros(2, np.float32))
-    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getitimer(signal.ITIMER_REAL) == signal.getitimer(signal.ITIMER_PROF) == (0.0, 0.0)
     lengths: list[int] = []
     thread = threading.Thread(target=lambda: lengths.append(len(collect_episode(environment, idle, 4))))
     thread.start()

@@ -13,5 +13,8 @@ def test_the_score_is_linear_with_0_at_the_minimum_and_100_at_the_maximum():
 
 @pytest.mark.parametrize("value", [np.inf, np.nan, 1e308])
 def test_a_return_without_a_finite_score_is_refused(value):
-    with pytest.raises(UserError, match=r"^a return of (inf|nan|1e\+308) has no score between 0 .* and 0\.1"):
+    refused = r"a return of (inf|nan|1e\+308) has no score between 0 .* and 0\.1"
+    with pytest.raises(UserError, match=f"^{refused}"):
         normalised_score(np.array([1.0, value]), 0.0, 0.1)
+    with pytest.raises(UserError, match=f"^environment seed 8: {refused}"):
+        normalised_score(np.array([1.0, value]), 0.0, 0.1, np.array([7, 8]))

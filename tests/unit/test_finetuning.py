@@ -21,10 +21,14 @@ from trajectory_diffuser.finetuning.growing import Collector, with_episodes
 from trajectory_diffuser.finetuning.rounds import Finetuning
 from trajectory_diffuser.finetuning.variants import trained_networks
 from trajectory_diffuser.planning.models import PlanningModels
+from trajectory_diffuser.training import run
 
 STEPS, CPU = 8, torch.device("cpu")
 CHOSEN = {"guidance": 1.5, "temperature": 0.4, "target_return": 1.1}
 SMALL = {"batch_size": 8, "warmup_steps": 1, "validate_every": 5, "threads": 1}
+
+
+OUTPUT = Path("results/runs/task/seed4/finetuning/trajectory_diffuser")
 
 
 class Pushed(gymnasium.Env):
@@ -201,21 +205,56 @@ def test_a_variant_trains_what_the_planner_calls():
     assert trained_networks({"nothing": []}, called) == {"nothing": []}
 
 
+def outputs() -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in OUTPUT.iterdir() if path.name != "times.json"}
+
+
 def test_the_same_parameters_give_the_same_bytes(params):
     params["finetune"]["variants"] = {"all": list(finetune.STAGES), "transformer": ["transformer"]}
-    folder, files = Path("results/runs/task/seed4/finetuning/trajectory_diffuser"), []
+    files = []
     for _ in range(2):
         finetune.main(params, "task", 4, "trajectory_diffuser")
-        files.append({path.name: path.read_bytes() for path in folder.iterdir() if path.name != "times.json"})
+        files.append(outputs())
     assert files[0] == files[1]
     assert {"scores.csv", "collected.csv", "curves.csv", "finetuning.json", "manifest.json"} == set(files[0])
-    curves = pd.read_csv(folder / "curves.csv")
+    curves = pd.read_csv(OUTPUT / "curves.csv")
     assert curves["step"].max() == 6 and curves["validation_loss"].notna().any()
     trained = curves.groupby("variant")["network"].unique().map(list)
     assert trained["all"] == [*finetune.STAGES]  # the value model, too, which chooses what explores
     assert trained["transformer"] == ["transformer"]
-    scores = pd.read_csv(folder / "scores.csv")
+    scores = pd.read_csv(OUTPUT / "scores.csv")
     assert len(scores) == 3 * 3 * 3 and set(scores["planner"]) == {"trajectory_diffuser"}
+
+
+class Killed(Exception):
+    """In the place of a signal."""
+
+
+def test_a_killed_run_keeps_what_it_has_trained_and_ends_as_any_other(params, monkeypatch):
+    params["finetune"]["variants"] = {"all": list(finetune.STAGES)}
+    started, steps, train = [], [], run.train
+
+    def counting(model, loss, *rest):
+        started.append(rest[-1])
+        if len(started) == 6:
+            raise Killed
+
+        def counted(model, split):
+            steps.append(split)
+            return loss(model, split)
+
+        return train(model, counted, *rest)
+
+    monkeypatch.setattr(run, "train", counting)
+    with pytest.raises(Killed):
+        finetune.main(params, "task", 4, "trajectory_diffuser")
+    assert steps.count("train") == 5 * 6
+    finetune.main(params, "task", 4, "trajectory_diffuser")
+    assert steps.count("train") == 2 * 2 * 4 * 6  # variants and control, rounds, networks: each once
+    assert not list(Path("results/checkpoints").rglob("*.safetensors"))
+    killed = outputs()
+    finetune.main(params, "task", 4, "trajectory_diffuser")
+    assert outputs() == killed
 
 
 def test_a_planner_that_is_not_tuned_ends_it_before_any_work(params):

@@ -26,6 +26,7 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.versions import library_versions
 from trajectory_diffuser.computing.files import atomic_directory, atomic_file, write_json
 from trajectory_diffuser.computing.progress import drawing_interval
+from trajectory_diffuser.computing.stopping import postponed_signals
 
 SNAPSHOT_EVERY = 5_000  # environment steps
 CHECKPOINT_EVERY = 50_000
@@ -75,7 +76,8 @@ def train_behaviour(
     Every snapshot stays in the folder `snapshots`, with a log of their returns. `dropped_quantiles` of each
     critic's 25 are left out against over-estimation (section 4 of the paper: 0 for HalfCheetah, 2 for
     Walker2d, 5 for Hopper). Reproducible to the bit by `seed` on one machine, also when it was killed: it
-    goes on from its last checkpoint, which lies beside the snapshots.
+    goes on from its last checkpoint, which lies beside the snapshots. SIGTERM and SIGINT wait for the next
+    snapshot, and for the checkpoint that is then saved.
 
     Raises `UserError` when sbx is not installed.
     """
@@ -117,17 +119,16 @@ def train_behaviour(
     behaviour_checkpoint.load(model, checkpoint, settings)
     snapshots.mkdir(parents=True, exist_ok=True)
     _forget_later(snapshots / SNAPSHOT_LOG, model.num_timesteps)
-    with tqdm(
-        total=steps, initial=model.num_timesteps, unit="step", unit_scale=True, mininterval=drawing_interval()
-    ) as progress:
+    bar = {"initial": model.num_timesteps, "unit_scale": True, "mininterval": drawing_interval()}
+    with postponed_signals() as signals, tqdm(total=steps, unit="step", **bar) as progress:
         if model.num_timesteps == 0:
             record()
-        while model.num_timesteps < steps:
+        while model.num_timesteps < steps and not signals:
             behaviour_checkpoint.begin_stretch(model, seed)
             stretch = min(SNAPSHOT_EVERY, steps - model.num_timesteps)
             model.learn(stretch, callback=Progress(), reset_num_timesteps=False)
             record()
-            if model.num_timesteps % CHECKPOINT_EVERY == 0 and model.num_timesteps < steps:
+            if signals or model.num_timesteps % CHECKPOINT_EVERY == 0:
                 behaviour_checkpoint.save(model, checkpoint, settings)
     origin = {"environment": environment, "algorithm": "TQC", "settings": learner, "versions": versions}
     origin |= {"seed": seed, "steps": steps}

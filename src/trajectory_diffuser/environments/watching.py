@@ -1,7 +1,9 @@
 """An environment that breaks down ends a run with one line instead of becoming a result."""
 
+import faulthandler
 import math
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -18,9 +20,10 @@ class Watched(gymnasium.Wrapper):
     """Raises `UserError`, with the environment's id, seed and step, where a reset or a step goes wrong.
 
     That is: an observation, a reward or an action that is not finite, any exception, and no answer within
-    `LONGEST_SECONDS`. That limit holds in the main thread, where alone Python handles signals, and a library
-    that does not come back to Python is stopped when it does. After a reset without a seed, the steps since
-    the last one with a seed are counted on.
+    `LONGEST_SECONDS`. That limit holds in the main thread, where alone Python handles signals. A library that
+    computes on without coming back to Python is left twice as long; then the process is killed, once it has
+    written where it stood. After a reset without a seed, the steps since the last one with a seed are counted
+    on.
     """
 
     def __init__(self, env: gymnasium.Env) -> None:
@@ -35,6 +38,8 @@ class Watched(gymnasium.Wrapper):
         if _in_main_thread():
             # Not at every step: it takes longer than a short step's check.
             signal.signal(signal.SIGALRM, _stop)
+            # In C, so also where Python does not get its turn: writes where it stands, then dies of it.
+            faulthandler.register(signal.SIGPROF, sys.__stderr__, all_threads=False, chain=True)
         if seed is not None:
             self.seed, self.steps = seed, 0
         observation, info = self._answer(self.env.reset, seed=seed, options=options)
@@ -52,13 +57,13 @@ class Watched(gymnasium.Wrapper):
         limited = _in_main_thread()
         try:
             if limited:
-                signal.setitimer(signal.ITIMER_REAL, LONGEST_SECONDS)
+                _limit(LONGEST_SECONDS)
             return method(*arguments, **keywords)
         except Exception as error:
             raise self._error(reason(error)) from error
         finally:
             if limited:
-                signal.setitimer(signal.ITIMER_REAL, 0)
+                _limit(0)
 
     def _check(self, **values: Any) -> None:
         # Quick: of what is not finite no sum is either.
@@ -75,6 +80,12 @@ class Watched(gymnasium.Wrapper):
 
 def _in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
+
+
+def _limit(seconds: float) -> None:
+    """Start both clocks, or stop them with 0: that of the wall, and that of the processor."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_PROF, 2 * seconds)
 
 
 def _stop(*_: Any) -> None:

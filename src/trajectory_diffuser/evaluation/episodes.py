@@ -87,7 +87,8 @@ def evaluate_episodes(
     table = pd.DataFrame({"task": task, "seed": seed, "planner": name, "episode": np.arange(episodes)})
     table["environment_seed"] = environment_seeds
     table["return"] = rollout.returns
-    table["normalised_score"] = normalised_score(rollout.returns, reference["minimum"], reference["maximum"])
+    scale = (reference["minimum"], reference["maximum"])
+    table["normalised_score"] = normalised_score(rollout.returns, *scale, environment_seeds)
     table["length"] = rollout.lengths
     table["success"] = pd.Series(rollout.successes).astype("Int64")  # written as 0, 1 or nothing
     table["wall_crossing_fraction"] = rollout.wall_crossing_fractions

@@ -73,7 +73,10 @@ def tune(
             tables.append(table)
         trials = pd.concat(tables, ignore_index=True)
         trials["normalised_score"] = normalised_score(
-            trials["return"], reference["minimum"], reference["maximum"]
+            trials["return"].to_numpy(),
+            reference["minimum"],
+            reference["maximum"],
+            trials["environment_seed"].to_numpy(),
         )
         left = _best_first(usual, left, trials, settings["equal_within"])[: settings["finalists"]]
     if not grid:

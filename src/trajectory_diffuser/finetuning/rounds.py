@@ -7,6 +7,7 @@ follows the best one in the grown data.
 """
 
 import copy
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,8 +21,9 @@ from torch import nn
 from trajectory_diffuser.collecting.collection import Episode
 from trajectory_diffuser.common.consistency import CONTROL
 from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.stage_code import code_hash
 from trajectory_diffuser.computing.seeding import derive_seed
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.windows import PreparedDataset, content_hash
 from trajectory_diffuser.evaluation.cell import make_planner, planner_of, run_directory, tuned_row
 from trajectory_diffuser.evaluation.episodes import evaluate_episodes
 from trajectory_diffuser.evaluation.rollout import run_episodes
@@ -30,6 +32,7 @@ from trajectory_diffuser.finetuning.variants import trained_networks
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
 from trajectory_diffuser.planning.settings import PlannerSettings
+from trajectory_diffuser.training.checkpoint import ROOT, Checkpoint
 
 
 @dataclass
@@ -43,6 +46,9 @@ class Finetuning:
         planner: name of the planner.
         stages: the module of the stage that trains each network, by the network's name; see its `objective`.
         device: to plan and train on.
+
+    Every training has a checkpoint until `forget`: a run that was killed takes the networks from there, and
+    collects and evaluates anew.
 
     Attributes:
         scores: a table for each evaluation, a row per episode: what `evaluate_episodes` says of it, variant,
@@ -68,6 +74,7 @@ class Finetuning:
         self.row = tuned_row(self.params, self.task, self.seed, self.planner)
         self.exploring = self.row | self.settings["exploration"]
         self.runtime = Runtime.from_params(self.params, self.device)
+        self.checkpoints = ROOT / self.task / f"seed{self.seed}" / "finetuning" / self.planner
 
     def run(self) -> None:
         """Go through all rounds of all variants.
@@ -99,6 +106,10 @@ class Finetuning:
                 networks = replace(networks, best_return=data.best_return, **new)
                 self._note(self._evaluate(networks, runtime, title), variant, trained, number, steps)
 
+    def forget(self) -> None:
+        """Delete the checkpoints, once what they were for is written."""
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+
     def _collect(self, models: PlanningModels, runtime: Runtime, number: int, title: str) -> list[Episode]:
         """The episodes of a round, in environments of its own."""
         count = self.settings["episodes"]
@@ -117,8 +128,15 @@ class Finetuning:
         settings = self.params[f"train_{name}"] | {"steps": self.settings["steps"][name], "keep_at": []}
         objective = self.stages[name].objective(self.params, self.task, data, self.device)
         model = copy.deepcopy(getattr(models, name)).requires_grad_(True)
+        weights = model.state_dict().items()
         seed = derive_seed("finetune", name, self.seed, number)
-        result = objective.train(model, settings, seed, f"{self._title(title)}, {name}", self.device)
+        identity = {"code": code_hash("finetune"), "torch": torch.__version__, "device": self.device.type}
+        identity |= {"task": self.params["tasks"][self.task], "settings": settings, "seed": seed}
+        identity |= {"data": content_hash(data.arrays | vars(data.normaliser))}
+        identity |= {"weights": content_hash({key: each.numpy(force=True) for key, each in weights})}
+        checkpoint = Checkpoint(self.checkpoints / variant / f"round{number}" / name, identity)
+        title = f"{self._title(title)}, {name}"
+        result = objective.train(model, settings, seed, title, self.device, checkpoint)
         self.curves.append(pd.DataFrame(result.curves).assign(variant=variant, round=number, network=name))
         return result.model.eval().requires_grad_(False)
 

@@ -6,11 +6,9 @@ A small network's step takes two milliseconds, so what surrounds it (seeds, clip
 
 import copy
 import math
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,6 +18,7 @@ from tqdm import tqdm
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.progress import drawing_interval
 from trajectory_diffuser.computing.seeding import derive_seed
+from trajectory_diffuser.computing.stopping import postponed_signals
 from trajectory_diffuser.training.checkpoint import Checkpoint
 from trajectory_diffuser.training.flat_weights import flatten_weights
 from trajectory_diffuser.training.result import CurveRow, KeptWeights, TrainingResult
@@ -91,7 +90,7 @@ def train(
     model.train()
     bar = {"initial": first, "mininterval": drawing_interval(), "unit": "step"}
     progress = tqdm(range(first, steps), title, steps, **bar)
-    with _postponed_signals() as signals:
+    with postponed_signals() as signals:
         for step in progress:
             learning_rate = settings["learning_rate"] * learning_rate_factor(
                 step, steps, settings["warmup_steps"]
@@ -113,7 +112,7 @@ def train(
                 seconds = time.perf_counter() - started
                 result.kept.append(KeptWeights(fraction, done, seconds, copy.deepcopy(averaged)))
             validating = done % settings["validate_every"] == 0 or done == steps
-            saving = done % settings["checkpoint_every"] == 0
+            saving = done % settings["checkpoint_every"] == 0 or done == steps
             stopping = bool(signals)
             logging = done % interval == 0 or validating or saving
             if logging or stopping:  # looks at the losses, so that no bad weights are saved
@@ -127,7 +126,7 @@ def train(
                 progress.set_postfix(loss=f"{row['train_loss']:.4g}", refresh=False)
                 if validating and (warning := result.overfitting_warning()):
                     progress.write(f"warning: {title}: {warning}", file=sys.stderr)
-            if checkpoint and (stopping or (saving and done < steps)):
+            if checkpoint and (stopping or saving):
                 result.seconds = time.perf_counter() - started
                 checkpoint.save(done, result, model, optimiser)
             if stopping:
@@ -187,19 +186,3 @@ def _validation_loss(model: nn.Module, loss: Loss, seed: int, batches: int) -> f
             torch.manual_seed(derive_seed("validation", seed, index))
             values.append(float(loss(model, "validation")))
     return sum(values) / len(values)
-
-
-@contextmanager
-def _postponed_signals() -> Iterator[list[int]]:
-    """Yield a list of the SIGTERM and SIGINT that arrive in the block; the first takes effect at its end."""
-    arrived: list[int] = []
-    ours = [each for each in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(each) != signal.SIG_IGN]
-    before = {each: signal.signal(each, lambda number, _: arrived.append(number)) for each in ours}
-    try:
-        yield arrived
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-    if arrived:
-        signal.raise_signal(arrived[0])
-        sys.exit(128 + arrived[0])  # a handler let it pass
