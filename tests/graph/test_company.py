@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from project import Project
 
-from trajectory_diffuser.common.company import stage_at_work
+from trajectory_diffuser.common.company import snakemake_at_work, stage_at_work
 
 SLOW = "import time\nprint('begun', flush=True)\ntime.sleep(600)\n"
 
@@ -44,6 +44,25 @@ def test_dvc_is_seen_between_two_stages(project: Project, tmp_path: Path, words:
     last = (done.stdout + done.stderr).splitlines()[-1]
     assert done.returncode != 0 and f"process {process.pid}, another engine's" in last
     assert not (project.folder / "data" / "raw").exists()
+
+
+def test_snakemake_is_seen_between_two_jobs_where_it_has_locked_the_folder(
+    project: Project, tmp_path: Path
+) -> None:
+    (tmp_path / "snakemake").write_text(SLOW)
+    command = [sys.executable, tmp_path / "snakemake", "--cores", "1"]
+    lock = project.folder / ".snakemake" / "locks" / "0.output.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    project.reset()
+    with subprocess.Popen(command, cwd=project.folder, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        assert snakemake_at_work(project.folder) is None  # it only looks
+        lock.touch()
+        done = project.run("dvc", "repro", "check_parameters")
+        process.kill()
+    lock.unlink()
+    assert done.returncode != 0 and f"is at work in {project.folder}: process {process.pid}" in done.stderr
+    assert not (project.folder / "results" / "parameters_checked.txt").exists()
 
 
 def test_snakemake_names_it_and_ends_before_its_first_job(project: Project, at_work: int) -> None:

@@ -18,6 +18,13 @@ def dvc_at_work(folder: Path) -> str | None:
     return _at_work(folder, lambda words: re.match(r"(.*/)?dvc (repro|exp run)\b", " ".join(words)))
 
 
+def snakemake_at_work(folder: Path) -> str | None:
+    """The same of a `snakemake` that has locked the folder, as one that only looks (`--dry-run`) has not."""
+    if not any(folder.glob(".snakemake/locks/*")):
+        return None
+    return _at_work(folder, lambda words: re.match(r"(.*/)?snakemake$", words[0]))
+
+
 def _at_work(folder: Path, is_one: Callable[[list[str]], object]) -> str | None:
     here = psutil.Process()
     own = {here.pid, *(parent.pid for parent in here.parents())}

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from trajectory_diffuser.common.company import stage_at_work
+from trajectory_diffuser.common.company import snakemake_at_work, stage_at_work
 from trajectory_diffuser.common.completion import for_task
 from trajectory_diffuser.common.errors import UserError, one_line
 from trajectory_diffuser.common.params import load_params
@@ -43,7 +43,8 @@ def run_stage(main: Callable[..., None], *arguments: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ending_with_one_line():
         # DVC runs one stage at a time; Snakemake looks before its first job (Snakefile).
-        if "DVC_STAGE" in os.environ and (company := stage_at_work(Path.cwd())):
+        here = Path.cwd()
+        if "DVC_STAGE" in os.environ and (company := stage_at_work(here) or snakemake_at_work(here)):
             raise UserError(company)
         params = load_params()
         known = {"task": params["tasks"], "planner": params["planners"], "policy": params["policies"]}
