@@ -5,14 +5,12 @@ stretch begins with a new episode and with seeds of its own: what it does follow
 the number of steps so far, and a training that was killed ends, to the bit, where it would have ended.
 """
 
-import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trajectory_diffuser.computing.files import atomic_directory, read_json, write_json
+from trajectory_diffuser.computing.files import atomic_directory, read_json, set_aside, write_json
 from trajectory_diffuser.computing.manifest import require_intact
 from trajectory_diffuser.computing.seeding import derive_seed
 
@@ -58,15 +56,8 @@ def load(model: Any, directory: Path, settings: dict[str, Any]) -> None:
     require_intact(directory, f"rm -r {directory}, and the training again, from its beginning")
     about = read_json(directory / "checkpoint.json")
     if about["settings"] != settings:
-        unusable = directory.with_name(f"{directory.name}.unusable")
-        shutil.rmtree(unusable, ignore_errors=True)
-        directory.rename(unusable)
         differing = ", ".join(key for key in settings if about["settings"].get(key) != settings[key])
-        print(
-            f"warning: {directory}: another training made it (other {differing}); set aside as "
-            f"{unusable.name}, training begins anew",
-            file=sys.stderr,
-        )
+        set_aside(directory, f"belongs to a run with other {differing}")
         return
     from flax.serialization import from_bytes
 

@@ -75,8 +75,7 @@ def computing_device(run: dict[str, Any], threads: int) -> Iterator[torch.device
     """
     torch.set_num_threads(min(threads, available_cores()))
     # What is compiled is code: not in a folder under /tmp, which somebody else could have made first.
-    compiled = platformdirs.user_cache_path("trajectory-diffuser") / "compiled"
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(compiled))
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(_user_cache() / "compiled"))
     if device_type(run["device"]) == "cpu":
         yield torch.device("cpu")
         return
@@ -114,9 +113,13 @@ def _lease_gpu(stack: ExitStack, count: int, places: int = 1, poll_seconds: floa
         time.sleep(poll_seconds)
 
 
+def _user_cache() -> Path:
+    return platformdirs.user_cache_path("trajectory-diffuser")
+
+
 def _lock_folder() -> Path:
     """A folder of the user's own: in one that all write to, anybody could hold a lock for ever."""
-    folder = platformdirs.user_cache_path("trajectory-diffuser")
+    folder = _user_cache()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -51,6 +52,17 @@ def atomic_file(path: Path | str) -> Iterator[Path]:
         os.replace(work, path)
     finally:
         _clear(work, path)
+
+
+def set_aside(checkpoint: Path, fault: str) -> None:
+    """Rename a checkpoint, a file or a folder, that cannot be continued, in the place of one before; warn."""
+    unusable = checkpoint.with_name(f"{checkpoint.name}.unusable")
+    if unusable.is_dir():
+        shutil.rmtree(unusable)
+    os.replace(checkpoint, unusable)
+    print(
+        f"warning: {checkpoint}: {fault}; set aside as {unusable.name}, training begins anew", file=sys.stderr
+    )
 
 
 def _place_of_work(path: Path) -> Path:

@@ -3,9 +3,7 @@
 import copy
 import hashlib
 import json
-import os
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from trajectory_diffuser.common.errors import reason
-from trajectory_diffuser.computing.files import atomic_file
+from trajectory_diffuser.computing.files import atomic_file, set_aside
 from trajectory_diffuser.training.result import KeptWeights, TrainingResult
 
 ROOT = Path("results/checkpoints")
@@ -66,12 +64,12 @@ class Checkpoint:
         try:
             tensors, record = _read(self.file)
         except Exception as error:  # what a damaged file makes safetensors, torch or json raise is not listed
-            self._set_aside(f"is damaged ({reason(error)})")
+            set_aside(self.file, f"is damaged ({reason(error)})")
             return 0
         identity, facts = record["identity"], record["facts"]
         names = sorted(identity.keys() | self.identity.keys())
         if other := [name for name in names if identity.get(name) != self.identity.get(name)]:
-            self._set_aside(f"belongs to a run with other {', '.join(other)}")
+            set_aside(self.file, f"belongs to a run with other {', '.join(other)}")
             return 0
         result.curves, result.seconds = facts["curves"], facts["seconds"]
         result.kept = [KeptWeights(*kept, copy.deepcopy(result.model)) for kept in facts["kept"]]
@@ -90,14 +88,6 @@ class Checkpoint:
     def remove(self) -> None:
         """Delete the checkpoint, and one that was set aside, once its run has ended well."""
         shutil.rmtree(self.directory, ignore_errors=True)
-
-    def _set_aside(self, fault: str) -> None:
-        unusable = self.file.with_name(f"{self.file.name}.unusable")
-        os.replace(self.file, unusable)
-        print(
-            f"warning: {self.file}: {fault}; set aside as {unusable.name}, training begins anew",
-            file=sys.stderr,
-        )
 
 
 def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

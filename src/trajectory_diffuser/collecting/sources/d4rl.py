@@ -14,7 +14,7 @@ import numpy as np
 from trajectory_diffuser.collecting.collection import Episode
 from trajectory_diffuser.collecting.sources.interface import Recording, Request
 from trajectory_diffuser.collecting.sources.one_file import locate
-from trajectory_diffuser.common.errors import UserError, reason
+from trajectory_diffuser.common.errors import UserError, explained
 
 REQUIRED = ("observations", "actions", "rewards", "terminals")
 
@@ -111,10 +111,6 @@ def _flags(file: h5py.File, name: str, path: Path) -> np.ndarray:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
-    try:
-        with h5py.File(path) as file:
-            yield file
-    except UserError:
-        raise
-    except Exception as error:  # whatever a damaged file makes h5py say
-        raise UserError(f"{path}: not a readable HDF5 file ({reason(error)}); bring it again") from None
+    unreadable = "{}: not a readable HDF5 file ({}); bring it again"
+    with explained(lambda why: unreadable.format(path, why)), h5py.File(path) as file:
+        yield file

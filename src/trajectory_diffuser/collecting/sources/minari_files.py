@@ -11,7 +11,7 @@ import minari
 from trajectory_diffuser.collecting.collection import Episode
 from trajectory_diffuser.collecting.minari_store import read_episodes
 from trajectory_diffuser.collecting.sources.interface import Recording, Request
-from trajectory_diffuser.common.errors import UserError, reason
+from trajectory_diffuser.common.errors import UserError, explained, reason
 
 
 def open_minari(path: Path, request: Request, origin: dict[str, Any]) -> Recording:
@@ -57,12 +57,8 @@ def open_minari(path: Path, request: Request, origin: dict[str, Any]) -> Recordi
 
 
 def _read(dataset: minari.MinariDataset, path: Path, request: Request) -> Iterator[Episode]:
-    try:
+    with explained(lambda why: f"{path}: damaged ({why}); bring it again"):
         yield from read_episodes(dataset, request.observation_keys)
-    except UserError:
-        raise
-    except Exception as error:  # whatever a damaged file makes h5py say
-        raise UserError(f"{path}: damaged ({reason(error)}); bring it again") from None
 
 
 def _family(identifier: str) -> str:

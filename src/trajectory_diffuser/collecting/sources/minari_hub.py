@@ -17,7 +17,7 @@ from tenacity import Retrying, stop_after_attempt, wait_exponential
 from trajectory_diffuser.collecting.minari_store import minari_root
 from trajectory_diffuser.collecting.sources.interface import Recording, Request
 from trajectory_diffuser.collecting.sources.minari_files import open_minari
-from trajectory_diffuser.common.errors import UserError, reason
+from trajectory_diffuser.common.errors import explained
 from trajectory_diffuser.computing.files import write_json
 
 ATTEMPTS = 3
@@ -44,9 +44,14 @@ def _download(dataset: str, root: Path, request: Request) -> None:
     """
     root.mkdir(parents=True, exist_ok=True)
     attempts = Retrying(stop=stop_after_attempt(ATTEMPTS), wait=wait_exponential(max=10), reraise=True)
-    try:
-        versionless = dataset.rsplit("-v", 1)[0]
-        known = minari.list_remote_datasets(prefix=versionless)
+
+    def failed(why: str) -> str:
+        by_hand = f"machine with a network run `minari download {dataset}` and copy the folder to"
+        again = f"try again, or on a {by_hand} {get_dataset_path(dataset)}"
+        return str(request.error("dataset", f"{dataset} could not be downloaded ({why}); {again}"))
+
+    with explained(failed):
+        known = minari.list_remote_datasets(prefix=dataset.rsplit("-v", 1)[0])
         if dataset not in known:
             there = ", ".join(known) or "nothing of that name; see minari list remote"
             raise request.error("dataset", f"{dataset!r} is not on the hub; there is {there}")
@@ -55,15 +60,6 @@ def _download(dataset: str, root: Path, request: Request) -> None:
                 # Forced, it completes a download that was broken off; whole files are kept.
                 minari.download_dataset(dataset, force_download=True)
                 _compare_checksums(dataset, root)
-    except UserError:
-        raise
-    except Exception as error:  # whatever a failing network makes its libraries say
-        raise request.error(
-            "dataset",
-            f"{dataset} could not be downloaded ({reason(error)}); try again, or on a "
-            f"machine with a network run `minari download {dataset}` and copy the folder to "
-            f"{get_dataset_path(dataset)}",
-        ) from None
     write_json(root / dataset / COMPLETE_FILE, {"dataset": dataset})
 
 
