@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the environment, and of the planners' noise")
     parser.add_argument("--seconds", type=float, default=4.0, help="length of the film")
     parser.add_argument("--times", type=Path, help="latency.csv of a report, instead of measuring here")
-    parser.add_argument("--out", type=Path, default=Path("film.gif"))
+    parser.add_argument("--out", type=Path, default=Path("results/film.gif"))
     parser.add_argument("--strip", type=Path, help="PNG, to which some moments are written too")
     arguments = parser.parse_args()
     with ending_with_one_line():
