@@ -16,7 +16,7 @@ def preset(name: str) -> dict[str, Any]:
 
 
 def every_task() -> dict[str, Any]:
-    """The tasks of the default parameters and of the presets, with one seed (the default has more) and a few planners."""
+    """The tasks of the default parameters and of the presets; the default has more seeds and planners."""
     params = preset("default")
     for name in presets["names"]():
         params["tasks"] |= preset(name)["tasks"]

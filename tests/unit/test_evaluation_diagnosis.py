@@ -80,6 +80,15 @@ def test_it_is_said_how_many_drafts_an_error_rests_on(dataset):
     assert table["drafts"].tolist() == [21 - (HISTORY - 1) - step for step in range(1, HORIZON)]
 
 
+def test_nothing_is_said_of_drafts_where_no_episode_is_held_out(dataset):
+    everything = replace(dataset, validation=np.zeros(4, bool))
+    table = draft_errors(
+        models_that_draft(lambda tokens, length: tokens[:, -1:].repeat(1, length, 1)), everything
+    )
+    assert table["step"].tolist() == list(range(1, HORIZON))
+    assert (table["drafts"] == 0).all() and table[["error", "spread"]].isna().all(axis=None)
+
+
 def test_situations_have_a_whole_history_where_the_episode_is_long_enough(dataset):
     (present,), (first,), (last,) = situations(dataset, 4)
     assert (first, present, last) == (78, 88, 98)

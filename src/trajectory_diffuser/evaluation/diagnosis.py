@@ -31,14 +31,18 @@ def draft_errors(models: PlanningModels, dataset: PreparedDataset) -> pd.DataFra
     Returns:
         A row for each planned state but the present: `step`, from 1; `drafts`, how many episodes went on as
         long; `error`, the root mean square over drafts and dimensions; `spread`, that of a guess which knows
-        nothing but the states' mean at that step. Both in standard deviations of the data.
+        nothing but the states' mean at that step. Both in standard deviations of the data; NaN, of 0 drafts,
+        where no episode is held out, since drafts of training data say nothing.
     """
     history, horizon = models.history, models.horizon
+    if held_out(dataset) == "train":
+        unknown = {"drafts": 0, "error": math.nan, "spread": math.nan}
+        return pd.DataFrame([{"step": step} | unknown for step in range(1, horizon)])
     windows = WindowSampler(
         dataset,
         history + horizon - 1,
         models.transformer.positions.device,
-        split=held_out(dataset),
+        split="validation",
         return_scale=models.return_scale,
         stride=models.stride,
     )

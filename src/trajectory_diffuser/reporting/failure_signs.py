@@ -79,10 +79,13 @@ def sign_table(results: Results, task: str) -> Table:
 
 
 def shown_signs(results: Results) -> str:
-    """In a sentence: which signs show, of what, on which task."""
+    """In a sentence or two: which signs show, of what, on which task, and where some cannot."""
     shown = sign_rows(results)
     names = [f"{row.sign} ({row.of}, {row.task})" for row in shown[shown["shows"]].itertuples(name="Sign")]
-    return f"Shown: {'; '.join(names)}." if names else "None shows."
+    said = f"Shown: {'; '.join(names)}." if names else "None shows."
+    if blind := [task for task in results.tasks if not draft_errors(results, task)]:
+        said += f" On {', '.join(blind)} too little is held out to tell of drafts, or of copies."
+    return said
 
 
 def sign_rows(results: Results) -> pd.DataFrame:

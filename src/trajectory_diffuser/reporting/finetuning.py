@@ -62,7 +62,8 @@ def finetuning_answer(results: Results, task: str) -> str:
         if gains["gain"].max() <= margin:
             sentences.append(f"{before}: no variant gains more than the margin, {margin:g}.")
         else:
-            limit = _limiting(dict(zip(gains["trained"], gains["gain"], strict=True)), margin)
+            by_networks = dict(zip(gains["trained"], gains["gain"], strict=True))
+            limit = _limiting(by_networks, max(control["gain"].max(), 0.0), margin)
             sentences.append(f"{before}: {gains['gain'].idxmax()} gains most. {limit}".rstrip())
         for row in control.itertuples():
             alike = _placed_as(own, CONTROL)
@@ -83,10 +84,11 @@ def _placed_as(own: pd.DataFrame, variant: str) -> str:
     return own.loc[own["trained"] == trained, "variant"].iloc[0]
 
 
-def _limiting(gains: dict[str, float], margin: float) -> str:
+def _limiting(gains: dict[str, float], for_nothing: float, margin: float) -> str:
     """Which network gains most when it alone is trained, and costs most when it alone is not.
 
-    It limits if it does so by more than the margin. `gains` are by the trained networks, separated by spaces.
+    It limits if it does so by more than the margin, what it gains also beyond `for_nothing`: what training as
+    long with nothing collected gains. `gains` are by the trained networks, separated by spaces.
     """
     alone = {trained: gain for trained, gain in gains.items() if len(trained.split()) == 1}
     all_of_them = max(gains, key=lambda trained: len(trained.split()))
@@ -96,10 +98,16 @@ def _limiting(gains: dict[str, float], margin: float) -> str:
         if rest in gains:
             costs[name] = gains[all_of_them] - gains[rest]
     sentences = []
-    for found, what in ((alone, "Trained alone {} gains most"), (costs, "Left as it was {} costs most")):
+    for found, least, what in (
+        (alone, for_nothing, "Trained alone {} gains most"),
+        (costs, 0.0, "Left as it was {} costs most"),
+    ):
         if len(found) > 1:
             first, second = sorted(found, key=found.get, reverse=True)[:2]
-            clear = found[first] > max(found[second], 0) + margin
-            end = "it limits" if clear else f"not clearly more than {second}, {found[second]:+.1f}"
+            end = "it limits"
+            if found[first] <= found[second] + margin:
+                end = f"not clearly more than {second}, {found[second]:+.1f}"
+            elif found[first] <= least + margin:
+                end = f"not clearly more than with nothing collected, {least:+.1f}"
             sentences.append(f"{what.format(first)}, {found[first]:+.1f}: {end}.")
     return " ".join(sentences)

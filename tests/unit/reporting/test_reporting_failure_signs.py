@@ -9,6 +9,7 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.reporting.failure_signs import (
     draft_error_figure,
     failure_signs,
+    shown_signs,
     sign_rows,
     sign_table,
 )
@@ -64,7 +65,11 @@ def test_a_state_that_few_drafts_reach_is_not_judged_by(params, root):
     changed(root, "drafts.csv", "drafts", lambda table: np.where(table["step"] > 10, 3, 256))
     np.testing.assert_allclose(signs_of(read_results(params, root))[POOR, "draft"].values, [0.2, 0.4])
     changed(root, "drafts.csv", "drafts", 3)
-    assert (POOR, "draft") not in signs_of(read_results(params, root))
+    blind = read_results(params, root)
+    assert (POOR, "draft") not in signs_of(blind)
+    assert f" On {TASK}" in shown_signs(blind) and "too little is held out to tell of drafts" in shown_signs(
+        blind
+    )
 
 
 def test_an_error_that_is_no_number_shows(params, root):

@@ -110,6 +110,18 @@ def test_what_costs_most_if_it_is_left_as_it_was_limits(answer):
     assert said.endswith("all gains most. Left as it was diffusion costs most, +27.0: it limits.")
 
 
+def test_a_network_that_gains_no_more_than_with_nothing_collected_does_not_limit(answer):
+    said = answer(
+        {
+            "a": ("transformer", 2.0),
+            "b": ("diffusion", 12.0),
+            "all": ("transformer diffusion", 3.0),
+            "nothing_collected": ("transformer diffusion", 8.0),
+        }
+    )
+    assert "diffusion gains most, +12.0: not clearly more than with nothing collected, +8.0." in said
+
+
 def test_what_training_on_alone_gives_is_no_gain_by_collecting(answer):
     said = answer({"all": ("diffusion", 12.0), "nothing_collected": ("diffusion", 9.0)})
     assert said.endswith("it gains +9.0, so that what is collected adds +3.0 to all, within the margin.")
