@@ -17,6 +17,7 @@ from project import NO_RESULT, ROOT, Project
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.computing.manifest import MANIFEST, TIMES, require_intact
+from trajectory_diffuser.reporting.style import INK
 
 REPORT = Path("results/report")
 TASK = "maze-umaze-smoke"
@@ -183,8 +184,9 @@ def test_an_experiment_changes_only_the_report(adopted: Project) -> None:
     table = run(adopted, "dvc exp show --csv --only-changed")
     assert "narrow" in table and "make_report.confidence" in table
     assert len(table.splitlines()[0].split(",")) < 20
-    chosen = "--drop .*/|params.yaml|src|.*\\. --keep make_report.confidence"
-    table = run(adopted, f"dvc exp show --no-pager {chosen}")
+    documented = re.search(r"`(dvc exp show [^`]+)`", (ROOT / "docs/running.md").read_text())
+    assert documented is not None
+    table = run(adopted, f"{documented[1]} --no-pager".replace("'", ""))
     assert all(word in table for word in ("narrow", "make_report.confidence", "score", "undecided", "held"))
     assert max(map(len, table.splitlines())) <= 120
 
@@ -204,6 +206,14 @@ def test_metrics_fit_a_terminal(adopted: Project) -> None:
     assert max(map(len, printed.splitlines())) <= 120
 
 
+def marks(picture: str) -> set[tuple[float, float]]:
+    """The places of the marks of an SVG that are inside it and in a colour, not in the ink of axes."""
+    width, height = map(float, re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', picture).groups())
+    every = re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)" style="[^"]*?(#\w{6})', picture)
+    places = {(float(x), float(y)) for x, y, colour in every if colour != INK}
+    return {(x, y) for x, y in places if x < width and y < height}
+
+
 def test_dvc_draws_scores_and_times_of_every_planner_without_a_network(adopted: Project) -> None:
     run(adopted, "dvc plots show --out .git/plots")
     folder = adopted.folder / ".git" / "plots"
@@ -212,9 +222,12 @@ def test_dvc_draws_scores_and_times_of_every_planner_without_a_network(adopted: 
     pictures = [(folder / source).read_text() for source in re.findall(r'<img src="(.*?)"', page)]
     assert len(pictures) == 2
     params = load_params(adopted.folder / "params.yaml")["run"]
+    acting = {*params["planners"], *params["policies"]}
     for picture in pictures:
-        words = re.findall(r">([^<>]+)</text>", picture)
-        assert {TASK, *params["planners"], *params["policies"]} <= set(words)
+        assert {TASK, *acting} <= set(re.findall(r">([^<>]+)</text>", picture))
+    against_time, episodes = map(marks, pictures)
+    assert len(against_time) >= len(acting)
+    assert len(episodes) == len(pd.read_csv(adopted.folder / REPORT / "scores.csv"))
 
 
 def test_one_job_or_two_at_a_time_both_engines_write_the_same_bytes(

@@ -55,7 +55,7 @@ class Planner(Agent):
         """A planner with the models of a run.
 
         Args:
-            run_directory: `results/runs/{task}/seed{seed}`, or a folder like it, such as `models/maze-medium`.
+            run_directory: `results/runs/{task}/seed{seed}`, or a folder like it, as `models/maze-medium`.
             planner: name of a row of the parameters; as it was evaluated, or else as ./params.yaml has it,
                 with the values that were chosen in tuning or, before that, the middle of their grid.
             target_return: return to ask for, in the environment's units; by default the row's multiple of

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from trajectory_diffuser.reporting.page import write_report
+from trajectory_diffuser.reporting.reading import read_results
+
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DESK, TELEPHONE = {"width": 1280, "height": 1500}, {"width": 390, "height": 844}
 UNFOLD = "for (const each of document.querySelectorAll('details')) each.open = true"
@@ -33,10 +36,18 @@ def show(browser: Browser, report: Path, size: dict[str, int], unfold: bool = Tr
     return page
 
 
-def test_verdict_and_frontier_are_in_the_first_screen(browser, full_report):
-    page = show(browser, full_report, DESK, unfold=False)
+@pytest.mark.parametrize("tasks", ["several", "one"])
+def test_verdict_and_frontier_are_in_the_first_screen(
+    browser, full_report, params, made_up_root, tmp_path, tasks
+):
+    report, name = full_report, "speed_against_return_over_tasks"
+    if tasks == "one":  # as in the run that is shipped
+        params["run"] |= {"tasks": params["run"]["tasks"][:1], "experiments": []}
+        report, name = tmp_path, "speed_against_return"
+        write_report(read_results(params, made_up_root), report)
+    page = show(browser, report, DESK, unfold=False)
     verdict = page.get_by_role("region", name="Verdict", exact=True).bounding_box()
-    frontier = page.locator("#figure-speed_against_return_over_tasks svg").bounding_box()
+    frontier = page.locator(f"#figure-{name} svg").first.bounding_box()
     assert verdict["y"] + verdict["height"] <= frontier["y"]
     assert frontier["y"] + frontier["height"] <= 1500
 
