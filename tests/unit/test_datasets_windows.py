@@ -159,7 +159,7 @@ def test_transitions_are_consecutive_and_carry_their_action(episodes: list[Episo
         assert value == returns_to_go(episodes[index].rewards)[time] / 2.0
 
 
-def test_transitions_with_a_stride_lead_so_far_ahead_and_to_the_end_of_what_is_over(
+def test_a_transition_leads_a_stride_ahead_or_to_the_end_of_a_terminated_episode(
     episodes: list[Episode],
 ) -> None:
     sampler, stride = TransitionSampler(dataset_of(episodes), CPU, stride=3), 3

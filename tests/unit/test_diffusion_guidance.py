@@ -37,7 +37,7 @@ def test_weights_zero_and_one_are_a_single_branch_and_cost_one(weight, branch):
 
 
 @pytest.mark.parametrize("weight", [-0.5, 0.3, 0.999, 1.2, 4.0])
-def test_other_weights_are_linear_in_the_branches_and_cost_one_call_of_both(weight):
+def test_a_weight_combines_both_branches_linearly_in_one_call(weight):
     result, calls = guided(weight)
     torch.testing.assert_close(result, (1 - weight) * UNCONDITIONAL + weight * CONDITIONAL)
     assert [len(plan) for plan, *_ in calls] == [6]

@@ -106,7 +106,7 @@ def test_of_equal_points_the_first_is_chosen(params, monkeypatch):
 
 @pytest.mark.parametrize(("margin", "chosen"), [(0.0, 2.0), (9.9, 2.0), (10.1, 1.0), (1000.0, 1.0)])
 @pytest.mark.parametrize("finalists", [1, 6])
-def test_what_is_within_the_margin_goes_before_where_its_guidance_costs_half(
+def test_of_points_within_the_margin_one_of_half_the_cost_is_chosen(
     params, monkeypatch, margin, chosen, finalists
 ):
     gains = {1.0: 0.0, 2.0: 0.5, 3.0: -0.5}  # 0.5 is worth 10 points

@@ -78,7 +78,7 @@ def _passes(function: Function, inputs: tuple[Tensor, ...]) -> int:
     return function.module.settings.get("length", 1)
 
 
-def _attention_flops(query: Any, key: Any, value: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
+def _attention_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
     return sdpa_flop_count(query, key, value)
 
 

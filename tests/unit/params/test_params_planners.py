@@ -165,7 +165,7 @@ def test_a_mistake_is_one_line_with_file_key_and_remedy(tmp_path, changes, key, 
     is_refused(tmp_path, changes, key, says)
 
 
-def test_a_chain_that_no_task_has_refuses_nothing(tmp_path):
+def test_a_top_level_chain_that_every_task_replaces_is_not_checked(tmp_path):
     own = {"tasks.TASK.training": {"train_diffusion": {"diffusion_steps": 100}}}
     text = yaml.safe_dump(changed(own | {"train_diffusion.diffusion_steps": 4}), sort_keys=False)
     (tmp_path / "params.yaml").write_text(text)
