@@ -7,21 +7,13 @@ from matplotlib.figure import Figure
 
 from trajectory_diffuser.environments.ways import DATA
 from trajectory_diffuser.reporting.artefacts import Results
+from trajectory_diffuser.reporting.experiment_tables import MEASURES, experiment_table, words
 from trajectory_diffuser.reporting.failure_signs import draft_errors
 from trajectory_diffuser.reporting.heat_map import heat_map, scale_of
 from trajectory_diffuser.reporting.style import panels, planner_looks, seeds_line
 from trajectory_diffuser.reporting.tables import percent, span
 
 FEWEST_TASKS = 3  # that are compared with one another
-MEASURES = {  # column, what the axis says, format
-    "normalised_score": ("normalised score", ".0f"),
-    "plan_distance": ("distance between plans", ".2f"),
-    "action_deviation": ("deviation of first actions", ".2f"),
-    "action_entropy": ("entropy of first actions [bits]", ".1f"),
-    "state_coverage": ("cells of the state space", ".0f"),
-    "detour": ("share of plans on the detour", ".2f"),
-    "through": ("share of plans through the wall", ".2f"),
-}
 
 
 def experiment_figure(results: Results, task: str, experiment: str) -> Figure:
@@ -43,39 +35,15 @@ def experiment_figure(results: Results, task: str, experiment: str) -> Figure:
         own = axes[row * columns : (row + 1) * columns]
         if len(keys) == 1:
             _lines(results, own[0], table, keys[0], planners, measure)
-            own[0].set(xlabel=_words(keys[0]), ylabel=name)
+            own[0].set(xlabel=words(keys[0]), ylabel=name)
             continue
         grids = [_grid(table[table["planner"] == planner], vary, measure) for planner in planners]
         scale = scale_of(grids, 1e-9)
         for axis, planner, grid in zip(own, planners, grids, strict=True):
             labels = [[f"{value:g}" for value in values] for values in vary.values()]
             heat_map(axis, grid, *labels, scale, number)
-            axis.set(title=f"{planner}: {name}", xlabel=_words(keys[1]), ylabel=_words(keys[0]))
+            axis.set(title=f"{planner}: {name}", xlabel=words(keys[1]), ylabel=words(keys[0]))
     return figure
-
-
-def experiment_table(results: Results, task: str, experiment: str) -> pd.DataFrame:
-    """A row per seed, planner and point: those, what is varied, MEASURES that it has, and milliseconds."""
-    point = ["planner", *results.params["experiments"][experiment]["vary"]]
-    tables = []
-    for seed in results.seeds:
-        points, episodes = results.experiments[task, seed, experiment]
-        scores = episodes.groupby(point, sort=False)["normalised_score"].mean().reset_index()
-        tables.append(points.merge(scores, on=point).assign(seed=seed))
-    table = pd.concat(tables, ignore_index=True).merge(results.point_times[task, experiment], on=point)
-    return table[["seed", *point, *(measure for measure in MEASURES if measure in table), "milliseconds"]]
-
-
-def experiment_rows(results: Results) -> pd.DataFrame:
-    """The tables of all experiments, one below the other: task, experiment, and their columns."""
-    asked = dict.fromkeys((task, experiment) for task, _, experiment in results.experiments)
-    tables = []
-    for task, experiment in asked:
-        table = experiment_table(results, task, experiment)
-        table.insert(0, "task", task)
-        table.insert(1, "experiment", experiment)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
 
 
 def experiment_answer(results: Results, task: str, experiment: str) -> str:
@@ -88,7 +56,7 @@ def experiment_answer(results: Results, task: str, experiment: str) -> str:
         own = _points(results, task, experiment, planner)
         best = own.loc[own["normalised_score"].idxmax()]
         close = own[own["good"]]
-        ranges = "; ".join(f"{_words(key)} {span(close[key])}" for key in keys)
+        ranges = "; ".join(f"{words(key)} {span(close[key])}" for key in keys)
         sentences.append(
             f"{planner} is best, {best['normalised_score']:.1f}, at {where(keys, best)}; {len(close)} of "
             f"{len(own)} points are within {margin:g} of that, with {ranges}."
@@ -173,8 +141,4 @@ def _grid(table: pd.DataFrame, vary: dict[str, list], measure: str) -> np.ndarra
 
 def where(keys: list[str], point: pd.Series) -> str:
     """What is varied and its values at a point."""
-    return ", ".join(f"{_words(key)} {point[key]:g}" for key in keys)
-
-
-def _words(key: str) -> str:
-    return key.replace("_", " ")
+    return ", ".join(f"{words(key)} {point[key]:g}" for key in keys)

@@ -5,7 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from trajectory_diffuser.reporting.artefacts import Results
-from trajectory_diffuser.reporting.experiment_figure import experiment_answer, experiment_table, where
+from trajectory_diffuser.reporting.experiment_figure import experiment_answer, where
+from trajectory_diffuser.reporting.experiment_tables import experiment_table
 from trajectory_diffuser.reporting.frontier import (
     draw_planners,
     fastest_first,

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from trajectory_diffuser.common.consistency import CONTROL
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.style import CONTROLS, REST, SUBJECT, looks, panels, seeds_line
+from trajectory_diffuser.reporting.tables import NOTHING, Table, number
 
 QUESTION = "Does a planner gain by training on with what it collects, and which network limits it?"
 CELL = ["planner", "variant", "trained", "round", "seed"]
@@ -41,6 +42,20 @@ def finetuning_figure(results: Results, task: str) -> Figure:
         axis.set(title=planner, xlabel="environment steps collected", ylabel="normalised score")
         axis.legend(fontsize="small")
     return figure
+
+
+def round_table(results: Results, task: str) -> Table:
+    """A row for each planner and variant: what trains, steps collected in the end, score after each round."""
+    table = finetuning_table(results, task)
+    rounds = sorted(table["round"].unique())
+    rows = []
+    for (planner, variant, trained), own in table.groupby(CELL[:3], sort=False):
+        scores = own.groupby("round")["score"].mean()
+        steps = own.loc[own["round"] == rounds[-1], "environment_steps"].mean()
+        names = trained.replace("_", " ") or NOTHING
+        rows.append([planner, variant, names, f"{steps:,.0f}", *(number(scores[each], 1) for each in rounds)])
+    after = ["score before", *(f"after round {each}" for each in rounds[1:])]
+    return Table(["planner", "variant", "networks in training", "steps collected", *after], rows, names=3)
 
 
 def finetuning_answer(results: Results, task: str) -> str:

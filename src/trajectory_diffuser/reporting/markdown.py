@@ -7,8 +7,9 @@ from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.captions import provenance_line
 from trajectory_diffuser.reporting.experiment_figure import refinement_and_drafts
 from trajectory_diffuser.reporting.experiment_frontier import experiment_sentences
+from trajectory_diffuser.reporting.experiment_tables import point_table
 from trajectory_diffuser.reporting.finetuning import QUESTION as FINETUNING_QUESTION
-from trajectory_diffuser.reporting.finetuning import finetuning_answer
+from trajectory_diffuser.reporting.finetuning import finetuning_answer, round_table
 from trajectory_diffuser.reporting.recommendation import (
     Recommendation,
     recommendation_answer,
@@ -51,7 +52,7 @@ def asks(results: Results) -> bool:
 
 
 def experiments_page(results: Results) -> str:
-    """Question, answer and, of studies, scores of all that the run asks beside its verdict."""
+    """Question, answer and numbers of all that the run asks beside its verdict."""
     parts = []
     for name in shown_studies(results):
         question = results.params["make_report"]["studies"][name]["question"]
@@ -62,14 +63,20 @@ def experiments_page(results: Results) -> str:
         parts.append(f"**{escaped(question)}** {refinement_and_drafts(results, name)}".rstrip())
         tasks = results.params["run"]["experiment_tasks"]
         parts.append(_listed({task: experiment_sentences(results, task, name) for task in tasks}))
+        parts += [_folded(task, point_table(results, task, name)) for task in tasks]
     if tasks := _finetuned(results):
         parts.append(f"**{FINETUNING_QUESTION}**")
         parts.append(_listed({task: finetuning_answer(results, task) for task in tasks}))
+        parts += [_folded(task, round_table(results, task)) for task in tasks]
     return "\n\n".join(parts) + "\n"
 
 
 def _finetuned(results: Results) -> list[str]:
     return results.params["finetune"]["tasks"]
+
+
+def _folded(task: str, table: Table) -> str:
+    return f"<details><summary>{task}, in numbers</summary>\n\n{_of_planners(table)}\n\n</details>"
 
 
 def _listed(answers: dict[str, str]) -> str:

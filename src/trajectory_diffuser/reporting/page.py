@@ -18,14 +18,19 @@ from trajectory_diffuser.reporting.captions import captions, provenance_line
 from trajectory_diffuser.reporting.data_cards import collected_here, data_card, data_figure
 from trajectory_diffuser.reporting.experiment_figure import (
     experiment_figure,
-    experiment_rows,
     refinement_and_drafts,
 )
 from trajectory_diffuser.reporting.experiment_frontier import experiment_frontier, experiment_sentences
+from trajectory_diffuser.reporting.experiment_tables import experiment_rows, point_table
 from trajectory_diffuser.reporting.failure_signs import draft_error_figure, shown_signs, sign_rows, sign_table
 from trajectory_diffuser.reporting.fans import fan_figure, fan_planners
 from trajectory_diffuser.reporting.films import filmstrips, moving_picture, not_filmed, write_films
-from trajectory_diffuser.reporting.finetuning import QUESTION, finetuning_answer, finetuning_figure
+from trajectory_diffuser.reporting.finetuning import (
+    QUESTION,
+    finetuning_answer,
+    finetuning_figure,
+    round_table,
+)
 from trajectory_diffuser.reporting.frontier import frontier
 from trajectory_diffuser.reporting.markdown import (
     asks,
@@ -149,6 +154,12 @@ def write_report(results: Results, folder: Path) -> None:
             }
             for name in results.params["run"]["experiments"]
         },
+        points={
+            name: {
+                task: point_table(results, task, name) for task in results.params["run"]["experiment_tasks"]
+            }
+            for name in results.params["run"]["experiments"]
+        },
         over_tasks_answers={
             name: refinement_and_drafts(results, name) for name in results.params["run"]["experiments"]
         },
@@ -158,7 +169,10 @@ def write_report(results: Results, folder: Path) -> None:
         },
         scaled=not results.scaling.empty,
         finetuning_question=QUESTION,
-        finetuning={task: finetuning_answer(results, task) for task in results.params["finetune"]["tasks"]},
+        finetuning={
+            task: (finetuning_answer(results, task), round_table(results, task))
+            for task in results.params["finetune"]["tasks"]
+        },
         ways={
             task: (way_answer(results, task), way_table(results, task)) for task in tasks_with_ways(results)
         },

@@ -12,8 +12,6 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.reporting.experiment_figure import (
     experiment_answer,
     experiment_figure,
-    experiment_rows,
-    experiment_table,
     refinement_and_drafts,
 )
 from trajectory_diffuser.reporting.experiment_frontier import (
@@ -21,6 +19,7 @@ from trajectory_diffuser.reporting.experiment_frontier import (
     frontier_points,
     frontier_sentence,
 )
+from trajectory_diffuser.reporting.experiment_tables import experiment_rows, experiment_table, point_table
 from trajectory_diffuser.reporting.markdown import experiments_page
 from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.style import theme
@@ -41,6 +40,17 @@ def test_a_point_has_the_mean_of_its_episodes(results, root):
     own = episodes.query("planner == 'ddim' and refine_steps == 5 and guidance == 2")["normalised_score"]
     assert row["normalised_score"] == own.mean() == 51
     assert row["plan_distance"] == pytest.approx(1.01)
+
+
+def test_the_readers_table_has_the_means_over_seeds_of_every_point(results):
+    table = point_table(results, TASK, "refinement")
+    assert table.headers[:4] == ["planner", "refine steps", "guidance", "normalised score"]
+    assert len(table.rows) == 3 * 2 + 2 * 2
+    (row,) = [row for row in table.rows if row[:3] == ["ddim", "5", "2"]]
+    numbers = experiment_table(results, TASK, "refinement")
+    numbers = numbers.query("planner == 'ddim' and refine_steps == 5 and guidance == 2")
+    assert row[3:5] == [f"{numbers['normalised_score'].mean():.0f}", f"{numbers['plan_distance'].mean():.2f}"]
+    assert row[-1].endswith("ms")
 
 
 def test_all_points_are_rows_of_one_table(results):
@@ -160,6 +170,7 @@ def test_an_experiment_is_shown_on_its_tasks_alone(params, root):
     shutil.rmtree(root / "results/runs/hopper-medium-expert/seed0/experiments")
     page = experiments_page(read_results(params, root))
     assert f"- {TASK}: trajectory_diffuser is best" in page and "- hopper-medium-expert: traj" not in page
+    assert f"<details><summary>{TASK}, in numbers</summary>\n\n| planner | " in page
 
 
 def over_tasks(results, needed, errors):

@@ -8,7 +8,12 @@ import pytest
 from reporting.made_up_run import write_run
 
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.reporting.finetuning import finetuning_answer, finetuning_figure, finetuning_table
+from trajectory_diffuser.reporting.finetuning import (
+    finetuning_answer,
+    finetuning_figure,
+    finetuning_table,
+    round_table,
+)
 from trajectory_diffuser.reporting.markdown import asks, experiments_page
 from trajectory_diffuser.reporting.page import write_report
 from trajectory_diffuser.reporting.reading import read_results
@@ -80,8 +85,21 @@ def test_the_answer_names_what_gains_most_and_what_limits(results):
     )
 
 
+def test_the_table_has_a_score_after_every_round(results):
+    table = round_table(results, TASK)
+    assert table.headers == [
+        "planner", "variant", "networks in training", "steps collected",
+        "score before", "after round 1", "after round 2",
+    ]  # fmt: skip
+    rows = {row[1]: row for row in table.rows}
+    diffusion = [PLANNER, "only_diffusion", "diffusion", "2,010", "50.5", "58.5", "66.5"]
+    assert rows["only_diffusion"] == diffusion
+    assert rows["all"][2] == "transformer diffusion inverse dynamics"
+
+
 def test_the_page_of_experiments_has_the_answer(results):
     assert asks(results)
+    assert f"<details><summary>{TASK}, in numbers</summary>" in experiments_page(results)
     assert f"- {TASK}: {finetuning_answer(results, TASK)}" in experiments_page(results)
 
 
