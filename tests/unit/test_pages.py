@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import yaml
 from PIL import Image
@@ -16,9 +17,14 @@ from project import ROOT
 
 import fetch_dataset
 import prepare_dataset
+import train_diffusion
+import train_inverse_dynamics
+import train_transformer
+import train_value
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.computing.manifest import require_intact
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.environments.environment import make_environment
+from trajectory_diffuser.planning.planner import Planner
 
 
 def script(name: str) -> ModuleType:
@@ -149,7 +155,7 @@ def names_of(schema) -> set[str]:
 
 
 @pytest.mark.parametrize("environment_id", ["Pendulum-v1", "my_tasks:SlowPendulum-v0"])
-def test_the_environment_of_the_docs_is_collected_and_prepared(
+def test_a_planner_acts_in_the_environment_of_the_docs(
     environment_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     page, shipped = PAGES["docs/own-environment.md"], (ROOT / "params.yaml").read_text()
@@ -165,7 +171,15 @@ def test_the_environment_of_the_docs_is_collected_and_prepared(
     params = load_params()
     fetch_dataset.main(params, "pendulum")
     prepare_dataset.main(params, "pendulum")
-    assert len(PreparedDataset.load("data/processed/pendulum").terminations) == 6
+    for stage in (train_transformer, train_diffusion, train_inverse_dynamics, train_value):
+        params[stage.__name__] |= {"steps": 2, "warmup_steps": 1, "validate_every": 2}
+        stage.main(params, "pendulum", 0)
+    planner = Planner.load("results/runs/pendulum/seed0", "trajectory_diffuser")
+    environment = make_environment(planner.environment)
+    observation, _ = environment.reset(seed=0)
+    action = planner.act(observation)
+    _, reward, *_ = environment.step(action)
+    assert np.abs(action).max() <= 2 and np.isfinite(reward)
 
 
 def test_the_site_is_built_without_a_warning(tmp_path: Path):
