@@ -2,6 +2,7 @@
 
 import faulthandler
 import math
+import os
 import signal
 import sys
 import threading
@@ -21,8 +22,8 @@ class Watched(gymnasium.Wrapper):
 
     That is: an observation, a reward or an action that is not finite, any exception, and no answer within
     `LONGEST_SECONDS`. That limit holds in the main thread, where alone Python handles signals. A library that
-    computes on without coming back to Python is left twice as long; then the process is killed, once it has
-    written where it stood. After a reset without a seed, the steps since the last one with a seed are counted
+    computes on without coming back to Python is left twice as long, on every processor; then the process is
+    killed, once it has written where it stood. After a reset without a seed, the steps since the last one with a seed are counted
     on.
     """
 
@@ -85,7 +86,8 @@ def _in_main_thread() -> bool:
 def _limit(seconds: float) -> None:
     """Start both clocks, or stop them with 0: that of the wall, and that of the processor."""
     signal.setitimer(signal.ITIMER_REAL, seconds)
-    signal.setitimer(signal.ITIMER_PROF, 2 * seconds)
+    # It counts what all threads take together, which a step may well use for a moment.
+    signal.setitimer(signal.ITIMER_PROF, 2 * seconds * (os.cpu_count() or 1))
 
 
 def _stop(*_: Any) -> None:
