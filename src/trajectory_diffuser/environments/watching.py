@@ -14,6 +14,7 @@ import numpy as np
 
 from trajectory_diffuser.common.errors import UserError, reason
 
+PROCESSORS = os.cpu_count() or 1
 LONGEST_SECONDS = 300.0  # of one reset or step; the slowest here take less than one
 
 
@@ -23,8 +24,8 @@ class Watched(gymnasium.Wrapper):
     That is: an observation, a reward or an action that is not finite, any exception, and no answer within
     `LONGEST_SECONDS`. That limit holds in the main thread, where alone Python handles signals. A library that
     computes on without coming back to Python is left twice as long, on every processor; then the process is
-    killed, once it has written where it stood. After a reset without a seed, the steps since the last one with a seed are counted
-    on.
+    killed, once it has written where it stood. After a reset without a seed, the steps since the last one
+    with a seed are counted on.
     """
 
     def __init__(self, env: gymnasium.Env) -> None:
@@ -87,7 +88,7 @@ def _limit(seconds: float) -> None:
     """Start both clocks, or stop them with 0: that of the wall, and that of the processor."""
     signal.setitimer(signal.ITIMER_REAL, seconds)
     # It counts what all threads take together, which a step may well use for a moment.
-    signal.setitimer(signal.ITIMER_PROF, 2 * seconds * (os.cpu_count() or 1))
+    signal.setitimer(signal.ITIMER_PROF, 2 * seconds * PROCESSORS)
 
 
 def _stop(*_: Any) -> None:
