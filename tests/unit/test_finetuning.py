@@ -230,17 +230,20 @@ class Killed(Exception):
     """In the place of a signal."""
 
 
-def test_a_killed_run_keeps_what_it_has_trained_and_ends_as_any_other(params, monkeypatch):
+@pytest.fixture
+def trained(params, monkeypatch) -> list[str]:
+    """A step for each that is trained on; the fifth one of the sixth training is killed."""
     params["finetune"]["variants"] = {"all": list(finetune.STAGES)}
-    started, steps, train = [], [], run.train
+    for stage in finetune.STAGES:
+        params[f"train_{stage}"]["checkpoint_every"] = 3
+    steps, train = [], run.train
 
     def counting(model, loss, *rest):
-        started.append(rest[-1])
-        if len(started) == 6:
-            raise Killed
-
         def counted(model, split):
-            steps.append(split)
+            if split == "train":
+                steps.append(rest[-1])
+                if len(steps) == 5 * 6 + 5:
+                    raise Killed
             return loss(model, split)
 
         return train(model, counted, *rest)
@@ -248,13 +251,24 @@ def test_a_killed_run_keeps_what_it_has_trained_and_ends_as_any_other(params, mo
     monkeypatch.setattr(run, "train", counting)
     with pytest.raises(Killed):
         finetune.main(params, "task", 4, "trajectory_diffuser")
-    assert steps.count("train") == 5 * 6
+    return steps
+
+
+def test_a_killed_run_goes_on_in_the_training_that_was_killed_and_ends_as_any_other(params, trained):
     finetune.main(params, "task", 4, "trajectory_diffuser")
-    assert steps.count("train") == 2 * 2 * 4 * 6  # variants and control, rounds, networks: each once
+    # Variants and control, rounds, networks, steps: each once, but for two after the last checkpoint.
+    assert len(trained) == 2 * 2 * 4 * 6 + 2
     assert not list(Path("results/checkpoints").rglob("*.safetensors"))
     killed = outputs()
     finetune.main(params, "task", 4, "trajectory_diffuser")
     assert outputs() == killed
+
+
+def test_networks_that_were_trained_with_other_data_are_not_taken(params, trained, capsys):
+    params["finetune"]["episodes"] = 5
+    finetune.main(params, "task", 4, "trajectory_diffuser")
+    assert len(trained) == 35 + 2 * 2 * 4 * 6
+    assert "belongs to a run with other data; set aside" in capsys.readouterr().err
 
 
 def test_a_planner_that_is_not_tuned_ends_it_before_any_work(params):

@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +116,7 @@ def train_behaviour(
     versions = library_versions("sbx-rl", "stable-baselines3", "jax", "mujoco", "gymnasium")
     code = hashlib.sha256(Path(__file__).read_bytes() + Path(behaviour_checkpoint.__file__).read_bytes())
     settings = {"environment": environment, "seed": seed, "steps": steps, "learner": learner}
-    settings |= {"versions": versions, "code": code.hexdigest()}
+    settings |= {"episodes": episodes, "versions": versions, "code": code.hexdigest()}
     behaviour_checkpoint.load(model, checkpoint, settings)
     snapshots.mkdir(parents=True, exist_ok=True)
     _forget_later(snapshots / SNAPSHOT_LOG, model.num_timesteps)
@@ -123,18 +124,23 @@ def train_behaviour(
     with postponed_signals() as signals, tqdm(total=steps, unit="step", **bar) as progress:
         if model.num_timesteps == 0:
             record()
-        while model.num_timesteps < steps and not signals:
+        stopping = False
+        while model.num_timesteps < steps and not stopping:
             behaviour_checkpoint.begin_stretch(model, seed)
             stretch = min(SNAPSHOT_EVERY, steps - model.num_timesteps)
             model.learn(stretch, callback=Progress(), reset_num_timesteps=False)
             record()
-            if signals or model.num_timesteps % CHECKPOINT_EVERY == 0:
+            stopping = bool(signals)
+            if stopping or model.num_timesteps % CHECKPOINT_EVERY == 0:
                 behaviour_checkpoint.save(model, checkpoint, settings)
+        if stopping:
+            progress.write(f"told to stop; saved after {model.num_timesteps} steps", file=sys.stderr)
     origin = {"environment": environment, "algorithm": "TQC", "settings": learner, "versions": versions}
     origin |= {"seed": seed, "steps": steps}
     write_ladder(
         snapshots, read_snapshot_log((snapshots / SNAPSHOT_LOG).read_text()), ladder, origin, episodes
     )
+    shutil.rmtree(checkpoint, ignore_errors=True)
 
 
 def _forget_later(log: Path, step: int) -> None:

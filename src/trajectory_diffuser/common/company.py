@@ -1,5 +1,6 @@
 """Who else is at work in a folder: neither engine knows of the other, nor of jobs that a killed one left."""
 
+import math
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,18 +21,17 @@ def dvc_at_work(folder: Path) -> str | None:
 
 def snakemake_at_work(folder: Path) -> str | None:
     """The same of a `snakemake` that has locked the folder, as one that only looks (`--dry-run`) has not."""
-    if not any(folder.glob(".snakemake/locks/*")):
-        return None
-    return _at_work(folder, lambda words: re.match(r"(.*/)?snakemake$", words[0]))
+    locked = max((lock.stat().st_mtime for lock in folder.glob(".snakemake/locks/*")), default=0.0)
+    return _at_work(folder, lambda words: re.match(r"(.*/)?snakemake$", words[0]), begun_by=locked)
 
 
-def _at_work(folder: Path, is_one: Callable[[list[str]], object]) -> str | None:
+def _at_work(folder: Path, is_one: Callable[[list[str]], object], begun_by: float = math.inf) -> str | None:
     here = psutil.Process()
     own = {here.pid, *(parent.pid for parent in here.parents())}
     for process in psutil.process_iter():
         with suppress(psutil.Error):  # it has ended, or is somebody else's
             words = [word for word in process.cmdline()[1:] if word != "-m"]  # after the interpreter
-            if process.pid in own or not words or not is_one(words):
+            if process.pid in own or not words or not is_one(words) or process.create_time() > begun_by:
                 continue
             if Path(process.cwd()).resolve() == folder.resolve():
                 return (

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,8 +44,7 @@ def run_stage(main: Callable[..., None], *arguments: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ending_with_one_line():
         # DVC runs one stage at a time; Snakemake looks before its first job (Snakefile).
-        here = Path.cwd()
-        if "DVC_STAGE" in os.environ and (company := stage_at_work(here) or snakemake_at_work(here)):
+        if "DVC_STAGE" in os.environ and (company := _company(Path.cwd())):
             raise UserError(company)
         params = load_params()
         known = {"task": params["tasks"], "planner": params["planners"], "policy": params["policies"]}
@@ -57,6 +57,14 @@ def run_stage(main: Callable[..., None], *arguments: str) -> None:
                     f"{', '.join(known[name])}"
                 )
         main(for_task(params, values["task"]) if "task" in values else params, **values)
+
+
+def _company(folder: Path) -> str | None:
+    if company := stage_at_work(folder):
+        return company
+    if snakemake_at_work(folder):
+        time.sleep(2)  # one that has met this DVC locks the folder for a moment, and ends
+    return snakemake_at_work(folder)
 
 
 @contextmanager

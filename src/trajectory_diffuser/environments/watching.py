@@ -41,7 +41,7 @@ class Watched(gymnasium.Wrapper):
             # Not at every step: it takes longer than a short step's check.
             signal.signal(signal.SIGALRM, _stop)
             # In C, so also where Python does not get its turn: writes where it stands, then dies of it.
-            faulthandler.register(signal.SIGPROF, sys.__stderr__, all_threads=False, chain=True)
+            faulthandler.register(signal.SIGPROF, sys.__stderr__, chain=True)
         if seed is not None:
             self.seed, self.steps = seed, 0
         observation, info = self._answer(self.env.reset, seed=seed, options=options)

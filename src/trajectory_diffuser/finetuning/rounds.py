@@ -131,7 +131,9 @@ class Finetuning:
         weights = model.state_dict().items()
         seed = derive_seed("finetune", name, self.seed, number)
         identity = {"code": code_hash("finetune"), "torch": torch.__version__, "device": self.device.type}
-        identity |= {"task": self.params["tasks"][self.task], "settings": settings, "seed": seed}
+        task = {key: value for key, value in self.params["tasks"][self.task].items() if key != "note"}
+        identity |= {"task": task, "settings": settings, "seed": seed, "threads": self.settings["threads"]}
+        identity |= {"final_observations": data.provenance["final_observations"]}
         identity |= {"data": content_hash(data.arrays | vars(data.normaliser))}
         identity |= {"weights": content_hash({key: each.numpy(force=True) for key, each in weights})}
         checkpoint = Checkpoint(self.checkpoints / variant / f"round{number}" / name, identity)

@@ -46,6 +46,7 @@ def point_table(results: Results, task: str, experiment: str) -> Table:
     table = experiment_table(results, task, experiment)
     means = table.groupby(["planner", *keys], sort=False).mean(numeric_only=True).reset_index()
     shown = {measure: look for measure, look in MEASURES.items() if measure in means}
+    shown["normalised_score"] = ("normalised score", ".1f")
     rows = [
         [row["planner"]]
         + [f"{row[key]:g}" for key in keys]

@@ -83,8 +83,10 @@ def shown_signs(results: Results) -> str:
     shown = sign_rows(results)
     names = [f"{row.sign} ({row.of}, {row.task})" for row in shown[shown["shows"]].itertuples(name="Sign")]
     said = f"Shown: {'; '.join(names)}." if names else "None shows."
-    if blind := [task for task in results.tasks if not draft_errors(results, task)]:
-        said += f" On {', '.join(blind)} too little is held out to tell of drafts, or of copies."
+    told = {(row.task, row.sign) for row in shown.itertuples()}
+    for sign, what in (("poor drafts", "drafts"), ("plans copied from the data", "copies")):
+        if blind := [task for task in results.tasks if (task, sign) not in told]:
+            said += f" On {', '.join(blind)} too little is held out to tell of {what}."
     return said
 
 
@@ -96,7 +98,7 @@ def sign_rows(results: Results) -> pd.DataFrame:
         for task in results.tasks
         for sign in failure_signs(results, task)
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["task", "sign", "of", "lowest", "highest", "limit", "shows"])
 
 
 def draft_error_figure(results: Results) -> Figure:

@@ -52,7 +52,7 @@ def round_table(results: Results, task: str) -> Table:
     for (planner, variant, trained), own in table.groupby(CELL[:3], sort=False):
         scores = own.groupby("round")["score"].mean()
         steps = own.loc[own["round"] == rounds[-1], "environment_steps"].mean()
-        names = trained.replace("_", " ") or NOTHING
+        names = ", ".join(trained.split()) or NOTHING
         rows.append([planner, variant, names, f"{steps:,.0f}", *(number(scores[each], 1) for each in rounds)])
     after = ["score before", *(f"after round {each}" for each in rounds[1:])]
     return Table(["planner", "variant", "networks in training", "steps collected", *after], rows, names=3)
@@ -78,7 +78,7 @@ def finetuning_answer(results: Results, task: str) -> str:
             sentences.append(f"{before}: no variant gains more than the margin, {margin:g}.")
         else:
             by_networks = dict(zip(gains["trained"], gains["gain"], strict=True))
-            limit = _limiting(by_networks, max(control["gain"].max(), 0.0), margin)
+            limit = _limiting(by_networks, control["gain"].max(), margin)
             sentences.append(f"{before}: {gains['gain'].idxmax()} gains most. {limit}".rstrip())
         for row in control.itertuples():
             alike = _placed_as(own, CONTROL)
@@ -102,8 +102,8 @@ def _placed_as(own: pd.DataFrame, variant: str) -> str:
 def _limiting(gains: dict[str, float], for_nothing: float, margin: float) -> str:
     """Which network gains most when it alone is trained, and costs most when it alone is not.
 
-    It limits if it does so by more than the margin, what it gains also beyond `for_nothing`: what training as
-    long with nothing collected gains. `gains` are by the trained networks, separated by spaces.
+    It limits if it does so by more than the margin, and gains so much more than `for_nothing`: what training
+    as long with nothing collected gains. `gains` are by the trained networks, separated by spaces.
     """
     alone = {trained: gain for trained, gain in gains.items() if len(trained.split()) == 1}
     all_of_them = max(gains, key=lambda trained: len(trained.split()))
@@ -113,16 +113,13 @@ def _limiting(gains: dict[str, float], for_nothing: float, margin: float) -> str
         if rest in gains:
             costs[name] = gains[all_of_them] - gains[rest]
     sentences = []
-    for found, least, what in (
-        (alone, for_nothing, "Trained alone {} gains most"),
-        (costs, 0.0, "Left as it was {} costs most"),
-    ):
+    for found, what in ((alone, "Trained alone {} gains most"), (costs, "Left as it was {} costs most")):
         if len(found) > 1:
             first, second = sorted(found, key=found.get, reverse=True)[:2]
             end = "it limits"
-            if found[first] <= found[second] + margin:
+            if found[first] <= max(found[second], 0) + margin:
                 end = f"not clearly more than {second}, {found[second]:+.1f}"
-            elif found[first] <= least + margin:
-                end = f"not clearly more than with nothing collected, {least:+.1f}"
+            elif found is alone and found[first] <= for_nothing + margin:
+                end = f"not clearly more than with nothing collected, {for_nothing:+.1f}"
             sentences.append(f"{what.format(first)}, {found[first]:+.1f}: {end}.")
     return " ".join(sentences)

@@ -49,7 +49,7 @@ def test_the_readers_table_has_the_means_over_seeds_of_every_point(results):
     (row,) = [row for row in table.rows if row[:3] == ["ddim", "5", "2"]]
     numbers = experiment_table(results, TASK, "refinement")
     numbers = numbers.query("planner == 'ddim' and refine_steps == 5 and guidance == 2")
-    assert row[3:5] == [f"{numbers['normalised_score'].mean():.0f}", f"{numbers['plan_distance'].mean():.2f}"]
+    assert row[3:5] == [f"{numbers['normalised_score'].mean():.1f}", f"{numbers['plan_distance'].mean():.2f}"]
     assert row[-1].endswith("ms")
 
 

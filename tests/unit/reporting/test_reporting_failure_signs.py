@@ -58,7 +58,17 @@ def test_lost_diversity_is_told_of_planners_with_noise_and_a_weight_above_1_alon
 
 def test_without_held_out_episodes_nothing_is_said_of_copies(params, root):
     changed(root, "plans.csv", "nearness", np.nan)
-    assert not any(name == COPIED for name, _ in signs_of(read_results(params, root)))
+    blind = read_results(params, root)
+    assert not any(name == COPIED for name, _ in signs_of(blind))
+    assert shown_signs(blind).endswith(f" On {TASK} too little is held out to tell of copies.")
+
+
+def test_where_no_sign_can_be_told_it_is_said(params, root):
+    changed(root, "plans.csv", "nearness", np.nan)
+    changed(root, "plans.csv", "guidance", 1.0)
+    changed(root, "drafts.csv", "drafts", 0)
+    params["run"]["tasks"] = [TASK]
+    assert shown_signs(read_results(params, root)).startswith(f"None shows. On {TASK} too little")
 
 
 def test_a_state_that_few_drafts_reach_is_not_judged_by(params, root):
@@ -67,7 +77,7 @@ def test_a_state_that_few_drafts_reach_is_not_judged_by(params, root):
     changed(root, "drafts.csv", "drafts", 3)
     blind = read_results(params, root)
     assert (POOR, "draft") not in signs_of(blind)
-    assert f" On {TASK} too little is held out" in shown_signs(blind)
+    assert shown_signs(blind).endswith(f" On {TASK} too little is held out to tell of drafts.")
 
 
 def test_an_error_that_is_no_number_shows(params, root):

@@ -94,7 +94,7 @@ def test_the_table_has_a_score_after_every_round(results):
     rows = {row[1]: row for row in table.rows}
     diffusion = [PLANNER, "only_diffusion", "diffusion", "2,010", "50.5", "58.5", "66.5"]
     assert rows["only_diffusion"] == diffusion
-    assert rows["all"][2] == "transformer diffusion inverse dynamics"
+    assert rows["all"][2] == "transformer, diffusion, inverse_dynamics"
 
 
 def test_the_page_of_experiments_has_the_answer(results):
