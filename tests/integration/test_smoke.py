@@ -227,7 +227,7 @@ def test_dvc_draws_scores_and_times_of_every_planner_without_a_network(adopted: 
     acting = {*params["planners"], *params["policies"]}
     for picture in pictures:
         assert {TASK, *acting} <= set(re.findall(r">([^<>]+)</text>", picture))
-    against_time, episodes = map(marks, pictures)
+    episodes, against_time = map(marks, pictures)  # by name
     assert len(against_time) >= len(acting)
     assert len(episodes) == len(pd.read_csv(adopted.folder / REPORT / "scores.csv"))
 
