@@ -23,6 +23,7 @@ import train_transformer
 import train_value
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.computing.manifest import require_intact
+from trajectory_diffuser.datasets.windows import PreparedDataset
 from trajectory_diffuser.environments.environment import make_environment
 from trajectory_diffuser.planning.planner import Planner
 
@@ -171,6 +172,7 @@ def test_a_planner_acts_in_the_environment_of_the_docs(
     params = load_params()
     fetch_dataset.main(params, "pendulum")
     prepare_dataset.main(params, "pendulum")
+    assert len(PreparedDataset.load("data/processed/pendulum").terminations) == 6
     for stage in (train_transformer, train_diffusion, train_inverse_dynamics, train_value):
         params[stage.__name__] |= {"steps": 2, "warmup_steps": 1, "validate_every": 2}
         stage.main(params, "pendulum", 0)
