@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from trajectory_diffuser.common.errors import UserError, reason
+from trajectory_diffuser.common.errors import UserError, explained, reason
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.computing.manifest import MANIFEST, require_intact
 
@@ -59,10 +59,8 @@ class Actor:
         path = Path(path)
         if not path.exists():
             raise UserError(f"{path}: not found; bring it again, or restore it from git")
-        try:
+        with explained(lambda why: f"{path}: not an actor ({why}); copy it again"):
             actor = cls.from_npz(path) if path.suffix == ".npz" else cls.from_safetensors(load_file(path))
-        except Exception as error:  # whatever a damaged file makes its reader say
-            raise UserError(f"{path}: not an actor ({reason(error)}); copy it again") from None
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         return replace(actor, record={**(actor.record or {}), "sha256": digest})
 

@@ -111,6 +111,8 @@ def _flags(file: h5py.File, name: str, path: Path) -> np.ndarray:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
-    unreadable = "{}: not a readable HDF5 file ({}); bring it again"
-    with explained(lambda why: unreadable.format(path, why)), h5py.File(path) as file:
+    with (
+        explained(lambda why: f"{path}: not a readable HDF5 file ({why}); bring it again"),
+        h5py.File(path) as file,
+    ):
         yield file

@@ -9,7 +9,7 @@ from trajectory_diffuser.collecting.collection import Episode
 from trajectory_diffuser.collecting.sources.interface import Recording, Request
 from trajectory_diffuser.collecting.sources.minari_files import open_minari
 from trajectory_diffuser.collecting.walking import walk
-from trajectory_diffuser.common.errors import UserError, reason
+from trajectory_diffuser.common.errors import explained
 
 ARRAYS = ("observations", "actions", "rewards", "terminated")
 
@@ -51,9 +51,7 @@ def _minari_data(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> Episode:
-    try:
+    with explained(lambda why: f"{path}: not an episode ({why}); it needs {', '.join(ARRAYS)}"):
         with np.load(path) as file:
             arrays = {name: file[name] for name in ARRAYS}
         return Episode(**{**arrays, "terminated": bool(arrays["terminated"])})
-    except Exception as error:  # whatever a damaged file makes numpy say
-        raise UserError(f"{path}: not an episode ({reason(error)}); it needs {', '.join(ARRAYS)}") from None

@@ -19,7 +19,7 @@ from trajectory_diffuser.collecting.oracles import OraclePolicy
 from trajectory_diffuser.collecting.sources.behaviour import OWN_LICENCE
 from trajectory_diffuser.collecting.sources.interface import Recording, Request
 from trajectory_diffuser.collecting.sources.one_file import locate
-from trajectory_diffuser.common.errors import UserError, reason
+from trajectory_diffuser.common.errors import UserError, explained
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.environments.ogbench import is_ogbench, make_data_collection_environment
 
@@ -156,11 +156,11 @@ def read_trajectories(path: Path) -> Iterator[Trajectory]:
     The last step's action leads nowhere that is recorded: as in OGBench's own loader it is left out.
     Raises `UserError` for other files.
     """
-    try:
-        with np.load(path) as file:
-            arrays = {name: file[name] for name in (*REQUIRED, "button_states") if name in file}
-    except Exception as error:  # whatever a damaged file makes numpy say
-        raise UserError(f"{path}: not a readable .npz file ({reason(error)}); bring it again") from None
+    with (
+        explained(lambda why: f"{path}: not a readable .npz file ({why}); bring it again"),
+        np.load(path) as file,
+    ):
+        arrays = {name: file[name] for name in (*REQUIRED, "button_states") if name in file}
     rows = {name: len(array) for name, array in arrays.items()}
     if missing := [name for name in REQUIRED if name not in rows]:
         raise UserError(f"{path}: no array {missing[0]!r}; OGBench's files have {', '.join(REQUIRED)}")
