@@ -26,8 +26,6 @@ from trajectory_diffuser.training import run
 STEPS, CPU = 8, torch.device("cpu")
 CHOSEN = {"guidance": 1.5, "temperature": 0.4, "target_return": 1.1}
 SMALL = {"batch_size": 8, "warmup_steps": 1, "validate_every": 5, "threads": 1}
-
-
 OUTPUT = Path("results/runs/task/seed4/finetuning/trajectory_diffuser")
 
 

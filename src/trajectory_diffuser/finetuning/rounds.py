@@ -11,17 +11,16 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pandas as pd
 import torch
-from torch import nn
 
 from trajectory_diffuser.collecting.collection import Episode
 from trajectory_diffuser.common.consistency import CONTROL
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.common.stage_code import code_hash
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.datasets.windows import PreparedDataset, content_hash
 from trajectory_diffuser.evaluation.cell import make_planner, planner_of, run_directory, tuned_row
@@ -33,6 +32,8 @@ from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
 from trajectory_diffuser.planning.settings import PlannerSettings
 from trajectory_diffuser.training.checkpoint import ROOT, Checkpoint
+from trajectory_diffuser.training.result import TrainingResult
+from trajectory_diffuser.training.run import made_with
 
 
 @dataclass
@@ -102,7 +103,14 @@ class Finetuning:
                     episodes = first if number == 1 else self._collect(networks, runtime, number, title)
                     data, steps = with_episodes(data, episodes), steps + sum(map(len, episodes))
                     self.collected.append(_returns(episodes).assign(variant=variant, round=number))
-                new = {name: self._train(name, networks, data, variant, number, title) for name in trained}
+                about = made_with("finetune", data, self.device) | {"threads": self.settings["threads"]}
+                place = self.checkpoints / variant / f"round{number}"
+                new = {}
+                for name in trained:
+                    result = self._train(name, networks, data, number, about, place / name, title)
+                    curves = pd.DataFrame(result.curves)
+                    self.curves.append(curves.assign(variant=variant, round=number, network=name))
+                    new[name] = result.model.eval().requires_grad_(False)
                 networks = replace(networks, best_return=data.best_return, **new)
                 self._note(self._evaluate(networks, runtime, title), variant, trained, number, steps)
 
@@ -122,25 +130,29 @@ class Finetuning:
         return collector.episodes()
 
     def _train(
-        self, name: str, models: PlanningModels, data: PreparedDataset, variant: str, number: int, title: str
-    ) -> nn.Module:
-        """A network trained on with the grown data, as its stage trains it but for the number of steps."""
+        self,
+        name: str,
+        models: PlanningModels,
+        data: PreparedDataset,
+        number: int,
+        about: dict[str, Any],
+        place: Path,
+        title: str,
+    ) -> TrainingResult:
+        """A network trained on with the grown data, as its stage trains it but for the number of steps.
+
+        `about` is what all networks of the round depend on, `place` where this one's checkpoint lies.
+        """
         settings = self.params[f"train_{name}"] | {"steps": self.settings["steps"][name], "keep_at": []}
         objective = self.stages[name].objective(self.params, self.task, data, self.device)
         model = copy.deepcopy(getattr(models, name)).requires_grad_(True)
         weights = model.state_dict().items()
         seed = derive_seed("finetune", name, self.seed, number)
-        identity = {"code": code_hash("finetune"), "torch": torch.__version__, "device": self.device.type}
         task = {key: value for key, value in self.params["tasks"][self.task].items() if key != "note"}
-        identity |= {"task": task, "settings": settings, "seed": seed, "threads": self.settings["threads"]}
-        identity |= {"final_observations": data.provenance["final_observations"]}
-        identity |= {"data": content_hash(data.arrays | vars(data.normaliser))}
+        identity = about | {"task": task, "settings": settings, "seed": seed}
         identity |= {"weights": content_hash({key: each.numpy(force=True) for key, each in weights})}
-        checkpoint = Checkpoint(self.checkpoints / variant / f"round{number}" / name, identity)
         title = f"{self._title(title)}, {name}"
-        result = objective.train(model, settings, seed, title, self.device, checkpoint)
-        self.curves.append(pd.DataFrame(result.curves).assign(variant=variant, round=number, network=name))
-        return result.model.eval().requires_grad_(False)
+        return objective.train(model, settings, seed, title, self.device, Checkpoint(place, identity))
 
     def _evaluate(self, models: PlanningModels, runtime: Runtime, title: str) -> pd.DataFrame:
         cell = (self.params, self.task, self.seed, self.planner)

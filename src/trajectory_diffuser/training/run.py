@@ -167,10 +167,8 @@ class TrainingRun:
 
     def _identity(self) -> dict[str, Any]:
         """Everything that the outcome depends on, the data as they were read."""
-        arrays = self.dataset.arrays | vars(self.dataset.normaliser)
-        identity = {"code": code_hash(self.stage), "data": content_hash(arrays), "torch": torch.__version__}
-        identity |= {"final_observations": self.dataset.provenance["final_observations"]}
-        identity |= {"model": self.name, "task": self.task, "seed": self.seed, "device": self.device.type}
+        identity = {"model": self.name, "task": self.task, "seed": self.seed}
+        identity |= made_with(self.stage, self.dataset, self.device)
         return self.task_settings | self.settings | identity
 
     def _write(self, directory: Path, result: TrainingResult, part: str, config: dict[str, Any]) -> None:
@@ -206,6 +204,17 @@ class TrainingRun:
         write_json(directory / "training.json", summary)
         moments = [{"fraction": kept.fraction, "seconds": round(kept.seconds, 3)} for kept in result.kept]
         write_times(directory, seconds=round(result.seconds, 3), kept=moments)
+
+
+def made_with(stage: str, dataset: PreparedDataset, device: torch.device) -> dict[str, str]:
+    """What any training depends on beside its settings: a stage's code, the data as read, torch, device."""
+    return {
+        "code": code_hash(stage),
+        "data": content_hash(dataset.arrays | vars(dataset.normaliser)),
+        "final_observations": dataset.provenance["final_observations"],
+        "torch": torch.__version__,
+        "device": device.type,
+    }
 
 
 @contextmanager
