@@ -57,6 +57,11 @@ def test_combinations_that_are_no_planner_are_left_out():
     assert points(ancestral, vary, 20) == []
     assert points(ancestral, {"refine_steps": [10, 20]}, 20) == [{"refine_steps": 20}]
     assert len(points(ancestral | {"refine_steps": "all"}, {"guidance": [1.0]}, 20)) == 1
+    part = {"refine_steps": [1, 5], "last_steps": [1, 10]}
+    assert [tuple(point.values()) for point in points(draft, part, 20)] == [(1, 1), (1, 10), (5, 10)]
+    assert points(from_noise, part, 20) == []
+    sampled = points(from_noise, {"sampler": ["ddpm", "ddim"], "refine_steps": [5, 20]}, 20)
+    assert [tuple(point.values()) for point in sampled] == [("ddpm", 20), ("ddim", 5), ("ddim", 20)]
 
 
 def test_each_point_is_the_tuned_planner_with_what_is_varied(params):

@@ -171,11 +171,12 @@ def _check_experiments(params: dict[str, Any]) -> None:
         experiment = params["experiments"][name]
         _require_in_run(f"experiments.{name}.planners", experiment["planners"], TUNED_THERE, params)
         for where, steps in chains(params, run["experiment_tasks"]):
-            if max(calls := experiment["vary"].get("refine_steps", [0])) > steps:
-                raise UserError(
-                    f"experiments.{name}.vary.refine_steps: {max(calls)} is more than {where} ({steps}); "
-                    f"use at most {steps}"
-                )
+            for key in ("refine_steps", "last_steps"):
+                if (most := max(experiment["vary"].get(key, [0]))) > steps:
+                    raise UserError(
+                        f"experiments.{name}.vary.{key}: {most} is more than {where} ({steps}); "
+                        f"use at most {steps}"
+                    )
         for planner in experiment["planners"]:
             check_varied(name, planner, params)
         _within_evaluation(f"experiments.{name}", "episodes", experiment, params)

@@ -96,7 +96,8 @@ def check_varied(name: str, planner: str, params: dict[str, Any]) -> None:
             return False
         return True
 
-    for key in ("actions_per_plan", "redraft_every", *(["refine_steps"] if "last_steps" in row else [])):
+    own_length = "last_steps" in row and "last_steps" not in vary
+    for key in ("actions_per_plan", "redraft_every", *(["refine_steps"] if own_length else [])):
         try:
             check({key: max(vary.get(key, [1]))})
         except UserError as error:

@@ -25,8 +25,8 @@ from trajectory_diffuser.planning.runtime import Runtime
 def points(row: Mapping[str, Any], vary: Mapping[str, list], diffusion_steps: int) -> list[dict[str, Any]]:
     """What is varied of a settled row: every combination that makes a planner, in the order of the lists.
 
-    Left out are no refinement of what is not a draft, and, from noise, some of the calls that ancestral
-    sampling needs all of.
+    Left out are no refinement of what is not a draft; from noise, a part of the chain, and some of the calls
+    that ancestral sampling needs all of; and more calls than the part of the chain has steps.
     """
     combinations = [dict(zip(vary, values, strict=True)) for values in itertools.product(*vary.values())]
     return [point for point in combinations if _is_planner(row | point, diffusion_steps)]
@@ -121,7 +121,9 @@ def _maker(
 
 
 def _is_planner(row: Mapping[str, Any], diffusion_steps: int) -> bool:
-    if row["start"] != "draft" and row["refine_steps"] == 0:
+    calls = diffusion_steps if row["refine_steps"] == "all" else row["refine_steps"]
+    if row["start"] != "draft" and calls == 0:
         return False
-    whole = row["refine_steps"] in ("all", diffusion_steps)
-    return whole or not (row["start"] == "noise" and row["sampler"] == "ddpm")
+    if row["start"] == "noise":
+        return "last_steps" not in row and (calls == diffusion_steps or row["sampler"] == "ddim")
+    return calls <= row.get("last_steps", calls)

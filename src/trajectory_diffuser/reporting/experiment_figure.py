@@ -11,7 +11,7 @@ from trajectory_diffuser.reporting.experiment_tables import MEASURES, experiment
 from trajectory_diffuser.reporting.failure_signs import draft_errors
 from trajectory_diffuser.reporting.heat_map import heat_map, scale_of
 from trajectory_diffuser.reporting.style import panels, planner_looks, seeds_line
-from trajectory_diffuser.reporting.tables import percent, span
+from trajectory_diffuser.reporting.tables import percent, setting, span
 
 FEWEST_TASKS = 3  # that are compared with one another
 
@@ -40,7 +40,7 @@ def experiment_figure(results: Results, task: str, experiment: str) -> Figure:
         grids = [_grid(table[table["planner"] == planner], vary, measure) for planner in planners]
         scale = scale_of(grids, 1e-9)
         for axis, planner, grid in zip(own, planners, grids, strict=True):
-            labels = [[f"{value:g}" for value in values] for values in vary.values()]
+            labels = [[setting(value) for value in values] for values in vary.values()]
             heat_map(axis, grid, *labels, scale, number)
             axis.set(title=f"{planner}: {name}", xlabel=words(keys[1]), ylabel=words(keys[0]))
     return figure
@@ -141,4 +141,4 @@ def _grid(table: pd.DataFrame, vary: dict[str, list], measure: str) -> np.ndarra
 
 def where(keys: list[str], point: pd.Series) -> str:
     """What is varied and its values at a point."""
-    return ", ".join(f"{words(key)} {point[key]:g}" for key in keys)
+    return ", ".join(f"{words(key)} {setting(point[key])}" for key in keys)

@@ -15,6 +15,7 @@ from trajectory_diffuser.reporting.frontier import (
     points,
 )
 from trajectory_diffuser.reporting.style import INK, panels, planner_colours
+from trajectory_diffuser.reporting.tables import setting
 
 
 def experiment_frontier(results: Results, task: str, experiment: str) -> Figure:
@@ -64,6 +65,6 @@ def frontier_sentence(results: Results, task: str, experiment: str) -> str:
 
 def _say_points(axis: Axes, best: pd.DataFrame, keys: list[str]) -> None:
     for _, row in best.iterrows():
-        words = ", ".join(f"{row[key]:g}" for key in keys)
+        words = ", ".join(setting(row[key]) for key in keys)
         place = {"xytext": (3, -9), "textcoords": "offset points", "fontsize": "x-small", "color": INK}
         axis.annotate(words, (row["milliseconds"], row["score"]), **place)

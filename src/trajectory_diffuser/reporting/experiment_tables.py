@@ -3,7 +3,7 @@
 import pandas as pd
 
 from trajectory_diffuser.reporting.artefacts import Results
-from trajectory_diffuser.reporting.tables import Table, time
+from trajectory_diffuser.reporting.tables import Table, setting, time
 
 MEASURES = {  # column, what the axis says, format
     "normalised_score": ("normalised score", ".0f"),
@@ -49,7 +49,7 @@ def point_table(results: Results, task: str, experiment: str) -> Table:
     shown["normalised_score"] = ("normalised score", ".1f")
     rows = [
         [row["planner"]]
-        + [f"{row[key]:g}" for key in keys]
+        + [setting(row[key]) for key in keys]
         + [format(row[measure], number) for measure, (_, number) in shown.items()]
         + [time(row["milliseconds"] / 1e3)]
         for _, row in means.iterrows()

@@ -159,10 +159,17 @@ def _range(low: float, high: float) -> str:
     return NOTHING if math.isnan(low) else f"{low:.1f} to {high:.1f}"
 
 
-def span(values: Collection[float]) -> str:
-    """From the lowest to the highest, or the only one."""
-    lowest, highest = min(values), max(values)
-    return f"{lowest:g}" if lowest == highest else f"{lowest:g} to {highest:g}"
+def setting(value: float | str) -> str:
+    """A parameter's value, a number or a word."""
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def span(values: Collection[float] | Collection[str]) -> str:
+    """From the lowest to the highest, of words each, or the only one."""
+    found = sorted(set(values))
+    if isinstance(found[0], str):
+        return " or ".join(found)
+    return f"{found[0]:g}" if len(found) == 1 else f"{found[0]:g} to {found[-1]:g}"
 
 
 def significant(value: float | None, digits: int = 3) -> str:

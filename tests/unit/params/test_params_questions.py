@@ -18,6 +18,11 @@ MISTAKES: Mistakes = {
         "experiments.refinement.vary.refine_steps",
         ["101 is more than", "use at most 100"],
     ),
+    "an experiment with more last steps than the chain has": (
+        REFINEMENT | {"experiments.refinement.vary": {"last_steps": [101]}},
+        "experiments.refinement.vary.last_steps",
+        ["101 is more than", "use at most 100"],
+    ),
     "an experiment that varies what no planner has": (
         {"experiments.refinement.vary": {"horizon": [8]}},
         "experiments.refinement.vary",

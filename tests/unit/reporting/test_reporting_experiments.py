@@ -98,6 +98,27 @@ def test_a_second_key_with_a_single_value_makes_lines_too(results):
     assert "at temperature 0.5, guidance 1;" in experiment_answer(results, TASK, "warmth")
 
 
+def test_what_is_varied_may_be_a_word(results):
+    results.params["experiments"]["warmth"]["vary"] = {"sampler": ["ddim", "ddpm"], "temperature": [0.0, 0.5]}
+    for (_, _, experiment), tables in results.experiments.items():
+        for table in tables if experiment == "warmth" else ():
+            table["sampler"] = ["ddim" if cold else "ddpm" for cold in table["temperature"] == 0.0]
+    for (_, experiment), table in results.point_times.items():
+        if experiment == "warmth":
+            table["sampler"] = ["ddim" if cold else "ddpm" for cold in table["temperature"] == 0.0]
+    with theme():
+        scores, *_ = experiment_figure(results, TASK, "warmth").axes
+    assert [label.get_text() for label in scores.get_yticklabels()] == ["ddim", "ddpm"]
+    assert "at sampler ddpm, temperature 0.5;" in experiment_answer(results, TASK, "warmth")
+    assert point_table(results, TASK, "warmth").rows[1][1:3] == ["ddpm", "0.5"]
+    results.params["experiments"]["warmth"]["vary"] = {"sampler": ["ddim", "ddpm"]}
+    results.params["make_report"]["equivalence_margin"] = 50
+    with theme():
+        scores, *_ = experiment_figure(results, TASK, "warmth").axes
+    assert scores.lines[0].get_ydata().tolist() == [0.5, 5.5]
+    assert "with sampler ddim or ddpm." in experiment_answer(results, TASK, "warmth")
+
+
 def test_the_answer_names_the_best_point_and_those_as_good(results):
     answer = experiment_answer(results, TASK, "refinement")
     assert answer.startswith(
