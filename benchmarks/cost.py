@@ -26,7 +26,7 @@ from trajectory_diffuser.common.completion import for_task
 from trajectory_diffuser.common.params import load_params
 from trajectory_diffuser.common.versions import code_commit
 from trajectory_diffuser.computing.device import computing_device, device_name
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.prepared import PreparedDataset
 from trajectory_diffuser.evaluation.cell import planner_of
 from trajectory_diffuser.evaluation.untrained import untrained_models
 from trajectory_diffuser.planning.choice import middle, settled

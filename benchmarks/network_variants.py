@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import train_diffusion
 from trajectory_diffuser.datasets import windows
 from trajectory_diffuser.datasets.normaliser import Normaliser
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.prepared import PreparedDataset
 from trajectory_diffuser.diffusion.trajectory_diffusion import TrajectoryDiffusion
 from trajectory_diffuser.models import building, temporal_unet
 from trajectory_diffuser.planning import models as planning_models

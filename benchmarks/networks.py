@@ -36,7 +36,7 @@ from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.files import atomic_file, read_json
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.computing.times import read_times
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.prepared import PreparedDataset
 from trajectory_diffuser.evaluation.cell import planner_of, run_directory
 from trajectory_diffuser.evaluation.rollout import run_episodes
 from trajectory_diffuser.evaluation.scores import normalised_score

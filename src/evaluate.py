@@ -4,19 +4,14 @@ from functools import partial
 from typing import Any
 
 from trajectory_diffuser.common.stage import run_stage
-from trajectory_diffuser.computing.device import computing_device
-from trajectory_diffuser.evaluation.cell import make_planner, run_directory
+from trajectory_diffuser.evaluation.cell import loaded, make_planner
 from trajectory_diffuser.evaluation.episodes import evaluate, tuned_record
-from trajectory_diffuser.planning.models import PlanningModels
-from trajectory_diffuser.planning.runtime import Runtime
 
 
 def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     """Write results/runs/{task}/seed{seed}/evaluation/{planner}/."""
     cell = (params, task, seed, planner)
-    with computing_device(params["run"], params["evaluate"]["threads"]) as device:
-        models = PlanningModels.load(run_directory(task, seed), device)
-        runtime = Runtime.from_params(params, device)
+    with loaded(params, task, seed, params["evaluate"]["threads"]) as (models, runtime):
         make_agent = partial(make_planner, *cell, models, runtime)
         evaluate(*cell, tuned_record(params, task, seed, planner), make_agent, runtime)
 

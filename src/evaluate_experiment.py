@@ -3,19 +3,14 @@
 from typing import Any
 
 from trajectory_diffuser.common.stage import run_stage
-from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.files import atomic_directory, write_json
-from trajectory_diffuser.evaluation.cell import computed_on, run_directory
+from trajectory_diffuser.evaluation.cell import computed_on, loaded, run_directory
 from trajectory_diffuser.evaluation.experiment import evaluate_points
-from trajectory_diffuser.planning.models import PlanningModels
-from trajectory_diffuser.planning.runtime import Runtime
 
 
 def main(params: dict[str, Any], task: str, seed: int, experiment: str) -> None:
     """Write results/runs/{task}/seed{seed}/experiments/{experiment}/."""
-    with computing_device(params["run"], params["evaluate"]["threads"]) as device:
-        models = PlanningModels.load(run_directory(task, seed), device)
-        runtime = Runtime.from_params(params, device)
+    with loaded(params, task, seed, params["evaluate"]["threads"]) as (models, runtime):
         points, episodes = evaluate_points(params, task, seed, experiment, models, runtime)
         record = {"task": task, "seed": seed, "experiment": params["experiments"][experiment]}
         record |= computed_on(runtime)

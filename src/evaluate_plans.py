@@ -5,25 +5,20 @@ from typing import Any
 import numpy as np
 
 from trajectory_diffuser.common.stage import run_stage
-from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.files import atomic_directory, write_json
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.prepared import PreparedDataset
 from trajectory_diffuser.environments.ways import has_two_ways
-from trajectory_diffuser.evaluation.cell import computed_on, run_directory
+from trajectory_diffuser.evaluation.cell import computed_on, loaded, run_directory
 from trajectory_diffuser.evaluation.diagnosis import draft_errors, plan_signs
 from trajectory_diffuser.evaluation.fans import plan_fans
 from trajectory_diffuser.evaluation.situations import held_out
 from trajectory_diffuser.evaluation.ways import plan_ways
-from trajectory_diffuser.planning.models import PlanningModels
-from trajectory_diffuser.planning.runtime import Runtime
 
 
 def main(params: dict[str, Any], task: str, seed: int) -> None:
     """Write results/runs/{task}/seed{seed}/diagnosis/."""
     dataset = PreparedDataset.load(f"data/processed/{task}")
-    with computing_device(params["run"], params["evaluate"]["threads"]) as device:
-        models = PlanningModels.load(run_directory(task, seed), device)
-        runtime = Runtime.from_params(params, device)
+    with loaded(params, task, seed, params["evaluate"]["threads"]) as (models, runtime):
         drafts = draft_errors(models, dataset)
         plans = plan_signs(params, task, seed, dataset, models, runtime)
         fans = None

@@ -7,7 +7,7 @@ from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.computing.manifest import require_intact
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.prepared import PreparedDataset
 from trajectory_diffuser.evaluation.cell import run_directory
 from trajectory_diffuser.evaluation.episodes import evaluate
 from trajectory_diffuser.planning.choice import asked_return

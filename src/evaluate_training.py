@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.files import atomic_directory, write_json
@@ -16,6 +17,8 @@ from trajectory_diffuser.planning.runtime import Runtime
 
 def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     """Write results/runs/{task}/seed{seed}/training_scores/{planner}/."""
+    if not params["base_training"]["keep_at"]:
+        raise UserError("params.yaml: base_training.keep_at: [], so no earlier weights are kept")
     cell, episodes = (params, task, seed, planner), params["evaluate_training"]["episodes"]
     row, tables = tuned_record(params, task, seed, planner), []  # what is damaged is seen before any episode
     with computing_device(params["run"], params["evaluate"]["threads"]) as device:

@@ -3,25 +3,21 @@
 from typing import Any
 
 from trajectory_diffuser.common.stage import run_stage
-from trajectory_diffuser.computing.device import computing_device, device_name
+from trajectory_diffuser.computing.device import device_name
 from trajectory_diffuser.computing.files import atomic_directory, write_json
-from trajectory_diffuser.datasets.windows import PreparedDataset
-from trajectory_diffuser.evaluation.cell import computed_on, run_directory
+from trajectory_diffuser.datasets.prepared import PreparedDataset
+from trajectory_diffuser.evaluation.cell import computed_on, loaded
 from trajectory_diffuser.evaluation.experiment import time_points
-from trajectory_diffuser.planning.models import PlanningModels
-from trajectory_diffuser.planning.runtime import Runtime
 
 
 def main(params: dict[str, Any], task: str, experiment: str) -> None:
     """Write results/runs/{task}/experiment_latency/{experiment}/ with the models of the first seed."""
     seed = params["run"]["seeds"][0]
     dataset = PreparedDataset.load(f"data/processed/{task}")
-    with computing_device(params["run"], params["measure_latency"]["threads"]) as device:
-        models = PlanningModels.load(run_directory(task, seed), device)
-        runtime = Runtime.from_params(params, device)
+    with loaded(params, task, seed, params["measure_latency"]["threads"]) as (models, runtime):
         observations = dataset.first_observations(1 + models.history)
         table = time_points(params, task, seed, experiment, models, runtime, observations)
-        machine = {"device_name": device_name(device)} | computed_on(runtime)
+        machine = {"device_name": device_name(runtime.device)} | computed_on(runtime)
     with atomic_directory(f"results/runs/{task}/experiment_latency/{experiment}") as directory:
         table.to_csv(directory / "points.csv", index=False)
         write_json(directory / "experiment_latency.json", machine)

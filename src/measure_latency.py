@@ -5,14 +5,12 @@ from typing import Any
 import pandas as pd
 
 from trajectory_diffuser.common.stage import run_stage
-from trajectory_diffuser.computing.device import computing_device, device_name
+from trajectory_diffuser.computing.device import device_name
 from trajectory_diffuser.computing.files import atomic_directory, write_json
-from trajectory_diffuser.datasets.windows import PreparedDataset
-from trajectory_diffuser.evaluation.cell import computed_on, make_planner, make_policy, run_directory
+from trajectory_diffuser.datasets.prepared import PreparedDataset
+from trajectory_diffuser.evaluation.cell import computed_on, loaded, make_planner, make_policy, run_directory
 from trajectory_diffuser.evaluation.latency import SteadyState, measure
-from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.policy import PolicyModel
-from trajectory_diffuser.planning.runtime import Runtime
 
 
 def main(params: dict[str, Any], task: str, seed: int) -> None:
@@ -20,13 +18,12 @@ def main(params: dict[str, Any], task: str, seed: int) -> None:
     settings = params["measure_latency"]
     dataset = PreparedDataset.load(f"data/processed/{task}")
     rows = []
-    with computing_device(params["run"], settings["threads"]) as device:
-        models = PlanningModels.load(run_directory(task, seed), device)
+    with loaded(params, task, seed, settings["threads"]) as (models, runtime):
+        device = runtime.device
         policies = {
             name: PolicyModel.load(run_directory(task, seed), name, device)
             for name in params["run"]["policies"]
         }
-        runtime = Runtime.from_params(params, device)
         observations = dataset.first_observations(max(settings["batches"]) + models.history)
         machine = {"device_name": device_name(device)} | computed_on(runtime)
         where = {key: machine[key] for key in ("device", "threads", "runtime")}

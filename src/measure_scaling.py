@@ -5,7 +5,7 @@ from typing import Any
 from trajectory_diffuser.common.stage import run_stage
 from trajectory_diffuser.computing.device import computing_device, device_name
 from trajectory_diffuser.computing.files import atomic_directory, write_json
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.prepared import PreparedDataset
 from trajectory_diffuser.evaluation.cell import computed_on
 from trajectory_diffuser.evaluation.sweep import sweep
 from trajectory_diffuser.planning.runtime import Runtime

@@ -11,7 +11,7 @@ from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.computing.times import write_times
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.prepared import PreparedDataset
 
 
 def main(params: dict[str, Any], task: str, seed: int, rival: str) -> None:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from trajectory_diffuser.common.stage import run_stage
-from trajectory_diffuser.datasets.windows import SPLITS, PreparedDataset, TransitionSampler
+from trajectory_diffuser.datasets.prepared import PreparedDataset
+from trajectory_diffuser.datasets.windows import SPLITS, TransitionSampler
 from trajectory_diffuser.models.building import arguments_of
 from trajectory_diffuser.models.mlp import Value
 from trajectory_diffuser.training.run import Objective, training_run

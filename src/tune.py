@@ -3,21 +3,16 @@
 from typing import Any
 
 from trajectory_diffuser.common.stage import run_stage
-from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.seeding import derive_seed
-from trajectory_diffuser.evaluation.cell import planner_of, run_directory
+from trajectory_diffuser.evaluation.cell import loaded, planner_of
 from trajectory_diffuser.evaluation.tuning import tune
-from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
-from trajectory_diffuser.planning.runtime import Runtime
 
 
 def main(params: dict[str, Any], task: str, seed: int, planner: str) -> None:
     """Write results/runs/{task}/seed{seed}/tuning/{planner}/."""
     noise_seed = derive_seed("tuning", seed, planner)
-    with computing_device(params["run"], params["tune"]["threads"]) as device:
-        models = PlanningModels.load(run_directory(task, seed), device)
-        runtime = Runtime.from_params(params, device)
+    with loaded(params, task, seed, params["tune"]["threads"]) as (models, runtime):
 
         def make_agent(rows: list[dict[str, Any]], batch: int) -> Planner:
             return planner_of(rows, models, runtime, noise_seed + batch)

@@ -26,11 +26,6 @@ def test_a_preset_is_valid(name: str, tmp_path: Path) -> None:
     load_params(tmp_path / "params.yaml")
 
 
-@pytest.mark.parametrize("name", ["main", "five-seeds", "replay", "maze", "ablation", "authors-chain"])
-def test_published_parameters_can_be_run_again(name: str) -> None:
-    load_params(ROOT / "results/reference" / name / "params.yaml")
-
-
 @cache
 def cells(name: str) -> dict[str, Any]:
     """By output, the inputs and parameters of all that dvc.yaml computes with a preset but the report."""

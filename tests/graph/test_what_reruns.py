@@ -217,11 +217,6 @@ EDITS = {
         ["tune*@*"],
         ["evaluate*@*", "finetune@*", *MEASURED, "film@*", "make_report"],
     ),
-    "tuning's environments": (
-        params("first_environment_seed: 20000", "first_environment_seed: 25000"),
-        ["tune*@*"],
-        ["evaluate*@*", "finetune@*", *MEASURED, "film@*", "make_report"],
-    ),
     "grid of tuning": (
         params("target_return: [1.0, 1.2]", "target_return: [1.0, 1.1]"),
         ["tune*@*", "measure_scaling@*"],
@@ -234,11 +229,6 @@ EDITS = {
             *("evaluate@*", "evaluate_training@*", "finetune@*", *BY_ALL_TUNINGS),
             *(*MEASURED, "film@*", "make_report"),
         ],
-    ),
-    "named guidance of a planner": (
-        params("sampler: ddim}", "sampler: ddim, guidance: 1.2}"),
-        ["*tune@*-ddim", "evaluate*@*-ddim", *BY_ALL_TUNINGS, "measure_*@*", "film@*", "make_report"],
-        [],
     ),
     "base of the planners": (
         params("temperature: tuned", "temperature: 0.4"),

@@ -149,6 +149,12 @@ BAD_DATA: dict[str, tuple[dict[str, Any], Damage, str]] = {
     ),
     "NaN in observations": (D4RL, changed("observations", one_nan), r"episode 0 has non-finite observations"),
     "NaN in rewards": (FILE, changed("rewards", one_nan), r"episode 0 has non-finite rewards"),
+    "rewards beyond 32 bits": (
+        FILE,
+        changed("rewards", lambda a: np.full(len(a), 1e39)),
+        r"episode 0 has non-finite rewards",
+    ),
+    "one reward for all steps": (FILE, changed("rewards", lambda a: np.float64(1)), r"shape|not an episode"),
     "observations of another environment": (
         D4RL,
         changed("observations", lambda a: a[:, :4]),

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -15,6 +16,7 @@ from trajectory_diffuser.collecting.behaviour_checkpoint import load
 from trajectory_diffuser.collecting.behaviour_training import (
     Snapshot,
     actor_weights,
+    check_actions,
     read_snapshot_log,
     select_rungs,
     train_behaviour,
@@ -51,6 +53,18 @@ def test_replay_rungs_are_ten_evenly_from_the_start_to_the_medium() -> None:
     replay = [snapshot.step // 5000 for snapshot, role in rungs if role == "replay"]
     assert replay == list(range(0, 40, 4))
     assert [snapshot.step for snapshot, _ in rungs] == sorted(snapshot.step for snapshot, _ in rungs)
+
+
+@pytest.mark.parametrize("name", ["Pendulum-v1", "Humanoid-v5"])
+def test_actions_of_another_range_are_refused(name: str) -> None:
+    check_actions(gymnasium.make("Hopper-v5"))
+    with pytest.raises(UserError, match=rf"train_behaviour\.ladders.*{name} are within \[-"):
+        check_actions(gymnasium.make(name))
+
+
+def test_returns_that_are_not_above_0_are_refused() -> None:
+    with pytest.raises(UserError, match=r"the best return is -10\.0, and medium is 40% of it"):
+        select_rungs(snapshots([-1000, -400, -10, -300]))
 
 
 def test_a_run_that_never_learnt_is_refused() -> None:

@@ -19,7 +19,7 @@ from trajectory_diffuser.collecting.minari_store import RawDataset, write_datase
 from trajectory_diffuser.collecting.preparation import prepare
 from trajectory_diffuser.computing.files import read_json, write_json
 from trajectory_diffuser.computing.seeding import derive_seed
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.prepared import PreparedDataset
 from trajectory_diffuser.environments.environment import make_environment
 
 HOPPER = {"id": "Hopper-v5", "arguments": {}, "max_episode_steps": 50, "observation_keys": None}

@@ -36,7 +36,7 @@ class TestPreparation:
         with pytest.raises(
             UserError, match=r"episode 0 has observations of shape \(41, 6\).*needs \(41, 4\)"
         ):
-            self.prepare(folder, environment=MAZE | {"observation_keys": ["observation"]})
+            self.prepare(folder, environment=MAZE | {"observation_keys": ["achieved_goal", "desired_goal"]})
         assert [path.name for path in folder.iterdir()] == ["raw"]
 
     def test_values_that_are_not_finite(self, folder: Path) -> None:

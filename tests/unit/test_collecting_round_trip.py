@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from trajectory_diffuser.collecting.collection import Episode
 from trajectory_diffuser.collecting.minari_store import write_dataset
 from trajectory_diffuser.collecting.preparation import prepare
-from trajectory_diffuser.datasets.windows import PreparedDataset, TransitionSampler, WindowSampler
+from trajectory_diffuser.datasets.prepared import PreparedDataset
+from trajectory_diffuser.datasets.windows import TransitionSampler, WindowSampler
 from trajectory_diffuser.environments.environment import make_environment
 
 HOPPER = {"id": "Hopper-v5", "arguments": {}, "max_episode_steps": 50, "observation_keys": None}

@@ -65,6 +65,15 @@ def test_what_a_running_job_has_done_already_counts() -> None:
     assert run.handler.sentence() == "about 6 min left"
 
 
+def test_a_job_that_failed_is_not_at_work_any_more() -> None:
+    run = Run({number: tune("ddim", seed=number) for number in range(3)})
+    run.tell("job_info", jobid=0)
+    run.now = 600
+    run.tell("job_error", jobid=0)
+    run.do(1, 10)
+    assert run.said == ["about 20 min left"]  # two of ten minutes, one after the other
+
+
 def test_nothing_is_said_after_the_last_job() -> None:
     run = Run({1: tune("ddim")})
     run.tell("job_info", jobid=1)

@@ -149,3 +149,7 @@ def test_a_missing_compiler_is_named_with_the_key_that_asks_for_it(monkeypatch):
     device.check_compiler("train_value.compile", True, "cuda")
     with pytest.raises(UserError, match=r"train_value.compile: true needs .* there is no no-such-compiler"):
         device.check_compiler("train_value.compile", True, "cpu")
+    monkeypatch.setenv("CXX", "")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(UserError, match=r"there is no g\+\+"):
+        device.check_compiler("train_value.compile", True, "cpu")

@@ -9,13 +9,10 @@ import torch
 from trajectory_diffuser.collecting.collection import Episode
 from trajectory_diffuser.collecting.preparation import hold_out, returns_to_go
 from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.computing.hashing import content_hash
 from trajectory_diffuser.datasets.normaliser import Normaliser
-from trajectory_diffuser.datasets.windows import (
-    PreparedDataset,
-    TransitionSampler,
-    WindowSampler,
-    content_hash,
-)
+from trajectory_diffuser.datasets.prepared import PreparedDataset
+from trajectory_diffuser.datasets.windows import TransitionSampler, WindowSampler
 
 CPU = torch.device("cpu")
 LENGTHS = (6, 2, 5, 3)
@@ -233,6 +230,13 @@ def test_a_length_that_no_training_episode_has_is_refused(
     refusal = rf"tasks\.toy\.horizon: horizon is {longest + 1} states.* {longest};"
     with pytest.raises(UserError, match=refusal):
         WindowSampler(dataset, longest + 1, CPU, absorbing=absorbing)
+
+
+def test_a_stride_that_no_training_transition_has_is_refused() -> None:
+    short = [make_episode(0, 3, terminated=False), make_episode(1, 2, terminated=False)]
+    assert not TransitionSampler(dataset_of(short), CPU, stride=3).empty
+    with pytest.raises(UserError, match=r"tasks\.toy\.stride: no training episode has a state 4 steps after"):
+        TransitionSampler(dataset_of(short), CPU, stride=4)
 
 
 def test_the_refusal_names_the_settings_that_make_up_the_length(episodes: list[Episode]) -> None:

@@ -100,26 +100,6 @@ def test_a_chain_in_pieces_is_the_whole_chain(cut):
     assert torch.equal(part(part(some_plan(), slice(0, cut)), slice(cut, 5)), whole)
 
 
-def test_all_steps_from_noise_are_ordinary_ancestral_sampling():
-    diffusion = chain()
-    ours = denoise(
-        diffusion, some_plan(), timesteps(K, K), 1.2, "ddpm", 0.5, torch.Generator().manual_seed(3)
-    )
-    generator, plan, present = torch.Generator().manual_seed(3), some_plan(), some_plan()[:, 0]
-    for t in range(K, 0, -1):
-        signal = diffusion.alpha_bar[t]
-        previous = diffusion.alpha_bar[t - 1] if t > 1 else torch.tensor(1.0)
-        beta = 1 - signal / previous
-        clean, _ = one_step(diffusion, plan, t, t - 1, 1.0, None, guidance=1.2)
-        # The posterior q(x_{t-1} | x_t, x_0), Ho et al. 2020, equations 6 and 7.
-        mean = previous.sqrt() * beta / (1 - signal) * clean
-        mean = mean + (1 - beta).sqrt() * (1 - previous) / (1 - signal) * plan
-        noise = 0.5 * torch.randn(plan.shape, generator=generator)
-        plan = mean + ((1 - previous) / (1 - signal) * beta).sqrt() * noise
-        plan[:, 0] = present
-    torch.testing.assert_close(ours, plan, rtol=1e-3, atol=1e-3)
-
-
 @pytest.mark.parametrize("sampler", ["ddpm", "ddim"])
 @pytest.mark.parametrize("guidance", [1.0, 1.5])
 def test_the_network_sees_the_present_state_at_every_step_and_the_plan_keeps_it(sampler, guidance):

@@ -23,7 +23,7 @@ HOPPER = {"id": "Hopper-v5", "arguments": {}, "max_episode_steps": 20, "observat
 
 
 @pytest.mark.parametrize(
-    "keys", [["observation", "desired_goal"], ["desired_goal", "observation"], ["achieved_goal"]]
+    "keys", [["observation", "desired_goal"], ["achieved_goal", "observation", "desired_goal"]]
 )
 def test_observations_are_joined_in_the_given_order(keys: list[str]) -> None:
     environment = make_environment({**MAZE, "observation_keys": keys})
@@ -136,6 +136,13 @@ def test_vector_environment_is_the_single_ones_side_by_side() -> None:
         ({**HOPPER, "observation_keys": ["observation"]}, r"observation_keys.*Hopper-v5.*null"),
         ({**MAZE, "observation_keys": None}, r"observation_keys.*None.*desired_goal"),
         ({**MAZE, "observation_keys": ["observation", "goal"]}, r"observation_keys.*'goal'.*desired_goal"),
+        ({**MAZE, "observation_keys": ["observation"]}, r"position \(observation or .*desired_goal last"),
+        ({**MAZE, "observation_keys": ["desired_goal", "observation"]}, "must come first"),
+        (
+            {"id": "AntMaze_UMaze-v5", "arguments": {}, "max_episode_steps": 5}
+            | {"observation_keys": ["observation", "desired_goal"]},
+            r"position \(achieved_goal\) must come first",
+        ),
     ],
 )
 def test_mistakes_are_named_in_one_line(environment: dict, words: str) -> None:

@@ -166,18 +166,18 @@ def test_the_middle_of_a_shortest_path_is_halfway() -> None:
     ]
 
 
-def test_the_share_of_detours_in_the_data_is_the_one_asked_for() -> None:
+def test_an_episode_arrives_by_the_way_that_was_chosen_at_its_beginning() -> None:
     environment = make_environment(TWO_WAYS)
     maze = Maze.of_environment(environment)
-    policy = WaypointController(maze, action_noise=0.5, detours=0.2)
+    policy = WaypointController(maze, action_noise=0.5, detours=0.5)
     shortest = []
-    for seed in range(300):
+    for seed in range(20):
         positions = collect_episode(environment, policy, seed).observations
         (middle,) = maze.midway(positions[:1, :2], positions[:1, 4:6])
         shortest.append((maze.cells(positions[:, :2]) == middle).all(axis=1).any())
+        assert shortest[-1] == (policy.maze is policy.whole)
         assert np.linalg.norm(positions[-1, :2] - positions[-1, 4:6]) < 0.6
-    # Four standard deviations of a share of 300.
-    assert abs(np.mean(shortest) - 0.8) < 4 * np.sqrt(0.8 * 0.2 / 300)
+    assert {True, False} == set(map(bool, shortest))
 
 
 def test_neither_start_nor_goal_tells_the_way() -> None:

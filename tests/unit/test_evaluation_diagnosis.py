@@ -13,7 +13,8 @@ from small_models import CPU, HISTORY, HORIZON, as_module, make_models, save_cho
 import evaluate_plans
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.computing.seeding import derive_seed
-from trajectory_diffuser.datasets.windows import PreparedDataset, WindowSampler
+from trajectory_diffuser.datasets.prepared import PreparedDataset
+from trajectory_diffuser.datasets.windows import WindowSampler
 from trajectory_diffuser.evaluation.cell import planner_of, run_directory
 from trajectory_diffuser.evaluation.diagnosis import draft_errors, nearest_windows, plan_signs
 from trajectory_diffuser.evaluation.situations import PLANS_EACH, plans_in_situations, situations

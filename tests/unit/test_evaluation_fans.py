@@ -7,7 +7,7 @@ import pytest
 from small_models import CPU, HORIZON, STATE, make_models, save_choices
 
 from trajectory_diffuser.computing.seeding import derive_seed
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.prepared import PreparedDataset
 from trajectory_diffuser.evaluation.cell import planner_of, run_directory, tuned_row
 from trajectory_diffuser.evaluation.fans import MOMENTS, TEMPERATURE, plan_fans
 from trajectory_diffuser.evaluation.situations import PLANS_EACH

@@ -2,7 +2,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 from small_models import (
     ACTION,
     CPU,
@@ -16,7 +15,7 @@ from small_models import (
 )
 
 from trajectory_diffuser.evaluation import latency
-from trajectory_diffuser.evaluation.latency import SteadyState, measure, peak_bytes, timed
+from trajectory_diffuser.evaluation.latency import SteadyState, measure, timed
 from trajectory_diffuser.evaluation.network_cost import network_cost, record_calls, repeat_calls
 from trajectory_diffuser.planning.planner import Planner
 
@@ -54,7 +53,6 @@ def test_a_policy_is_timed_beside_planners_with_one_call_per_decision():
     layers = [(STATE + 1, 8), (8, 8), (8, ACTION)]
     assert rows["policy"]["flops"] == sum(matrix_product(2, *sizes) for sizes in layers)
     assert rows["policy"]["decisions_per_second"] == pytest.approx(1 / rows["policy"]["seconds_per_plan"])
-    assert rows["policy"]["denoiser_calls"] == rows["policy"]["transformer_calls"] == 0
 
 
 def matrix_product(rows, inputs, outputs):
@@ -62,13 +60,13 @@ def matrix_product(rows, inputs, outputs):
 
 
 def cost_of(state):
-    return network_cost(state.agent, record_calls(state.agent, state.whole_cycle))
+    return network_cost(record_calls(state.agent, state.whole_cycle))
 
 
 def test_operations_are_those_of_the_matrix_products_and_of_attention():
     models, width, heads = make_models(), 16, 2
-    cost = cost_of(steady(1, models, refine_steps=0))
-    expected = 0
+    passes, flops = cost_of(steady(1, models, refine_steps=0))
+    expected = matrix_product(1, 2 * STATE, 8) + matrix_product(1, 8, ACTION)  # inverse dynamics
     for index in range(HORIZON - 1):
         tokens, keys = (HISTORY, HISTORY) if index == 0 else (1, HISTORY + index)
         expected += matrix_product(tokens, STATE + 1, width)
@@ -77,16 +75,14 @@ def test_operations_are_those_of_the_matrix_products_and_of_attention():
             expected += 2 * matrix_product(tokens, width, 2 * width)
             expected += heads * 2 * matrix_product(tokens, width // heads, keys)
         expected += matrix_product(tokens, width, STATE + 1)
-    assert cost.flops["transformer"] == expected
-    assert cost.calls == {"transformer": HORIZON - 1, "inverse_dynamics": 1}
-    inverse = matrix_product(1, 2 * STATE, 8) + matrix_product(1, 8, ACTION)
-    assert cost.flops["inverse_dynamics"] == inverse
+    assert (passes, flops) == (HORIZON - 1 + 1, expected)
 
 
 def test_a_second_guidance_branch_doubles_the_denoisers_operations():
-    costs = {guidance: cost_of(steady(1, guidance=guidance)).flops for guidance in (0.0, 1.0, 1.5)}
-    assert costs[0.0]["denoiser"] == costs[1.0]["denoiser"]
-    assert costs[1.5]["denoiser"] == 2 * costs[1.0]["denoiser"]
+    _, undenoised = cost_of(steady(1, refine_steps=0))
+    flops = {guidance: cost_of(steady(1, guidance=guidance))[1] for guidance in (0.0, 1.0, 1.5)}
+    assert flops[0.0] == flops[1.0] > undenoised
+    assert flops[1.5] - undenoised == 2 * (flops[1.0] - undenoised)
 
 
 def test_operations_are_counted_alike_whatever_computes():
@@ -181,21 +177,10 @@ def test_rates_and_times_fit_each_other(monkeypatch, slow):
     assert row["overhead"] == pytest.approx(cycle / bare)
     assert row["p50_seconds"] == pytest.approx((scratch + carried) / 2 + 0.5)  # of decisions with a new plan
     assert row["p95_seconds"] == pytest.approx(scratch + 0.5)
-    assert row["transformer_calls"] == (HORIZON - 1 + 2) / 2
-    assert row["denoiser_calls"] == 3
+    assert row["network_calls"] == (scratch + carried + 2 * later) / 2
 
 
 def test_work_is_timed_and_its_result_returned():
     seconds, result = timed(lambda: "done", CPU)
     assert 0 < seconds < 10
     assert result == "done"
-
-
-def test_peak_memory_counts_what_is_held_at_a_time():
-    def work():
-        first = torch.ones(1000)
-        second = torch.ones(3000)
-        del first
-        return second.sum() + torch.ones(500).sum()
-
-    assert 4 * 4000 <= peak_bytes(work, CPU) < 4 * 4400

@@ -39,13 +39,26 @@ def test_every_quantity_is_varied_for_every_planner_that_has_it():
     assert np.isfinite(table[list(MEASURED)].to_numpy(float)).all()
     assert (table["seconds_per_plan"] > 0).all()
     rows = table.set_index(["varied", "value", "planner"])
-    calls, flops = rows["denoiser_calls"], rows["denoiser_flops"]
-    assert calls["refine_steps", 8, "one_call"] == 8  # over the last eight steps, not over five
-    assert calls["horizon", 8, "full_diffusion"] == params["train_diffusion"]["diffusion_steps"]
-    assert rows["transformer_calls"]["horizon", 16, "draft"] == 15
+    calls, flops = rows["network_calls"], rows["flops"]
+    # Over the last eight steps, not over five.
+    assert calls["refine_steps", 8, "one_call"] - calls["refine_steps", 1, "one_call"] == 7
+    assert calls["horizon", 8, "full_diffusion"] == params["train_diffusion"]["diffusion_steps"] + 1
+    assert calls["horizon", 16, "draft"] == 15 + 1
     for quantity, value in (("horizon", 16), ("candidates", 2), ("batch", 3), ("width", 2)):
-        before = flops[quantity, 8 if quantity == "horizon" else 1, "trajectory_diffuser"]
-        assert flops[quantity, value, "trajectory_diffuser"] > 1.5 * before
+        before = flops[quantity, 8 if quantity == "horizon" else 1, "full_diffusion"]
+        assert flops[quantity, value, "full_diffusion"] > 1.5 * before
+
+
+def test_candidates_are_timed_where_tuning_would_have_no_noise():
+    params = small_params()
+    params["tune"]["grid"]["temperature"] = [0.0]
+    params["measure_scaling"] |= {"planners": ["trajectory_diffuser"], "candidates": [1, 4], "repetitions": 1}
+    observations = np.random.default_rng(0).normal(size=(20, STATE))
+    table = sweep(
+        params, "maze-umaze-smoke", identity_normaliser(STATE), observations, ACTION, torch.device("cpu")
+    )
+    flops = table.query("varied == 'candidates'").set_index("value")["flops"]
+    assert flops[4] > 1.5 * flops[1]
 
 
 def test_the_stage_needs_prepared_data_and_no_trained_network(project_params):

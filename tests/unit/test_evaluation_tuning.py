@@ -181,6 +181,14 @@ def test_named_values_are_not_tuned(params):
     assert choice("ddim")["target_return"] == pytest.approx(0.7 * BEST)
 
 
+def test_a_grid_of_one_point_leaves_no_choice_and_so_no_trials(params):
+    params["planners"]["ddim"] |= {"guidance": 4.0, "target_return": 0.7}
+    params["tune"]["grid"] = GRID | {"temperature": [0.3]}
+    tune.main(params, "task", 4, "ddim")
+    assert choice("ddim")["values"] == {"guidance": 4.0, "temperature": 0.3, "target_return": 0.7}
+    assert choice("ddim")["episodes"] == len(trials("ddim")) == 0
+
+
 def test_an_environment_that_breaks_down_leaves_no_choice(params):
     params["tasks"]["task"]["environment"] = broken("infinite reward")
     params["tune"]["first_environment_seed"] = 4

@@ -6,15 +6,16 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from small_models import CPU, make_models
+from small_models import CPU, ROW, make_models
 
 import evaluate_plans
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.prepared import PreparedDataset
 from trajectory_diffuser.environments.fork import MAP
 from trajectory_diffuser.environments.maze import Maze
 from trajectory_diffuser.environments.ways import DATA, way_shares
 from trajectory_diffuser.evaluation import experiment, ways
 from trajectory_diffuser.evaluation.situations import PLANS_EACH
+from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
 
 MAZE = Maze(MAP)
@@ -113,7 +114,7 @@ def test_an_experiment_has_the_ways_of_each_of_its_points(project_params, datase
         way = "detour" if rows[0]["temperature"] else "shortest"
         return SimpleNamespace(plan=lambda present: paths(len(present), way))
 
-    row = {"start": "noise", "sampler": "ddim", "refine_steps": 2}
+    row = ROW | {"start": "noise", "sampler": "ddim", "refine_steps": 2}
     project_params["experiments"] = {
         "warmth": {"planners": ["ddim"], "vary": {"temperature": [0.0, 1.0]}, "episodes": 1}
     }
@@ -134,7 +135,7 @@ def test_an_experiment_has_the_ways_of_each_of_its_points(project_params, datase
 def test_the_stage_looks_only_where_the_data_have_detours(project_params, dataset, planted, monkeypatch):
     folder = "results/runs/task/seed4/diagnosis"
     planted.plans = {"draft": paths(2, "through"), "ddim": paths(2, "detour")}
-    monkeypatch.setattr(evaluate_plans.PlanningModels, "load", lambda *_: make_models(horizon=16))
+    monkeypatch.setattr(PlanningModels, "load", lambda *_: make_models(horizon=16))
     for name in ("draft_errors", "plan_signs"):
         monkeypatch.setattr(evaluate_plans, name, lambda *_: pd.DataFrame({"step": [1]}))
     monkeypatch.setattr(evaluate_plans, "plan_fans", lambda *_: {"ddim": np.zeros(1)})

@@ -13,7 +13,8 @@ from small_models import DATA, HISTORY, HORIZON, STATE, make_models, make_policy
 
 import finetune
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.datasets.windows import PreparedDataset, TransitionSampler
+from trajectory_diffuser.datasets.prepared import PreparedDataset
+from trajectory_diffuser.datasets.windows import TransitionSampler
 from trajectory_diffuser.evaluation.cell import run_directory
 from trajectory_diffuser.evaluation.rollout import run_episodes
 from trajectory_diffuser.finetuning import rounds

@@ -93,17 +93,6 @@ def test_a_padded_history_gives_what_it_gives_alone(transformer, length, padding
         torch.testing.assert_close(predicted, expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("padding", [0, 3])
-def test_what_stands_in_the_padding_makes_no_difference(transformer, padding):
-    tokens = some_tokens(6)
-    before = drafted(transformer, tokens, 4, padding)
-    tokens[:, :padding] = -1e3
-    after = drafted(transformer, tokens, 4, padding)
-    assert torch.equal(before, after)
-    if padding:  # and one more would
-        assert not torch.equal(before, drafted(transformer, tokens, 4, padding - 1))
-
-
 def test_a_state_and_a_return_to_go_are_predicted_for_each_token(transformer):
     assert transformer(some_tokens(5, batch=4)).shape == (4, 5, STATE + 1)
     assert transformer.draft(some_tokens(5, batch=4), NOTHING, 2).shape == (4, 7, STATE + 1)

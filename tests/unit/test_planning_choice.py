@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from small_models import ROW
 
-from trajectory_diffuser.planning.choice import asked_return, middle, settled, tried
+from trajectory_diffuser.planning.choice import asked_return, distinct, middle, settled, tried
 
 GRID = {"guidance": [1.0, 2.0], "temperature": [0.5, 0.1], "target_return": [0.9, 1.0, 1.2]}
 TUNED = dict.fromkeys(GRID, "tuned")
@@ -30,6 +30,13 @@ def test_a_row_is_tried_with_what_it_leaves_to_tuning_and_makes_a_difference(cha
     found = tried(ROW | TUNED | changes, GRID)
     assert list(found) == keys
     assert found == {key: GRID[key] for key in keys}
+
+
+def test_points_that_make_the_same_planner_are_one():
+    unguided = [{"guidance": 0, "target_return": 1.0}, {"guidance": 0, "target_return": 1.2}]
+    from_noise = ROW | {"start": "noise", "refine_steps": "all"}
+    assert distinct(from_noise, unguided) == unguided[:1]
+    assert distinct(ROW, unguided) == unguided  # a draft is asked for the return
 
 
 @pytest.mark.parametrize("told", [True, False])

@@ -175,7 +175,7 @@ def edit(run, name, change):
     seal(run / name / "config.json")
 
 
-def test_built_networks_are_those_that_training_begins_with():
+def test_untrained_networks_fit_each_other_and_plan():
     sizes = {"state_size": STATE, "action_size": 2, "context": 12}
     settings = {
         "transformer": sizes | {"width": 8, "layers": 1, "heads": 2, "dropout": 0.5, "steps": 3},

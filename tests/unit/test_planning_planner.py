@@ -9,9 +9,7 @@ from small_models import (
     ACTION,
     HORIZON,
     STATE,
-    as_module,
     history,
-    make_diffusion,
     make_models,
     make_planner,
     stub_planner,
@@ -322,19 +320,3 @@ def test_noise_is_standard_normal_but_for_the_temperature():
         # What belongs to the present state is for selection by softmax, at any temperature.
         assert float(part[:, 0].std()) == pytest.approx(1.0, rel=0.1)
     assert not torch.equal(first, second)
-
-
-def test_forward_noise_has_the_level_of_the_first_step_and_the_temperature():
-    entered = []
-
-    def network(x_t, t, return_to_go, conditional):
-        entered.append(x_t.clone())
-        return torch.zeros_like(x_t)
-
-    models = make_models(diffusion=make_diffusion(as_module(network)))
-    agent = Planner(make_planner(models, forward_noise=True, temperature=0.5), TARGET, seed=0)
-    agent.act(np.random.default_rng(0).normal(size=(400, STATE)))
-    signal = models.diffusion.alpha_bar[3]
-    noise = (entered[0] - signal.sqrt() * agent.memory.last_plan.draft[..., :-1]) / (1 - signal).sqrt()
-    assert float(noise[:, 1:].std()) == pytest.approx(0.5, rel=0.05)
-    assert float(noise[:, 1:].mean()) == pytest.approx(0, abs=0.03)

@@ -18,6 +18,7 @@ from small_models import (
     plan_noise,
 )
 
+from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.evaluation.network_cost import record_calls
 from trajectory_diffuser.models.mlp import InverseDynamics
 from trajectory_diffuser.models.temporal_unet import TemporalUNet
@@ -352,6 +353,22 @@ def test_noise_has_one_part_to_enter_with_and_one_for_each_step():
     planner = make_planner(start="previous_plan", refine_steps=3, forward_noise=True, candidates=2)
     assert planner.noise_shape(5, None) == (10, DIFFUSION_STEPS + 1, HORIZON, STATE)
     assert planner.noise_shape(5, some_plan(5)) == (10, 4, HORIZON, STATE)
+
+
+@pytest.mark.parametrize(
+    ("row", "models", "why"),
+    [
+        ({"start": "previous_plan"}, {"stride": 2}, "states of these models' plans are 2 steps apart"),
+        ({"redraft_every": 2}, {"stride": 4}, "4 steps apart"),
+        ({"actions_per_plan": 2}, {"stride": 2}, "2 steps apart"),
+        ({"actions_per_plan": HORIZON}, {}, f"actions_per_plan: {HORIZON} are more"),
+        ({"refine_steps": DIFFUSION_STEPS + 1}, {}, f"the chain has {DIFFUSION_STEPS}"),
+        ({"refine_steps": 4, "last_steps": 3}, {}, "4 of the last 3 steps"),
+    ],
+)
+def test_a_row_that_the_models_cannot_plan_by_is_refused(row, models, why):
+    with pytest.raises(UserError, match=why):
+        make_planner(make_models(**models), **row)
 
 
 def test_a_plan_depends_on_what_is_passed_in_alone():

@@ -12,7 +12,7 @@ import evaluate_rival
 import train_rival
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import read_json
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.prepared import PreparedDataset
 
 d3rlpy = pytest.importorskip("d3rlpy", reason="in .venv-rivals only (make rivals)")
 

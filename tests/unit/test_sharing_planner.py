@@ -101,8 +101,8 @@ def test_a_model_that_is_not_there_is_one_line(hub: Hub, tmp_path: Path):
     )
 
 
-@pytest.mark.parametrize("file", ["config.json", "diffusion/config.json", "evaluation/ddim/evaluation.json"])
-def test_a_file_that_is_damaged_on_the_hub_is_named(hub: Hub, tmp_path: Path, file: str):
+def test_a_file_that_is_damaged_on_the_hub_is_named(hub: Hub, tmp_path: Path):
+    file = "diffusion/config.json"
     path = hub.folder / "mine" / file
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"1", b"2"))

@@ -4,12 +4,7 @@ PYTHON_OF_RIVALS = ".venv-rivals/bin/python"
 
 rule rivals:
     input:
-        expand(
-            "results/runs/{task}/seed{seed}/evaluation/{rival}",
-            task=config["run"]["tasks"],
-            seed=config["run"]["seeds"],
-            rival=config["rivals"],
-        ),
+        cells("results/runs/{task}/seed{seed}/evaluation/{rival}", rival=config["rivals"]),
 
 
 rule train_rival:

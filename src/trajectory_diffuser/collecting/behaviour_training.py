@@ -80,7 +80,7 @@ def train_behaviour(
     goes on from its last checkpoint, which lies beside the snapshots. SIGTERM and SIGINT wait for the next
     snapshot, and for the checkpoint that is then saved.
 
-    Raises `UserError` when sbx is not installed.
+    Raises `UserError` when sbx is not installed, or the environment's actions are not within [-1, 1].
     """
     # The networks are too small for more threads, and XLA orders its sums by the cores that it may use: one,
     # and the idlest, because another ladder may be in training beside this one.
@@ -112,7 +112,9 @@ def train_behaviour(
 
     learner = LEARNER | {"top_quantiles_to_drop_per_net": dropped_quantiles}
     checkpoint = snapshots / "checkpoint"
-    model = TQC("MlpPolicy", gymnasium.make(environment), buffer_size=steps, seed=seed, **learner)
+    env = gymnasium.make(environment)
+    check_actions(env)
+    model = TQC("MlpPolicy", env, buffer_size=steps, seed=seed, **learner)
     versions = library_versions("sbx-rl", "stable-baselines3", "jax", "mujoco", "gymnasium")
     code = hashlib.sha256(Path(__file__).read_bytes() + Path(behaviour_checkpoint.__file__).read_bytes())
     settings = {"environment": environment, "seed": seed, "steps": steps, "learner": learner}
@@ -141,6 +143,20 @@ def train_behaviour(
         snapshots, read_snapshot_log((snapshots / SNAPSHOT_LOG).read_text()), ladder, origin, episodes
     )
     shutil.rmtree(checkpoint, ignore_errors=True)
+
+
+def check_actions(env: gymnasium.Env) -> None:
+    """Raise `UserError` unless actions are within [-1, 1]: sbx scales an actor's to the environment's range.
+
+    `Actor`, which acts with the same weights, does not.
+    """
+    space = env.action_space
+    if not (np.all(space.low == -1) and np.all(space.high == 1)):
+        raise UserError(
+            f"params.yaml: train_behaviour.ladders.*.environment: actions of {env.spec.id} are within "
+            f"[{space.low.min():g}, {space.high.max():g}], and an actor's within [-1, 1]; use an environment "
+            "with such actions, or wrap it in gymnasium.wrappers.RescaleAction"
+        )
 
 
 def _forget_later(log: Path, step: int) -> None:
@@ -173,7 +189,8 @@ def select_rungs(snapshots: Sequence[Snapshot]) -> list[tuple[Snapshot, str]]:
 
     `expert` has the best mean return. `medium` comes before it and is nearest to 40 % of that return, the
     spread of its returns counted as distance. `replay` rungs lie evenly between step 0 and the medium one.
-    Raises `UserError` when the best snapshot is the first, so that there is nothing to learn from.
+    Raises `UserError` when the best snapshot is the first, so that there is nothing to learn from, or its
+    return is not above 0, of which 40 % would be more.
     """
     ordered = sorted(snapshots, key=lambda snapshot: snapshot.step)
     expert = max(ordered, key=lambda snapshot: snapshot.return_mean)
@@ -182,6 +199,11 @@ def select_rungs(snapshots: Sequence[Snapshot]) -> list[tuple[Snapshot, str]]:
         raise UserError(
             f"params.yaml: train_behaviour.ladders.*.steps: the best snapshot is at step {expert.step} of "
             f"{ordered[-1].step}, with no medium actor before it; train for more steps"
+        )
+    if expert.return_mean <= 0:
+        raise UserError(
+            f"params.yaml: train_behaviour.ladders.*: the best return is {expert.return_mean:.1f}, and "
+            f"medium is {MEDIUM_FRACTION:.0%} of it; train for more steps, or where returns are positive"
         )
     aim = MEDIUM_FRACTION * expert.return_mean
     medium = min(before, key=lambda snapshot: abs(snapshot.return_mean - aim) + snapshot.return_std)

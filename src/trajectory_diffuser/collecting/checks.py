@@ -33,7 +33,9 @@ def checked_episodes(
             episode, observation_size, space.shape[0], f"{name}: episode {index}", environment.spec.id
         )
         for array in ("observations", "actions", "rewards"):
-            if not np.isfinite(getattr(episode, array)).all():
+            with np.errstate(over="ignore"):
+                values = np.asarray(getattr(episode, array), np.float32)  # as they will be stored
+            if not np.isfinite(values).all():
                 raise UserError(
                     f"{name}: episode {index} has non-finite {array}; repair it or fetch it again"
                 )
@@ -54,7 +56,7 @@ def checked_episodes(
 def _check_shapes(
     episode: Episode, observation_size: int, action_size: int, where: str, environment: str
 ) -> None:
-    steps = len(episode.rewards)
+    steps = np.size(episode.rewards)
     if steps == 0:
         raise UserError(f"{where} has no steps; leave it out")
     expected = {

@@ -152,15 +152,13 @@ def _while_there_is_room(episodes: Iterable[Episode], folder: Path) -> Iterator[
 
 
 def _buffer(index: int, episode: Episode) -> EpisodeBuffer:
-    ends = np.zeros(len(episode), bool)
-    ends[-1] = True
-    never = np.zeros(len(episode), bool)
+    ends = np.arange(len(episode)) == len(episode) - 1
     return EpisodeBuffer(
         id=index,
         seed=episode.seed,
         observations=episode.observations,
         actions=episode.actions,
         rewards=episode.rewards,
-        terminations=ends if episode.terminated else never,
-        truncations=never if episode.terminated else ends,
+        terminations=ends & episode.terminated,
+        truncations=ends & (not episode.terminated),
     )

@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike
 from trajectory_diffuser.collecting.checks import checked_episodes
 from trajectory_diffuser.collecting.minari_store import RawDataset
 from trajectory_diffuser.computing.files import atomic_directory, write_json
+from trajectory_diffuser.computing.hashing import content_hash
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.datasets.normaliser import Normaliser
-from trajectory_diffuser.datasets.windows import content_hash
 from trajectory_diffuser.environments.environment import make_environment
 from trajectory_diffuser.environments.maze import Maze
 

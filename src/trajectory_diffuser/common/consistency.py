@@ -3,12 +3,11 @@
 import math
 from typing import Any
 
-from trajectory_diffuser.common.completion import for_task
 from trajectory_diffuser.common.errors import UserError
-from trajectory_diffuser.common.planner_consistency import chains, check_planner, check_varied, said_at
+from trajectory_diffuser.common.network_consistency import check_calls, check_networks
+from trajectory_diffuser.common.planner_consistency import check_planner, check_varied
 from trajectory_diffuser.common.schema_errors import suggestion
-
-CONTROL = "nothing_collected"  # of online fine-tuning: its variant that is always there
+from trajectory_diffuser.finetuning.variants import CONTROL
 
 RIVALS = ("decision_transformer", "iql", "td3_plus_bc")  # the keys that rivals may have
 LONGEST_FILE_NAME = 200
@@ -16,11 +15,6 @@ REFERENCES = {  # what a claim may be about; rivals are not timed
     "better": ("planners", "policies", "rivals"),
     "faster": ("planners", "policies"),
     "fastest": ("planners", "policies"),
-}
-TUNED_THERE = "with which it would be tuned"
-NOT_OF_A_TASK = {
-    "threads": "jobs are planned with the section's",
-    "keep_at": "a planner's networks are all taken at the same share of their steps",
 }
 
 
@@ -38,7 +32,7 @@ def check_consistency(params: dict[str, Any], written_planners: dict[str, Any]) 
         check_planner(name, written, params)
     _check_tuning(params)
     _check_finetuning(params)
-    _check_networks(params)
+    check_networks(params)
     if params["run"]["device"] == "cuda" and params["planning"]["runtime"] == "openvino":
         raise UserError(
             "planning.runtime: openvino computes on a CPU here, run.device is cuda; use auto or torch"
@@ -123,12 +117,7 @@ def _check_scaling(params: dict[str, Any]) -> None:
                 f"measure_scaling.horizons: {shortest} states are too few for {name}, which "
                 f"takes {actions} actions per plan"
             )
-    for where, steps in chains(params, scaling["tasks"]):
-        if max(scaling["refine_steps"]) > steps:
-            raise UserError(
-                f"measure_scaling.refine_steps: {max(scaling['refine_steps'])} is more than {where} "
-                f"({steps}); use at most {steps}"
-            )
+    check_calls("measure_scaling.refine_steps", max(scaling["refine_steps"]), params, scaling["tasks"])
 
 
 def _require_in_run(
@@ -169,14 +158,11 @@ def _check_experiments(params: dict[str, Any]) -> None:
         )
     for name in run["experiments"]:
         experiment = params["experiments"][name]
-        _require_in_run(f"experiments.{name}.planners", experiment["planners"], TUNED_THERE, params)
-        for where, steps in chains(params, run["experiment_tasks"]):
-            for key in ("refine_steps", "last_steps"):
-                if (most := max(experiment["vary"].get(key, [0]))) > steps:
-                    raise UserError(
-                        f"experiments.{name}.vary.{key}: {most} is more than {where} ({steps}); "
-                        f"use at most {steps}"
-                    )
+        planners = experiment["planners"]
+        _require_in_run(f"experiments.{name}.planners", planners, "with which it would be tuned", params)
+        for key in ("refine_steps", "last_steps"):
+            most = max(experiment["vary"].get(key, [0]))
+            check_calls(f"experiments.{name}.vary.{key}", most, params, run["experiment_tasks"])
         for planner in experiment["planners"]:
             check_varied(name, planner, params)
         _within_evaluation(f"experiments.{name}", "episodes", experiment, params)
@@ -195,6 +181,8 @@ def _check_tuning(params: dict[str, Any]) -> None:
     for kind in ("planners", "policies"):
         for name, row in params[kind].items():
             lengths = {key: len(values) for key, values in tune["grid"].items() if row.get(key) == "tuned"}
+            if not lengths:
+                continue
             points = math.prod(lengths.values())
             finalists = min(tune["finalists"], points)
             if tune["episodes"] % (whole := 2 * math.lcm(points, finalists)):
@@ -219,7 +207,7 @@ def _check_finetuning(params: dict[str, Any]) -> None:
     if not finetune["tasks"]:
         return
     _require_in_run("finetune.tasks", finetune["tasks"], "whose networks are trained on", params, "tasks")
-    _require_in_run("finetune.planners", finetune["planners"], TUNED_THERE, params)
+    _require_in_run("finetune.planners", finetune["planners"], "with which it would be tuned", params)
     _within_evaluation("finetune", "evaluation_episodes", finetune, params)
     collected = _environments(finetune, finetune["rounds"] * finetune["episodes"])
     for stage, does in (("tune", "tunes in"), ("evaluate", "evaluates in")):
@@ -239,42 +227,3 @@ def _environments(section: dict[str, Any], count: int) -> range:
 
 def _overlap(one: range, other: range) -> bool:
     return max(one.start, other.start) < min(one.stop, other.stop)
-
-
-def _check_networks(params: dict[str, Any]) -> None:
-    for name, task in params["tasks"].items():
-        for section, own in task["training"].items():
-            for key in own.keys() & NOT_OF_A_TASK.keys():
-                raise UserError(
-                    f"tasks.{name}.training.{section}.{key}: {NOT_OF_A_TASK[key]}; say it in {section}"
-                )
-        own = for_task(params, name)
-        width, heads = (own["train_transformer"][key] for key in ("width", "heads"))
-        if width % 2 or width % heads:
-            where = said_at(params, name, "train_transformer", "width")
-            raise UserError(f"{where}: {width} must be even and a multiple of heads ({heads})")
-        past = own["train_diffusion"]["past_states"]
-        if task["history"] <= past:
-            where = said_at(params, name, "train_diffusion", "past_states")
-            raise UserError(
-                f"{where}: {past} are too many for tasks.{name}.history ({task['history']}), which counts "
-                "the present state too"
-            )
-        _check_halvings(params, name, f"tasks.{name}.horizon", [task["horizon"]])
-        if name in params["measure_scaling"]["tasks"]:
-            _check_halvings(params, name, "measure_scaling.horizons", params["measure_scaling"]["horizons"])
-
-
-def _check_halvings(params: dict[str, Any], task: str, key: str, horizons: list[int]) -> None:
-    denoiser = for_task(params, task)["train_diffusion"]
-    past, halvings = denoiser["past_states"], len(denoiser["channel_multipliers"]) - 1
-    past_at, halved_at = (
-        said_at(params, task, "train_diffusion", each) for each in ("past_states", "channel_multipliers")
-    )
-    for horizon in horizons:
-        if (horizon + past) % 2**halvings:
-            with_past = f" with {past_at} ({past})" if past else ""
-            raise UserError(
-                f"{key}: {horizon}{with_past} must be a multiple of {2**halvings}, because the denoiser "
-                f"halves it {halvings} times ({halved_at})"
-            )

@@ -43,7 +43,7 @@ def read_params(path: Path | str = PARAMS_FILE) -> dict[str, Any]:
     try:
         params = yaml.load(text, Loader=_UniqueKeyLoader)
     except (yaml.YAMLError, ValueError) as error:  # Python refuses numbers of thousands of digits
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{path}: not valid YAML: {one_line(error)}") from None
     try:
         check_schema(params)
     except UserError as error:

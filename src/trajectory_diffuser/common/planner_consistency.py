@@ -3,8 +3,8 @@
 import itertools
 from typing import Any
 
-from trajectory_diffuser.common.completion import for_task
 from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.common.network_consistency import check_calls, diffusion_steps
 
 
 def check_planner(name: str, written: dict[str, Any], params: dict[str, Any]) -> None:
@@ -24,11 +24,9 @@ def check_planner(name: str, written: dict[str, Any], params: dict[str, Any]) ->
         raise UserError(
             f"{key('refine_steps', 'start')}: refine_steps: 0 leaves start: {start} as it is; use at least 1"
         )
-    for where, steps in chains(params, params["run"]["tasks"]):
-        if calls != "all" and calls > steps:
-            raise UserError(
-                f"{key('refine_steps')}: {calls} is more than {where} ({steps}); use at most {steps}, or all"
-            )
+    if calls != "all":
+        check_calls(key("refine_steps"), calls, params, params["run"]["tasks"], ", or all")
+    for _, steps in diffusion_steps(params, params["run"]["tasks"]):
         if start == "noise" and row["sampler"] == "ddpm" and calls not in ("all", steps):
             raise UserError(
                 f"{key('refine_steps', 'start', 'sampler')}: ddpm from noise takes every step, and {name} "
@@ -41,7 +39,7 @@ def check_planner(name: str, written: dict[str, Any], params: dict[str, Any]) ->
                 f"{key('last_steps', 'start')}: a start from noise goes through the whole chain; "
                 "remove last_steps"
             )
-        for where, steps in chains(params, params["run"]["tasks"]):
+        for where, steps in diffusion_steps(params, params["run"]["tasks"]):
             if calls in (0, "all") or not calls <= last <= steps:
                 raise UserError(
                     f"{key('last_steps', 'refine_steps')}: last_steps: {last} must lie between refine_steps "
@@ -106,18 +104,3 @@ def check_varied(name: str, planner: str, params: dict[str, Any]) -> None:
     combinations = itertools.product(*vary.values())
     if not any(fits(dict(zip(vary, values, strict=True))) for values in combinations):
         raise UserError(f"experiments.{name}.vary: none of these values makes a planner of {planner}")
-
-
-def chains(params: dict[str, Any], tasks: list[str]) -> list[tuple[str, int]]:
-    """Where it is said how many steps these tasks' denoisers have, and how many; each place once."""
-    found = {}
-    for task in tasks:
-        where = said_at(params, task, "train_diffusion", "diffusion_steps")
-        found[where] = for_task(params, task)["train_diffusion"]["diffusion_steps"]
-    return list(found.items())
-
-
-def said_at(params: dict[str, Any], task: str, section: str, key: str) -> str:
-    """Where a task's value of a key of a training is written: in the task, or else in the section."""
-    own = params["tasks"][task]["training"].get(section, {})
-    return f"tasks.{task}.training.{section}.{key}" if key in own else f"{section}.{key}"

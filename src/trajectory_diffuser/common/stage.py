@@ -19,26 +19,17 @@ from trajectory_diffuser.common.params import load_params
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NOT_ALLOWED = (errno.EROFS, errno.EACCES)
-ARGUMENTS: dict[str, type] = {
-    "task": str,
-    "seed": int,
-    "planner": str,
-    "policy": str,
-    "rival": str,
-    "ladder": str,
-    "experiment": str,
-}
 
 
 def run_stage(main: Callable[..., None], *arguments: str) -> None:
-    """Parse `arguments` (names from ARGUMENTS), load and check params.yaml, call `main(params, **arguments)`.
+    """Parse `arguments` (names of options), load and check params.yaml, call `main(params, **arguments)`.
 
     Where a task is among the arguments, `params` are as this task has them (`for_task`).
     A `UserError` ends the process with status 1 and its one line on standard error.
     """
     parser = argparse.ArgumentParser(description=sys.modules[main.__module__].__doc__)
     for name in arguments:
-        parser.add_argument(f"--{name}", type=ARGUMENTS[name], required=True)
+        parser.add_argument(f"--{name}", type=int if name == "seed" else str, required=True)
     values: dict[str, Any] = vars(parser.parse_args())
     # Both engines stop a job with SIGTERM; as an exception it lets half-written outputs be cleared away.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -41,6 +41,8 @@ class TimeLeft(logging.Handler):
             job, start = self.waiting.pop(record.job_id), self.started.pop(record.job_id, None)
             if start is not None:  # jobs of a group have no beginnings of their own
                 self._note(_kinds(*job), self.clock() - start)
+        elif event == "job_error":
+            self.busy += self.clock() - self.started.pop(record.jobid, self.clock())
         elif event == "progress" and self.waiting:
             self.say(self.sentence())
 
@@ -53,14 +55,14 @@ class TimeLeft(logging.Handler):
         """What is left, of the jobs that are running too."""
         now, left, unknown = self.clock(), 0.0, set[str]()
         for number, (rule, wildcards) in self.waiting.items():
-            known = next(
+            like_it = next(
                 (self.seconds[kind] for kind in _kinds(rule, wildcards) if kind in self.seconds), None
             )
-            if known is None:
+            if like_it is None:
                 unknown.add(rule)
             else:
                 elapsed = now - self.started.get(number, now)
-                left += max(0.0, sum(known) / len(known) - elapsed)
+                left += max(0.0, sum(like_it) / len(like_it) - elapsed)
         busy = self.busy + sum(now - start for start in self.started.values())
         at_a_time = max(1.0, busy / max(now - self.began, 1e-9))
         minutes = round(left / at_a_time / 60)

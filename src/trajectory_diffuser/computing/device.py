@@ -33,7 +33,7 @@ def device_type(requested: str) -> str:
 
 def check_compiler(key: str, wanted: bool, device: str) -> None:
     """Raise `UserError` about `key` where compiling is wanted, but a CPU's code cannot be compiled here."""
-    compiler = os.environ.get("CXX", "g++")
+    compiler = os.environ.get("CXX") or "g++"
     if wanted and device == "cpu" and shutil.which(shlex.split(compiler)[0]) is None:
         raise UserError(
             f"{key}: true needs a C++ compiler, but there is no {compiler}; "

@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from trajectory_diffuser.common.errors import UserError, one_line, reason
 from trajectory_diffuser.environments import meta_world, ogbench
+from trajectory_diffuser.environments.maze import Maze
 from trajectory_diffuser.environments.watching import Watched
 
 with redirect_stderr(io.StringIO()):  # a notice about Adroit rewards, which is not about this project
@@ -55,10 +56,6 @@ def make_environment(environment: dict[str, Any]) -> gymnasium.Env:
             disable_env_checker=True,
             **environment["arguments"],
         )
-    except gymnasium.error.Error as error:
-        raise UserError(
-            f"params.yaml: environment.id: {identifier!r} cannot be made: {one_line(error)}"
-        ) from None
     except ImportError as error:
         raise UserError(
             f"params.yaml: environment.id: {identifier!r} cannot be made: {one_line(error)} "
@@ -128,4 +125,12 @@ def _with_flat_observations(env: gymnasium.Env, keys: Sequence[str] | None) -> g
             f"params.yaml: environment.observation_keys: {keys} does not fit {identifier}; "
             f"list some of: {', '.join(space.keys())}"
         )
+    if Maze.of_environment(env) is not None:
+        # Ways and walls are asked of observations that begin with the position and end with the goal.
+        first = ["observation", "achieved_goal"] if identifier.startswith("PointMaze_") else ["achieved_goal"]
+        if keys[0] not in first or keys[-1] != "desired_goal":
+            raise UserError(
+                f"params.yaml: environment.observation_keys: {keys}: in a maze like {identifier} the "
+                f"position ({' or '.join(first)}) must come first and desired_goal last"
+            )
     return JoinObservations(env, keys)

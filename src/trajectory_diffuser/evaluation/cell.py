@@ -1,5 +1,7 @@
 """One cell of the matrix task x seed x planner or policy, ready to act."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import torch
 
 from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.common.versions import code_commit, library_versions
+from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.computing.manifest import require_intact
 from trajectory_diffuser.computing.seeding import derive_seed
@@ -25,6 +28,15 @@ RUNS = Path("results/runs")
 def run_directory(task: str, seed: int) -> Path:
     """Where the models of a task and seed are."""
     return RUNS / task / f"seed{seed}"
+
+
+@contextmanager
+def loaded(
+    params: dict[str, Any], task: str, seed: int, threads: int
+) -> Iterator[tuple[PlanningModels, Runtime]]:
+    """The models of a task and seed and what they run on, while a device is held. Errors as of `load`."""
+    with computing_device(params["run"], threads) as device:
+        yield PlanningModels.load(run_directory(task, seed), device), Runtime.from_params(params, device)
 
 
 def tuning_directory(params: dict[str, Any], task: str, seed: int, name: str) -> Path:
@@ -73,7 +85,7 @@ def planner_of(
 ) -> Planner:
     """A planner of settled rows: one for all environments, or one for each.
 
-    These differ in `target_return` and `temperature` alone (of several candidates, not in 0 and others).
+    These differ in `target_return` and `temperature` alone; with several candidates, not in 0 and others.
     """
     settings = PlannerSettings.from_row(rows[0], models.diffusion.diffusion_steps)
     target_return = asked_return(_one_or_each(rows, "target_return"), models.best_return)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from trajectory_diffuser.computing.seeding import derive_seed
-from trajectory_diffuser.datasets.windows import PreparedDataset, WindowSampler
+from trajectory_diffuser.datasets.prepared import PreparedDataset
+from trajectory_diffuser.datasets.windows import WindowSampler
 from trajectory_diffuser.evaluation.cell import planner_of, tuned_row
 from trajectory_diffuser.evaluation.situations import (
     by_situation,

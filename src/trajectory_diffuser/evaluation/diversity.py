@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import entr
 
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.prepared import PreparedDataset
 from trajectory_diffuser.evaluation.situations import by_situation
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.trajectory_planner import Plan
@@ -25,8 +26,7 @@ def action_entropy(plan: Plan, models: PlanningModels) -> float:
     bins = np.clip((actions - low) / (high - low) * ACTION_BINS, 0, ACTION_BINS - 1).astype(int)
     counts = (bins[..., None] == np.arange(ACTION_BINS)).sum(axis=1)  # [situations, action, bins]
     shares = counts / counts.sum(axis=-1, keepdims=True)
-    logarithms = np.log2(shares, out=np.zeros_like(shares), where=shares > 0)
-    return float(-(shares * logarithms).sum(axis=-1).mean())
+    return abs(float(entr(shares).sum(axis=-1).mean() / np.log(2)))  # 0, not -0
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from trajectory_diffuser.computing.files import atomic_directory, write_json
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.prepared import PreparedDataset
 from trajectory_diffuser.environments.maze import Maze
 from trajectory_diffuser.evaluation.cell import computed_on, run_directory, tuned_row
 from trajectory_diffuser.evaluation.rollout import Rollout, joined, run_episodes

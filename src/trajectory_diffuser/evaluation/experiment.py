@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from trajectory_diffuser.computing.seeding import derive_seed
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.prepared import PreparedDataset
 from trajectory_diffuser.environments.maze import Maze
 from trajectory_diffuser.environments.ways import has_two_ways, way_shares
 from trajectory_diffuser.evaluation.cell import planner_of, tuned_row
@@ -17,19 +17,21 @@ from trajectory_diffuser.evaluation.episodes import evaluate_episodes
 from trajectory_diffuser.evaluation.latency import SteadyState, measure
 from trajectory_diffuser.evaluation.situations import plans_in_situations, spread
 from trajectory_diffuser.evaluation.ways import starts
+from trajectory_diffuser.planning.choice import distinct
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.runtime import Runtime
 
 
 def points(row: Mapping[str, Any], vary: Mapping[str, list], diffusion_steps: int) -> list[dict[str, Any]]:
-    """What is varied of a settled row: every combination that makes a planner, in the order of the lists.
+    """What is varied of a settled row: every combination that makes another planner, in the lists' order.
 
     Left out are no refinement of what is not a draft; from noise, a part of the chain, and some of the calls
-    that ancestral sampling needs all of; and more calls than the part of the chain has steps.
+    that ancestral sampling needs all of; more calls than the part of the chain has steps; and what makes no
+    difference, such as guidance where nothing is refined.
     """
     combinations = [dict(zip(vary, values, strict=True)) for values in itertools.product(*vary.values())]
-    return [point for point in combinations if _is_planner(row | point, diffusion_steps)]
+    return distinct(row, [point for point in combinations if _is_planner(row | point, diffusion_steps)])
 
 
 def evaluate_points(
@@ -42,7 +44,7 @@ def evaluate_points(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Evaluate every point of an experiment, in the first of the evaluation's environments.
 
-    What an experiment does not vary is as tuned. All points of a planner draw the same noise.
+    What an experiment does not vary is as tuned. All points of a planner have the same seed of noise.
 
     Returns:
         A row per point: planner, what is varied, plan_distance and action_deviation (see `spread`),

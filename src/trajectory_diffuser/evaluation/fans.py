@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from trajectory_diffuser.computing.seeding import derive_seed
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.prepared import PreparedDataset
 from trajectory_diffuser.evaluation.cell import planner_of, tuned_row
 from trajectory_diffuser.evaluation.situations import PLANS_EACH, held_out
 from trajectory_diffuser.planning.models import PlanningModels

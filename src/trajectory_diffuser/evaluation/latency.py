@@ -1,19 +1,14 @@
 """How long decisions and plans take: agents side by side, interleaved, in the middle of an episode."""
 
-import os
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from torch.profiler import ProfilerActivity, profile
 
 from trajectory_diffuser.evaluation.network_cost import network_cost, record_calls, repeat_calls
 from trajectory_diffuser.planning.agent import Agent
-
-# The profiler, which counts the memory, reports on standard error that there is no GPU.
-os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 
 WARM_SECONDS = 0.05  # of decisions before each that is timed; beyond it, times stay what they are
 
@@ -71,9 +66,8 @@ def measure(
         Per agent: `p50_seconds` and `p95_seconds` of a decision that takes a new plan (for all environments
         at once, with everything from an observation to an action); averaged over a cycle, the decisions
         without a new plan included, `seconds_per_plan`, `plans_per_second` (of all environments),
-        `decisions_per_second` (of each), `network_calls`, `flops` and `network_seconds` per plan, and
-        `transformer_` and `denoiser_` `calls` and `flops`; `overhead` (time over that of the bare calls) and
-        `peak_bytes` of a cycle. Where nothing is planned a decision counts as a plan.
+        `decisions_per_second` (of each), `network_calls`, `flops` and `network_seconds` per plan; `overhead`
+        is the time over that of the bare calls. Where nothing is planned a decision counts as a plan.
     """
     calls = {name: record_calls(state.agent, state.whole_cycle) for name, state in agents.items()}
     plans: dict[str, list[float]] = {name: [] for name in agents}
@@ -94,22 +88,18 @@ def measure(
         per_cycle = state.plans
         p50, p95 = np.quantile(plans[name], [0.5, 0.95])
         cycle = float(np.median(cycles[name]))
-        cost = network_cost(state.agent, calls[name])
+        passes, flops = network_cost(calls[name])
         rows[name] = {
             "p50_seconds": p50,
             "p95_seconds": p95,
             "seconds_per_plan": cycle / per_cycle,
             "plans_per_second": state.batch * per_cycle / cycle,
             "decisions_per_second": state.cycle / cycle,
-            "network_calls": sum(cost.calls.values()) / per_cycle,
-            "flops": sum(cost.flops.values()) / per_cycle,
+            "network_calls": passes / per_cycle,
+            "flops": flops / per_cycle,
             "network_seconds": float(np.median(bare[name])) / per_cycle,
             "overhead": float(np.median(np.divide(cycles[name], bare[name]))),
-            "peak_bytes": peak_bytes(state.whole_cycle, device),
         }
-        for network in ("transformer", "denoiser"):
-            rows[name][f"{network}_calls"] = cost.calls.get(network, 0) / per_cycle
-            rows[name][f"{network}_flops"] = cost.flops.get(network, 0) / per_cycle
     return rows
 
 
@@ -119,20 +109,6 @@ def _warm(state: SteadyState) -> None:
     state.whole_cycle()
     while time.perf_counter() - began < WARM_SECONDS:
         state.whole_cycle()
-
-
-def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
-    """The most memory that tensors made in `work` hold at a time."""
-    if device.type == "cuda":
-        before = torch.cuda.memory_allocated(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        work()
-        return torch.cuda.max_memory_allocated(device) - before
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        work()
-    events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
-    changes = [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
-    return int(np.cumsum([0, *changes]).max())
 
 
 def timed(work: Callable[[], Any], device: torch.device) -> tuple[float, Any]:

@@ -1,7 +1,6 @@
 """What plans cost in their networks: forward passes, floating-point operations, time of the bare calls."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,20 +11,6 @@ from trajectory_diffuser.planning.agent import Agent
 from trajectory_diffuser.planning.runtime import Function
 
 NetworkCall = tuple[Function, tuple[Tensor, ...]]
-
-
-@dataclass(frozen=True)
-class NetworkCost:
-    """Of some decisions.
-
-    Attributes:
-        calls: forward passes per network; of the transformer one for the history and one per drafted token.
-        flops: floating-point operations of matrix products, convolutions and attention per network, of which
-            a multiplication and an addition are two.
-    """
-
-    calls: dict[str, int]
-    flops: dict[str, int]
 
 
 def record_calls(agent: Agent, decide: Callable[[], object]) -> list[NetworkCall]:
@@ -53,11 +38,13 @@ def repeat_calls(calls: list[NetworkCall]) -> None:
 
 
 @torch.inference_mode()
-def network_cost(agent: Agent, calls: list[NetworkCall]) -> NetworkCost:
-    """Count forward passes and operations."""
-    names = {network: name for name, network in agent.units.networks.items()}
-    passes: dict[str, int] = {}
-    flops: dict[str, int] = {}
+def network_cost(calls: list[NetworkCall]) -> tuple[int, int]:
+    """Forward passes, and floating-point operations of matrix products, convolutions and attention.
+
+    Of the transformer a pass is one for the history and one per drafted token; a multiplication and an
+    addition are two operations.
+    """
+    passes, flops = 0, 0
     counted: dict[tuple[Any, ...], int] = {}  # a chain makes the same call many times
     for function, inputs in calls:
         key = (function, *(each.shape for each in inputs))
@@ -65,10 +52,9 @@ def network_cost(agent: Agent, calls: list[NetworkCall]) -> NetworkCost:
             with FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION) as counter:
                 function.module.forward(*inputs)
             counted[key] = counter.get_total_flops()
-        name = names[function.module.network]
-        passes[name] = passes.get(name, 0) + _passes(function, inputs)
-        flops[name] = flops.get(name, 0) + counted[key]
-    return NetworkCost(passes, flops)
+        passes += _passes(function, inputs)
+        flops += counted[key]
+    return passes, flops
 
 
 def _passes(function: Function, inputs: tuple[Tensor, ...]) -> int:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from torch import Tensor
 
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.prepared import PreparedDataset
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.planner import Planner
 from trajectory_diffuser.planning.trajectory_planner import Plan

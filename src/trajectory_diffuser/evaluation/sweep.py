@@ -14,10 +14,7 @@ from trajectory_diffuser.planning.choice import middle, settled
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
 
-MEASURED = (
-    "seconds_per_plan", "network_seconds", "peak_bytes", "transformer_calls", "denoiser_calls",
-    "transformer_flops", "denoiser_flops",
-)  # fmt: skip
+MEASURED = ("seconds_per_plan", "network_seconds", "network_calls", "flops")
 
 
 def sweep(
@@ -31,7 +28,8 @@ def sweep(
     """Time the planners of `measure_scaling` about the task's own settings, with untrained networks.
 
     What their rows leave to tuning is the middle of the grid: it makes no difference to their times, but for
-    guidance weights of 0 and 1, which need only one of the two branches.
+    guidance weights of 0 and 1, which need only one of the two branches. The temperature is 1: without noise
+    there would be one candidate.
 
     Args:
         params: all parameters.
@@ -59,7 +57,7 @@ def sweep(
             params, normaliser, action_size, device, horizon=horizon, history=history, width=width
         )
 
-    usual, usual_values = networks(), middle(params["tune"]["grid"])
+    usual, usual_values = networks(), middle(params["tune"]["grid"]) | {"temperature": 1.0}
     rows = []
     for quantity, values in varied.items():
         # Rising, so that no batch is padded to a larger one that was compiled before.

@@ -10,7 +10,7 @@ import pandas as pd
 
 from trajectory_diffuser.computing.files import atomic_directory, write_json
 from trajectory_diffuser.computing.times import write_times
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.prepared import PreparedDataset
 from trajectory_diffuser.evaluation.cell import computed_on, tuning_directory
 from trajectory_diffuser.evaluation.rollout import run_episodes
 from trajectory_diffuser.evaluation.scores import normalised_score
@@ -41,7 +41,8 @@ def tune(
     goes to all points of the grid alike, the other to the best of them, the finalists. In a round all points
     have the same environments. A planner is not to take twice the time for a gain that so few episodes
     cannot show: in both rounds what is hardly worse than the best goes before it if its guidance costs half.
-    Where nothing is to be tuned, or nothing that makes a difference, there are no trials.
+    Where nothing is to be tuned, nothing that makes a difference, or nothing that there is a choice of, there
+    are no trials.
 
     Args:
         params: all parameters; `tune` is the protocol.
@@ -59,9 +60,10 @@ def tune(
     grid = tried(row, settings["grid"])
     usual = settled(row, middle(settings["grid"]))
     points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    left, next_seed = points if grid else [], settings["first_environment_seed"]
+    tried_points = points if len(points) > 1 else []
+    left, next_seed = tried_points, settings["first_environment_seed"]
     tables, started = [], time.perf_counter()
-    for which in ("all points", "finalists") if grid else ():
+    for which in ("all points", "finalists") if tried_points else ():
         each = settings["episodes"] // 2 // len(left)
         seeds, next_seed = list(range(next_seed, next_seed + each)), next_seed + each
         for batch in _batches(usual, left):
@@ -79,11 +81,10 @@ def tune(
             trials["environment_seed"].to_numpy(),
         )
         left = _best_first(usual, left, trials, settings["equal_within"])[: settings["finalists"]]
-    if not grid:
+    if not tried_points:
         trials = pd.DataFrame(columns=TRIAL_COLUMNS)
     seconds = time.perf_counter() - started
-    best = left[0] if left else {}
-    chosen = usual | best
+    chosen = usual | (left[0] if left else points[0])
     choice = {
         "task": task,
         "planner": name,
@@ -92,8 +93,8 @@ def tune(
         "best_return_in_data": dataset.best_return,
         "row": row,
         "grid": grid,
-        "scores": [_summary(trials, point) for point in points] if grid else [],
-        "score": _summary(trials, best)["score"] if best else None,
+        "scores": [_summary(trials, point) for point in tried_points],
+        "score": _summary(trials, left[0])["score"] if left else None,
         "rule": RULE,
         "equal_within": settings["equal_within"],
         "episodes": len(trials),
@@ -122,7 +123,8 @@ def _best_first(
 def _batches(usual: dict[str, Any], points: list[dict[str, float]]) -> list[list[dict[str, float]]]:
     """The points in batches whose environments can be planned for side by side.
 
-    These share all but target return and temperature, but of several candidates one is left at temperature 0.
+    These share all but target return and temperature. With several candidates a temperature of 0 is a batch
+    of its own: without noise only one of them is planned.
     """
     batches: dict[Any, list[dict[str, float]]] = {}
     for row, point in ((usual | point, point) for point in points):

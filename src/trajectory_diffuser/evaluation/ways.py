@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from trajectory_diffuser.computing.seeding import derive_seed
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.prepared import PreparedDataset
 from trajectory_diffuser.environments.maze import Maze
 from trajectory_diffuser.environments.ways import DATA, way_shares
 from trajectory_diffuser.evaluation.cell import planner_of, tuned_row

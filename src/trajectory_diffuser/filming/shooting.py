@@ -4,17 +4,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from trajectory_diffuser.computing.device import computing_device
 from trajectory_diffuser.computing.manifest import require_intact
 from trajectory_diffuser.environments.environment import make_environment
-from trajectory_diffuser.evaluation.cell import computed_on, make_planner, run_directory
+from trajectory_diffuser.evaluation.cell import computed_on, loaded, make_planner, run_directory
 from trajectory_diffuser.filming.film import write_film
 from trajectory_diffuser.filming.filmstrip import write_filmstrip
 from trajectory_diffuser.filming.poses import Poses
 from trajectory_diffuser.filming.renderer import CannotFilm
 from trajectory_diffuser.filming.take import make_take, recorded
-from trajectory_diffuser.planning.models import PlanningModels
-from trajectory_diffuser.planning.runtime import Runtime
 
 FILM, FILMSTRIP = "film.gif", "filmstrip.png"
 
@@ -38,9 +35,7 @@ def shoot(params: dict[str, Any], task: str, folder: Path) -> dict[str, Any]:
     environment_seed, takes = params["evaluate"]["first_environment_seed"], []
     with closing(make_environment(params["tasks"][task]["environment"])) as environment:
         Poses(environment)  # whether it can be filmed is seen before anything is loaded
-        with computing_device(run, film["threads"]) as device:
-            models = PlanningModels.load(run_directory(task, seed), device)
-            runtime = Runtime.from_params(params, device)
+        with loaded(params, task, seed, film["threads"]) as (models, runtime):
             times = run_directory(task, seed) / "latency"
             require_intact(times, f"python src/measure_latency.py --task {task} --seed {seed}")
             for name in planners:

@@ -7,7 +7,7 @@ import numpy as np
 
 from trajectory_diffuser.collecting.collection import Episode
 from trajectory_diffuser.collecting.preparation import returns_to_go
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.prepared import PreparedDataset
 
 
 class Collector:

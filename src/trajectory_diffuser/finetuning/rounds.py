@@ -19,15 +19,15 @@ import pandas as pd
 import torch
 
 from trajectory_diffuser.collecting.collection import Episode
-from trajectory_diffuser.common.consistency import CONTROL
 from trajectory_diffuser.common.errors import UserError
+from trajectory_diffuser.computing.hashing import content_hash
 from trajectory_diffuser.computing.seeding import derive_seed
-from trajectory_diffuser.datasets.windows import PreparedDataset, content_hash
+from trajectory_diffuser.datasets.prepared import PreparedDataset
 from trajectory_diffuser.evaluation.cell import make_planner, planner_of, run_directory, tuned_row
 from trajectory_diffuser.evaluation.episodes import evaluate_episodes
 from trajectory_diffuser.evaluation.rollout import run_episodes
 from trajectory_diffuser.finetuning.growing import Collector, with_episodes
-from trajectory_diffuser.finetuning.variants import trained_networks
+from trajectory_diffuser.finetuning.variants import CONTROL, trained_networks
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
 from trajectory_diffuser.planning.settings import PlannerSettings

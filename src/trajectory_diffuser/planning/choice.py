@@ -25,6 +25,16 @@ def tried(row: Mapping[str, Any], grid: Mapping[str, list[float]]) -> dict[str, 
     return {key: values for key, values in grid.items() if row.get(key) == TUNED and key not in idle}
 
 
+def distinct(row: Mapping[str, Any], points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The points, changes of a settled row, without those that make the planner of one before them."""
+    planners: dict[frozenset, dict[str, Any]] = {}
+    for point in points:
+        whole = row | point
+        kept = {key: value for key, value in whole.items() if key not in _idle(whole)}
+        planners.setdefault(frozenset(kept.items()), point)
+    return list(planners.values())
+
+
 def settled(row: Mapping[str, Any], values: Mapping[str, float]) -> dict[str, Any]:
     """A row with these values for all that it leaves to tuning; what it names stays."""
     return {key: values[key] if value == TUNED else value for key, value in row.items()}
@@ -59,8 +69,11 @@ def _idle(row: Mapping[str, Any]) -> set[str]:
         return set() if row["return_conditioned"] else {"target_return"}
     idle = set() if row["refine_steps"] else {"guidance"}
     # An episode's first plan starts from noise where there is no previous one.
-    if not draws_noise(row) and row["start"] != "previous_plan":
+    noisy = draws_noise(row) or row["start"] == "previous_plan"
+    if not noisy:
         idle.add("temperature")
+    if not noisy or row["temperature"] == 0:
+        idle |= {"candidates", "selection"}
     if row["start"] != "draft" and row["guidance"] == 0:
         idle.add("target_return")
     return idle

@@ -1,7 +1,6 @@
 """The trained networks of one run, loaded together and checked to fit together."""
 
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ DATA_KEYS = ("environment", "action_bounds", "best_return", "normaliser")  # kno
 
 
 @dataclass
-class Units(ABC):
+class Units:
     """The units that networks were trained in, and what for.
 
     `environment` is the task's entry in the parameters, `action_bounds` are the environment's lowest and
@@ -48,11 +47,6 @@ class Units(ABC):
         """How many steps of an episode the history reaches over, the present one included."""
         return self.stride * (self.history - 1) + 1
 
-    @property
-    @abstractmethod
-    def networks(self) -> dict[str, nn.Module]:
-        """By what they are called where their cost is counted."""
-
 
 @dataclass
 class PlanningModels(Units):
@@ -63,16 +57,6 @@ class PlanningModels(Units):
     inverse_dynamics: InverseDynamics
     value: Value
     horizon: int
-
-    @property
-    def networks(self) -> dict[str, nn.Module]:
-        """See `Units`."""
-        return {
-            "transformer": self.transformer,
-            "denoiser": self.diffusion,
-            "inverse_dynamics": self.inverse_dynamics,
-            "value": self.value,
-        }
 
     @classmethod
     def build(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trajectory_diffuser.datasets.normaliser import Normaliser
 from trajectory_diffuser.models.building import weights_file
@@ -21,11 +21,6 @@ class PolicyModel(Units):
     """A policy's network and its units."""
 
     network: PolicyNetwork
-
-    @property
-    def networks(self) -> dict[str, nn.Module]:
-        """See `Units`."""
-        return {"policy": self.network}
 
     @classmethod
     def load(cls, run_directory: Path, policy: str, device: torch.device) -> "PolicyModel":

@@ -46,7 +46,10 @@ class Runtime:
         return cls(params["planning"]["runtime"], params["planning"]["precision"], device)
 
     def compile(self, network: nn.Module, method: str = "forward", **settings: Any) -> "Function":
-        """A network's method, with some arguments settled, as a function of the others; always the same."""
+        """A network's method, with some arguments settled, as a function of the others.
+
+        The same arguments give the same function.
+        """
         key = (network, method, *settings.items())
         if key not in self.functions:
             module = Method(network, method, settings).eval()
@@ -99,9 +102,10 @@ class Function:
 
 
 class OpenVINO:
-    """A network compiled for each shape that comes, but for a batch of more than half of one it has already.
+    """A network compiled once for each shape of its inputs, on a CPU.
 
-    Batches shrink as episodes end; the missing rows are whatever stands there, and their results are dropped.
+    A batch that is smaller than a compiled one, but more than half of it, goes through that: batches shrink
+    as episodes end. The missing rows are whatever stands there, and their results are dropped.
     """
 
     def __init__(self, network: nn.Module, precision: str) -> None:

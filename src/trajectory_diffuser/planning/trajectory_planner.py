@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.planning.models import PlanningModels
 from trajectory_diffuser.planning.runtime import Runtime
 from trajectory_diffuser.planning.settings import PlannerSettings
@@ -53,10 +54,15 @@ class TrajectoryPlanner:
         models: the trained networks.
         settings: how to plan.
         runtime: what the networks run on.
+
+    Raises:
+        UserError: these models cannot plan so: their chain or plans are too short, or their states too far
+            apart to go on with a plan one step later.
     """
 
     def __init__(self, models: PlanningModels, settings: PlannerSettings, runtime: Runtime) -> None:
         self.models, self.settings, self.runtime = models, settings, runtime
+        _check(models, settings)
         self.denoise = runtime.compile(
             models.diffusion, "denoise", guidance=settings.guidance, eta=settings.eta
         )
@@ -81,8 +87,8 @@ class TrajectoryPlanner:
         Args:
             history: states and scaled returns-to-go, side by side [B, history, state + 1], the present last.
             padding: whole number [], how many steps at the history's beginning have not been.
-            noise: of `noise_shape`, scaled by the temperature but for that of the present state, which no
-                plan takes: selection by softmax draws with it.
+            noise: of `noise_shape`, scaled by the temperature but for that of the present state, which is
+                no part of a plan's noise: selection by softmax draws with it.
             previous: the plan made `moved` steps ago, if the settings start from it or carry its draft over.
             moved: steps taken since `previous`, less than the horizon.
         """
@@ -123,19 +129,19 @@ class TrajectoryPlanner:
             return start
         return_to_go, candidates = history[:, -1, -1], self.settings.candidates  # [B]
         past = self.models.diffusion.known - 1  # states, P
-        known = history[:, -1 - past :, :-1]  # [B, P + 1, state]
+        x_0 = history[:, -1 - past :, :-1]  # [B, P + 1, state], what is known of it
         if start is not None:
-            known = torch.cat([known, start[:, 1:]], dim=1)  # [B, P + H, state]
+            x_0 = torch.cat([x_0, start[:, 1:]], dim=1)  # [B, P + H, state]
         if candidates > 1:
             return_to_go = return_to_go.repeat_interleave(candidates, 0)  # [B C]
-            known = known.repeat_interleave(candidates, 0)  # [B C, ...]
+            x_0 = x_0.repeat_interleave(candidates, 0)  # [B C, ...]
         if past:
             noise = F.pad(noise, (0, 0, past, 0))  # [B C, S + 1, P + H, state]
         if start is None:
-            x_t = torch.cat([known, noise[:, 0, past + 1 :]], dim=1)
+            x_t = torch.cat([x_0, noise[:, 0, past + 1 :]], dim=1)
         else:
             epsilon = noise[:, 0] if self.settings.forward_noise else None
-            x_t = self.models.diffusion.add_noise(known, t[0], epsilon)
+            x_t = self.models.diffusion.add_noise(x_0, t[0], epsilon)
         for first in range(0, steps, LONGEST_CHAIN):
             last = min(first + LONGEST_CHAIN, steps)
             x_t = self.denoise(x_t, t[first : last + 1], return_to_go, noise[:, first + 1 : last + 1])
@@ -162,6 +168,23 @@ class TrajectoryPlanner:
         """Of a plan's noise: to enter the chain with, and for each of its steps [B C, S + 1, H, state]."""
         models, length = self.models, len(self.timesteps(previous))
         return batch * self.settings.candidates, length, models.horizon, len(models.normaliser.mean)
+
+
+def _check(models: PlanningModels, settings: PlannerSettings) -> None:
+    steps, calls = models.diffusion.diffusion_steps, settings.timesteps
+    if calls and (max(calls) > steps or len(set(calls)) < len(calls)):
+        raise UserError(f"refine_steps: {len(calls)} of the last {max(calls)} steps: the chain has {steps}")
+    if settings.actions_per_plan >= models.horizon:
+        raise UserError(
+            f"actions_per_plan: {settings.actions_per_plan} are more than a plan of {models.horizon} states "
+            "has"
+        )
+    goes_on = settings.start == "previous_plan" or max(settings.redraft_every, settings.actions_per_plan) > 1
+    if goes_on and models.stride > 1:
+        raise UserError(
+            "start: previous_plan, redraft_every and actions_per_plan go on with a plan one step later, and "
+            f"the states of these models' plans are {models.stride} steps apart; use another planner"
+        )
 
 
 def gumbel(noise: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+ALL_TASKS = "all tasks"
 MODELS = ("transformer", "diffusion", "inverse_dynamics", "value")
 SCORE_COLUMNS = (
     "task", "seed", "planner", "episode", "environment_seed", "return", "normalised_score", "length",
@@ -14,7 +15,7 @@ SCORE_COLUMNS = (
 LATENCY_COLUMNS = (
     "task", "seed", "planner", "batch", "device", "threads", "p50_seconds", "p95_seconds", "seconds_per_plan",
     "plans_per_second", "decisions_per_second", "network_calls", "flops", "network_seconds", "overhead",
-    "peak_bytes", "repetitions",
+    "repetitions",
 )  # fmt: skip
 SCALING_COLUMNS = ("varied", "value", "planner", "seconds_per_plan", "network_seconds")
 TRAINING_SCORE_COLUMNS = ("task", "seed", "planner", "fraction", "episode", "normalised_score")
@@ -107,6 +108,12 @@ class Results:
     def tasks(self) -> list[str]:
         """The tasks of the run, in its order."""
         return self.params["run"]["tasks"]
+
+    @property
+    def scopes(self) -> dict[str, list[str]]:
+        """What claims are judged on, by name: all tasks, where there are several, then each."""
+        each = {task: [task] for task in self.tasks}
+        return {ALL_TASKS: self.tasks} | each if len(each) > 1 else each
 
     @property
     def seeds(self) -> list[int]:

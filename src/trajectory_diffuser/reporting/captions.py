@@ -69,7 +69,7 @@ def captions(results: Results) -> dict[str, str]:
         "then, with a cosine and tuning of its own, may do better.",
         "draft_errors": "How far drafts are from what held-out episodes did next, told the return that came: "
         "root mean square over drafts and dimensions, in standard deviations of the data. The spread is what "
-        "the states' mean would be wrong by. Training episodes stand in where none are held out.",
+        "the states' mean would be wrong by.",
         "data": "Darker states are visited less: positions in a maze, else principal components.",
     }
 

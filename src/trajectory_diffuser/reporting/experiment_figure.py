@@ -2,12 +2,11 @@
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from trajectory_diffuser.environments.ways import DATA
 from trajectory_diffuser.reporting.artefacts import Results
-from trajectory_diffuser.reporting.experiment_tables import MEASURES, experiment_table, words
+from trajectory_diffuser.reporting.experiment_tables import MEASURES, experiment_table, point_means, words
 from trajectory_diffuser.reporting.failure_signs import draft_errors
 from trajectory_diffuser.reporting.heat_map import heat_map, scale_of
 from trajectory_diffuser.reporting.style import panels, planner_looks, seeds_line
@@ -17,33 +16,11 @@ FEWEST_TASKS = 3  # that are compared with one another
 
 
 def experiment_figure(results: Results, task: str, experiment: str) -> Figure:
-    """Scores above, distances between plans and, of two ways, shares of plans below; means over all seeds.
-
-    Where two keys are varied there is a panel per planner, a grid; where one is (the other has a single
-    value), one panel with a line per planner and bars from the lowest to the highest seed.
-    """
-    settings, table = results.params["experiments"][experiment], experiment_table(results, task, experiment)
-    planners, vary = settings["planners"], settings["vary"]
-    keys = [key for key, values in vary.items() if len(values) > 1] or list(vary)[:1]
-    columns = len(planners) if len(keys) == 2 else 1
-    rows = len(vary[keys[0]]) if len(keys) == 2 else 8
-    measures = [measure for measure in MEASURES if measure in table]
-    across = columns if len(keys) == 2 else 2
-    figure, axes = panels(len(measures) * columns, across, width=3.4, height=0.9 + 0.24 * rows)
-    for row, measure in enumerate(measures):
-        name, number = MEASURES[measure]
-        own = axes[row * columns : (row + 1) * columns]
-        if len(keys) == 1:
-            _lines(results, own[0], table, keys[0], planners, measure)
-            own[0].set(xlabel=words(keys[0]), ylabel=name)
-            continue
-        grids = [_grid(table[table["planner"] == planner], vary, measure) for planner in planners]
-        scale = scale_of(grids, 1e-9)
-        for axis, planner, grid in zip(own, planners, grids, strict=True):
-            labels = [[setting(value) for value in values] for values in vary.values()]
-            heat_map(axis, grid, *labels, scale, number)
-            axis.set(title=f"{planner}: {name}", xlabel=words(keys[1]), ylabel=words(keys[0]))
-    return figure
+    """A panel for each of MEASURES: of one key that varies, or of two a row of panels, a grid per planner."""
+    vary = results.params["experiments"][experiment]["vary"]
+    varied = [key for key, values in vary.items() if len(values) > 1] or list(vary)[:1]
+    draw = _grids if len(varied) == 2 else _lines
+    return draw(results, task, experiment, varied)
 
 
 def experiment_answer(results: Results, task: str, experiment: str) -> str:
@@ -58,7 +35,7 @@ def experiment_answer(results: Results, task: str, experiment: str) -> str:
         close = own[own["good"]]
         ranges = "; ".join(f"{words(key)} {span(close[key])}" for key in keys)
         sentences.append(
-            f"{planner} is best, {best['normalised_score']:.1f}, at {where(keys, best)}; {len(close)} of "
+            f"{planner}: best {best['normalised_score']:.1f} at {where(keys, best)}; {len(close)} of "
             f"{len(own)} points are within {margin:g} of that, with {ranges}."
         )
         if (task, results.seeds[0]) in results.ways:
@@ -85,12 +62,12 @@ def refinement_and_drafts(results: Results, experiment: str) -> str:
             continue
         of_tasks = [_points(results, task, experiment, planner) for task in tasks]
         needed = [own.loc[own["good"], "refine_steps"].min() for own in of_tasks]
-        steps = pd.Series(needed).rank()
-        error = pd.Series([np.mean(errors[task]) for task in tasks]).rank()
+        steps, error = pd.Series(needed), pd.Series([np.mean(errors[task]) for task in tasks])
         listed = ", ".join(f"{count:g} on {task}" for task, count in zip(tasks, needed, strict=True))
         sentence = f"The fewest steps with which {planner} is within {margin:g} of its best are {listed}"
         if steps.nunique() > 1 and error.nunique() > 1:
-            sentence += f"; their rank correlation with how far drafts are off is {steps.corr(error):+.2f}"
+            correlation = steps.rank().corr(error.rank())
+            sentence += f"; their rank correlation with how far drafts are off is {correlation:+.2f}"
         sentences.append(f"{sentence}.")
     return " ".join(sentences)
 
@@ -98,9 +75,7 @@ def refinement_and_drafts(results: Results, experiment: str) -> str:
 def _ways(results: Results, task: str, experiment: str, planner: str) -> str:
     """How many of a planner's plans take the detour, and go through the wall, from the least to the most."""
     keys = list(results.params["experiments"][experiment]["vary"])
-    table = experiment_table(results, task, experiment)
-    own = table[table["planner"] == planner]
-    shares = own.groupby(keys, sort=False)[["detour", "through"]].mean().reset_index()
+    shares = _points(results, task, experiment, planner)
     said = []
     for way in ("detour", "through"):
         least, most = (percent(share, 0) for share in (shares[way].min(), shares[way].max()))
@@ -108,35 +83,52 @@ def _ways(results: Results, task: str, experiment: str, planner: str) -> str:
         said.append(most if least == most else f"{least} to {most}, most at {at},")
     data = results.ways[task, results.seeds[0]][0].set_index("planner").loc[DATA, "detour"]
     return (
-        f"Of its plans {said[0]} take the detour, as {percent(data, 0)} of the data do; {said[1]} lead "
+        f"Of its plans {said[0]} take the detour, where {percent(data, 0)} of the data do; {said[1]} lead "
         "through the wall."
     )
 
 
 def _points(results: Results, task: str, experiment: str, planner: str) -> pd.DataFrame:
-    """A row per point: what is varied, `normalised_score` (mean of seeds), `good` (within the margin)."""
-    keys = list(results.params["experiments"][experiment]["vary"])
-    table = experiment_table(results, task, experiment)
-    own = table[table["planner"] == planner]
-    means = own.groupby(keys, sort=False)["normalised_score"].mean().reset_index()
-    lowest = means["normalised_score"].max() - results.params["make_report"]["equivalence_margin"]
-    return means.assign(good=means["normalised_score"] >= lowest)
+    """A planner's rows of `point_means`, with `good`: whether the score is within the margin of the best."""
+    own = point_means(results, task, experiment).query("planner == @planner")
+    lowest = own["normalised_score"].max() - results.params["make_report"]["equivalence_margin"]
+    return own.assign(good=own["normalised_score"] >= lowest)
 
 
-def _lines(
-    results: Results, axis: Axes, table: pd.DataFrame, key: str, planners: list[str], measure: str
-) -> None:
-    for planner in planners:
-        of_seeds = table[table["planner"] == planner].groupby(key, sort=False)[measure]
-        seeds_line(axis, planner, planner_looks(results)[planner], of_seeds.first().index, of_seeds)
-    axis.legend(fontsize="small")
+def _lines(results: Results, task: str, experiment: str, varied: list[str]) -> Figure:
+    """A line per planner along the one key that varies, bars from the lowest to the highest seed."""
+    table, (key,) = experiment_table(results, task, experiment), varied
+    measures = [measure for measure in MEASURES if measure in table]
+    figure, axes = panels(len(measures), columns=2, width=3.4, height=2.8)
+    for axis, measure in zip(axes, measures, strict=True):
+        for planner in results.params["experiments"][experiment]["planners"]:
+            of_seeds = table[table["planner"] == planner].groupby(key)[measure]
+            seeds_line(axis, planner, planner_looks(results)[planner], list(of_seeds.groups), of_seeds)
+        axis.set(xlabel=words(key), ylabel=MEASURES[measure][0])
+        axis.legend(fontsize="small")
+    return figure
 
 
-def _grid(table: pd.DataFrame, vary: dict[str, list], measure: str) -> np.ndarray:
-    """Means over seeds [values of the first key, of the second]; NaN where there is no such planner."""
-    means = table.pivot_table(measure, *vary, aggfunc="mean")
-    rows, columns = vary.values()
-    return means.reindex(index=rows, columns=columns).to_numpy(float)
+def _grids(results: Results, task: str, experiment: str, varied: list[str]) -> Figure:
+    """The two keys from top to bottom and from left to right; empty where there is no such planner."""
+    settings, table = results.params["experiments"][experiment], point_means(results, task, experiment)
+    planners, (rows, columns) = settings["planners"], settings["vary"].values()
+    measures = [measure for measure in MEASURES if measure in table]
+    height = 0.9 + 0.24 * len(rows)
+    figure, axes = panels(len(measures) * len(planners), len(planners), width=3.4, height=height)
+    labels = [list(map(setting, values)) for values in (rows, columns)]
+    for measure, own in zip(measures, np.reshape(axes, (len(measures), -1)), strict=True):
+        name, number = MEASURES[measure]
+        pivots = [
+            table[table["planner"] == planner].pivot(index=varied[0], columns=varied[1], values=measure)
+            for planner in planners
+        ]
+        grids = [pivot.reindex(index=rows, columns=columns).to_numpy(float) for pivot in pivots]
+        scale = scale_of(grids, 1e-9)
+        for axis, planner, grid in zip(own, planners, grids, strict=True):
+            heat_map(axis, grid, *labels, scale, number)
+            axis.set(title=f"{planner}: {name}", xlabel=words(varied[1]), ylabel=words(varied[0]))
+    return figure
 
 
 def where(keys: list[str], point: pd.Series) -> str:

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.experiment_figure import experiment_answer, where
-from trajectory_diffuser.reporting.experiment_tables import experiment_table
+from trajectory_diffuser.reporting.experiment_tables import point_means
 from trajectory_diffuser.reporting.frontier import (
     draw_planners,
     fastest_first,
@@ -41,9 +41,7 @@ def frontier_points(results: Results, task: str, experiment: str) -> pd.DataFram
 
     `best` is whether no other point is both faster and better.
     """
-    point = ["planner", *results.params["experiments"][experiment]["vary"]]
-    table = experiment_table(results, task, experiment)
-    means = table.groupby(point, sort=False)[["milliseconds", "normalised_score"]].mean().reset_index()
+    means = point_means(results, task, experiment)
     return fastest_first(means.rename(columns={"normalised_score": "score"}))
 
 

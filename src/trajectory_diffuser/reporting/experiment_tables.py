@@ -40,11 +40,17 @@ def experiment_rows(results: Results) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+def point_means(results: Results, task: str, experiment: str) -> pd.DataFrame:
+    """A row per planner and point: the columns of `experiment_table` but seed, means over seeds."""
+    point = ["planner", *results.params["experiments"][experiment]["vary"]]
+    table = experiment_table(results, task, experiment).drop(columns="seed")
+    return table.groupby(point, sort=False).mean().reset_index()
+
+
 def point_table(results: Results, task: str, experiment: str) -> Table:
     """A row for each planner and point: what is varied, MEASURES and time per decision, means over seeds."""
     keys = list(results.params["experiments"][experiment]["vary"])
-    table = experiment_table(results, task, experiment)
-    means = table.groupby(["planner", *keys], sort=False).mean(numeric_only=True).reset_index()
+    means = point_means(results, task, experiment)
     shown = {measure: look for measure, look in MEASURES.items() if measure in means}
     shown["normalised_score"] = ("normalised score", ".1f")
     rows = [

@@ -5,7 +5,7 @@ from itertools import cycle
 import pandas as pd
 from matplotlib.figure import Figure
 
-from trajectory_diffuser.common.consistency import CONTROL
+from trajectory_diffuser.finetuning.variants import CONTROL
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.style import CONTROLS, REST, SUBJECT, looks, panels, seeds_line
 from trajectory_diffuser.reporting.tables import NOTHING, Table, number
@@ -80,13 +80,13 @@ def finetuning_answer(results: Results, task: str) -> str:
             by_networks = dict(zip(gains["trained"], gains["gain"], strict=True))
             limit = _limiting(by_networks, control["gain"].max(), margin)
             sentences.append(f"{before}: {gains['gain'].idxmax()} gains most. {limit}".rstrip())
-        for row in control.itertuples():
-            alike = _placed_as(own, CONTROL)
-            adds = gains["gain"][alike] - row.gain
+        if len(control):
+            alike, for_nothing = _placed_as(own, CONTROL), control["gain"].item()
+            adds = gains["gain"][alike] - for_nothing
             within = "" if abs(adds) > margin else ", within the margin"
             sentences.append(
-                f"Trained as long with nothing collected it gains {row.gain:+.1f}, so that what is collected "
-                f"adds {adds:+.1f} to {alike}{within}."
+                f"Trained as long with nothing collected {alike} gains {for_nothing:+.1f}, so that what is "
+                f"collected adds {adds:+.1f} to it{within}."
             )
     return " ".join(sentences)
 
@@ -117,7 +117,9 @@ def _limiting(gains: dict[str, float], for_nothing: float, margin: float) -> str
         if len(found) > 1:
             first, second = sorted(found, key=found.get, reverse=True)[:2]
             end = "it limits"
-            if found[first] <= max(found[second], 0) + margin:
+            if found[first] <= margin:
+                end = "within the margin"
+            elif found[first] <= found[second] + margin:
                 end = f"not clearly more than {second}, {found[second]:+.1f}"
             elif found is alone and found[first] <= for_nothing + margin:
                 end = f"not clearly more than with nothing collected, {for_nothing:+.1f}"

@@ -29,6 +29,7 @@ def frontier(results: Results, scopes: dict[str, list[str]]) -> Figure:
     figure, axes = panels(len(scopes), columns=1, width=9.0, height=4.0)
     for axis, (title, tasks) in zip(axes, scopes.items(), strict=True):
         table = points(results, tasks)
+        join_best(axis, table)
         draw_planners(axis, results, table, title)
         _draw_data(axis, results, tasks)
         name_planners(axis, results, table)
@@ -63,9 +64,8 @@ def join_best(axis: Axes, table: pd.DataFrame) -> None:
 
 
 def draw_planners(axis: Axes, results: Results, table: pd.DataFrame, title: str) -> None:
-    """Markers and bars of `points`, the line that joins the best, and the axes' own words."""
+    """Markers and bars of `points`, and the axes' own words."""
     looks = planner_looks(results)
-    join_best(axis, table)
     for row in table.itertuples():
         axis.errorbar(
             row.milliseconds,

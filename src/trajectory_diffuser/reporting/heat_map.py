@@ -30,18 +30,20 @@ def heat_map(
 
     `framed` are the (row, column) that stand out.
     """
-    colours = seaborn.color_palette("viridis", as_cmap=True)
-    for row, column in np.argwhere(~np.isnan(values)):
-        shade, text = scale(values[row, column]), format(values[row, column], number)
-        axis.add_patch(Rectangle((column, row), 1, 1, facecolor=colours(shade), edgecolor="none"))
-        ink = "#000000" if shade > 0.5 else "#ffffff"
-        axis.text(column + 0.5, row + 0.5, text, color=ink, size=7, ha="center", va="center")
+    seaborn.heatmap(
+        values,
+        norm=scale,
+        cmap="viridis",
+        annot=True,
+        fmt=number,
+        annot_kws={"size": 7},
+        cbar=False,
+        xticklabels=list(columns),
+        yticklabels=list(rows),
+        ax=axis,
+    )
     for row, column in framed:
         frame = {"facecolor": "none", "edgecolor": INK, "linewidth": 2.5, "clip_on": False}
         axis.add_patch(Rectangle((column, row), 1, 1, zorder=3, **frame))
-    axis.set(xlim=(0, len(columns)), ylim=(len(rows), 0))
-    axis.set_xticks(np.arange(len(columns)) + 0.5, columns)
-    axis.set_yticks(np.arange(len(rows)) + 0.5, rows)
-    axis.tick_params(length=0, labelsize=7)
+    axis.tick_params(length=0, labelsize=7, rotation=0)
     axis.grid(visible=False)
-    axis.spines[:].set_visible(False)

@@ -5,17 +5,12 @@ from textwrap import fill
 
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.captions import provenance_line
-from trajectory_diffuser.reporting.experiment_figure import refinement_and_drafts
-from trajectory_diffuser.reporting.experiment_frontier import experiment_sentences
-from trajectory_diffuser.reporting.experiment_tables import point_table
-from trajectory_diffuser.reporting.finetuning import QUESTION as FINETUNING_QUESTION
-from trajectory_diffuser.reporting.finetuning import finetuning_answer, round_table
+from trajectory_diffuser.reporting.questions import Question
 from trajectory_diffuser.reporting.recommendation import (
     Recommendation,
     recommendation_answer,
     recommendation_table,
 )
-from trajectory_diffuser.reporting.studies import shown_studies, study_scores, study_sentences
 from trajectory_diffuser.reporting.tables import Table, headline_table, over_tasks_table
 from trajectory_diffuser.reporting.verdict import Row
 from trajectory_diffuser.reporting.verdict_table import COLUMNS, cells_of, how_judged
@@ -40,47 +35,26 @@ def verdict_page(results: Results, verdict: list[Row]) -> str:
 
 def recommendation_page(results: Results, recommendations: list[Recommendation]) -> str:
     """Which row to take on each task, and where planning beats cloning."""
-    answer, table = (
-        write(results, recommendations) for write in (recommendation_answer, recommendation_table)
-    )
+    answer = recommendation_answer(results, recommendations)
+    table = recommendation_table(results, recommendations)
     return f"{answer}\n\n{markdown_table(table.headers, table.rows)}\n"
 
 
-def asks(results: Results) -> bool:
-    """Whether the run has experiments, studies or fine-tuning: `experiments_page` has something to say."""
-    return bool(results.params["run"]["experiments"] or shown_studies(results) or _finetuned(results))
-
-
-def experiments_page(results: Results) -> str:
-    """Question, answer and numbers of all that the run asks beside its verdict."""
+def experiments_page(asked: list[Question]) -> str:
+    """Question, answer and numbers of all that a run asks beside its verdict."""
     parts = []
-    for name in shown_studies(results):
-        question = results.params["make_report"]["studies"][name]["question"]
-        table = study_scores(results, name)
-        parts += [f"**{escaped(question)}** {study_sentences(results, name)}", _of_planners(table)]
-    for name in results.params["run"]["experiments"]:
-        question = results.params["experiments"][name]["question"]
-        parts.append(f"**{escaped(question)}** {refinement_and_drafts(results, name)}".rstrip())
-        tasks = results.params["run"]["experiment_tasks"]
-        parts.append(_listed({task: experiment_sentences(results, task, name) for task in tasks}))
-        parts += [_folded(task, point_table(results, task, name)) for task in tasks]
-    if tasks := _finetuned(results):
-        parts.append(f"**{FINETUNING_QUESTION}**")
-        parts.append(_listed({task: finetuning_answer(results, task) for task in tasks}))
-        parts += [_folded(task, round_table(results, task)) for task in tasks]
+    for each in asked:
+        if each.answer:
+            parts += [f"**{escaped(each.question)}** {each.answer.said}", _of_planners(each.answer.table)]
+        else:
+            parts.append(f"**{escaped(each.question)}** {each.said}".rstrip())
+            parts.append("\n".join(f"- {task}: {answer.said}" for task, answer in each.answers.items()))
+            parts += [_folded(task, answer.table) for task, answer in each.answers.items()]
     return "\n\n".join(parts) + "\n"
-
-
-def _finetuned(results: Results) -> list[str]:
-    return results.params["finetune"]["tasks"]
 
 
 def _folded(task: str, table: Table) -> str:
     return f"<details><summary>{task}, in numbers</summary>\n\n{_of_planners(table)}\n\n</details>"
-
-
-def _listed(answers: dict[str, str]) -> str:
-    return "\n".join(f"- {task}: {answer}" for task, answer in answers.items())
 
 
 def scores_page(results: Results) -> str:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from trajectory_diffuser.computing.files import write_json
 from trajectory_diffuser.reporting import figures, plan_figures, tables, training_figure
 from trajectory_diffuser.reporting.artefacts import (
+    ALL_TASKS,
     LATENCY_COLUMNS,
     SCALING_COLUMNS,
     SCORE_COLUMNS,
@@ -16,35 +17,27 @@ from trajectory_diffuser.reporting.artefacts import (
 )
 from trajectory_diffuser.reporting.captions import captions, provenance_line
 from trajectory_diffuser.reporting.data_cards import collected_here, data_card, data_figure
-from trajectory_diffuser.reporting.experiment_figure import (
-    experiment_figure,
-    refinement_and_drafts,
-)
-from trajectory_diffuser.reporting.experiment_frontier import experiment_frontier, experiment_sentences
-from trajectory_diffuser.reporting.experiment_tables import experiment_rows, point_table
+from trajectory_diffuser.reporting.experiment_figure import experiment_figure
+from trajectory_diffuser.reporting.experiment_frontier import experiment_frontier
+from trajectory_diffuser.reporting.experiment_tables import experiment_rows
 from trajectory_diffuser.reporting.failure_signs import draft_error_figure, shown_signs, sign_rows, sign_table
 from trajectory_diffuser.reporting.fans import fan_figure, fan_planners
 from trajectory_diffuser.reporting.films import filmstrips, moving_picture, not_filmed, write_films
-from trajectory_diffuser.reporting.finetuning import (
-    QUESTION,
-    finetuning_answer,
-    finetuning_figure,
-    round_table,
-)
+from trajectory_diffuser.reporting.finetuning import finetuning_figure
 from trajectory_diffuser.reporting.frontier import frontier
 from trajectory_diffuser.reporting.markdown import (
-    asks,
     experiments_page,
     recommendation_page,
     scores_page,
     verdict_page,
 )
+from trajectory_diffuser.reporting.questions import questions
 from trajectory_diffuser.reporting.recommendation import (
     recommend,
     recommendation_answer,
     recommendation_table,
 )
-from trajectory_diffuser.reporting.studies import shown_studies, study_figure, study_rows, study_sentences
+from trajectory_diffuser.reporting.studies import shown_studies, study_figure, study_rows
 from trajectory_diffuser.reporting.style import inline_svg, save_svg, theme
 from trajectory_diffuser.reporting.summaries import common_scores, headline, mean_score
 from trajectory_diffuser.reporting.tuning_figure import (
@@ -53,7 +46,7 @@ from trajectory_diffuser.reporting.tuning_figure import (
     tuning_grids,
     tuning_table,
 )
-from trajectory_diffuser.reporting.verdict import ALL_TASKS, DID_NOT_HOLD, HELD, UNDECIDED, Row, judge
+from trajectory_diffuser.reporting.verdict import DID_NOT_HOLD, HELD, UNDECIDED, Row, judge
 from trajectory_diffuser.reporting.verdict_table import (
     COLUMNS,
     how_judged,
@@ -89,17 +82,17 @@ def write_report(results: Results, folder: Path) -> None:
     scores.json and scores.csv are the same in every run of the same parameters on a machine; for the verdict,
     whose answers answers.json counts, times count too.
     """
-    verdict, recommendations = judge(results), recommend(results)
+    verdict, recommendations, asked = judge(results), recommend(results), questions(results)
     (folder / "verdict.txt").write_text(verdict_text(results, verdict))
     (folder / "verdict.md").write_text(verdict_page(results, verdict))
     (folder / "scores.md").write_text(scores_page(results))
     (folder / "recommendation.md").write_text(recommendation_page(results, recommendations))
-    if asks(results):
-        (folder / "experiments.md").write_text(experiments_page(results))
+    if asked:
+        (folder / "experiments.md").write_text(experiments_page(asked))
     write_json(folder / "scores.json", _mean_scores(results))
     write_json(folder / "verdict.json", verdict_entries(results, verdict))
     write_json(folder / "metrics.json", metrics(results))
-    write_json(folder / "answers.json", answer_counts(verdict))
+    write_json(folder / "answers.json", answer_counts(results, verdict))
     results.scores[list(SCORE_COLUMNS)].to_csv(folder / "scores.csv", index=False)
     results.latency[list(LATENCY_COLUMNS)].to_csv(folder / "latency.csv", index=False)
     if not results.scaling.empty:
@@ -132,13 +125,12 @@ def write_report(results: Results, folder: Path) -> None:
     page = environment.get_template(TEMPLATE).render(
         run=results.params["run"],
         made_with=provenance_line(results, results.tasks, results.planners),
-        scope=verdict[0].scope,
+        scope=next(iter(results.scopes)),
         verdict_columns=COLUMNS,
         verdict=verdict_table(verdict),
         how_judged=how_judged(results),
-        recommendation=[
-            write(results, recommendations) for write in (recommendation_answer, recommendation_table)
-        ],
+        recommendation=recommendation_answer(results, recommendations),
+        recommended=recommendation_table(results, recommendations),
         over_tasks=tables.over_tasks_table(results),
         headline={task: tables.headline_table(results, task) for task in results.tasks},
         planners=tables.planner_table(results),
@@ -146,33 +138,8 @@ def write_report(results: Results, folder: Path) -> None:
         tuned=any(tuned_planners(results, task) for task in results.tasks),
         tuning={task: tuning_table(results, task) for task in results.tasks},
         tuning_cost={task: tuning_cost(results, task) for task in results.tasks},
-        experiments=results.params["experiments"],
-        answers={
-            name: {
-                task: experiment_sentences(results, task, name)
-                for task in results.params["run"]["experiment_tasks"]
-            }
-            for name in results.params["run"]["experiments"]
-        },
-        points={
-            name: {
-                task: point_table(results, task, name) for task in results.params["run"]["experiment_tasks"]
-            }
-            for name in results.params["run"]["experiments"]
-        },
-        over_tasks_answers={
-            name: refinement_and_drafts(results, name) for name in results.params["run"]["experiments"]
-        },
-        studies={
-            name: (results.params["make_report"]["studies"][name]["question"], study_sentences(results, name))
-            for name in shown_studies(results)
-        },
+        questions=asked,
         scaled=not results.scaling.empty,
-        finetuning_question=QUESTION,
-        finetuning={
-            task: (finetuning_answer(results, task), round_table(results, task))
-            for task in results.params["finetune"]["tasks"]
-        },
         ways={
             task: (way_answer(results, task), way_table(results, task)) for task in tasks_with_ways(results)
         },
@@ -200,14 +167,14 @@ def metrics(results: Results) -> dict[str, float]:
     return {"score": round(score, 1)}
 
 
-def answer_counts(verdict: list[Row]) -> dict[str, int]:
+def answer_counts(results: Results, verdict: list[Row]) -> dict[str, int]:
     """How many claims have each answer: on the task or, of several, over all.
 
     Which claims they are, and why, says verdict.json. Those not judged cannot be, or were not run. Measured
     times enter all of them, even those of claims about scores alone: Holm's correction is for as many tests
     as the times leave open.
     """
-    answers = [row.answer for row in verdict if row.scope == verdict[0].scope]
+    answers = [row.answer for row in verdict if row.scope == next(iter(results.scopes))]
     counts = {answer.replace(" ", "_"): answers.count(answer) for answer in (HELD, DID_NOT_HOLD, UNDECIDED)}
     return counts | {"not_judged": len(answers) - sum(counts.values())}
 
@@ -236,7 +203,7 @@ def _draw(results: Results, folder: Path) -> dict[str, Picture]:
     if len(results.tasks) > 1:
         profiles = figures.performance_profiles(results, common_scores(results))
         add("performance_profiles", profiles, results.planners)
-        over_tasks = frontier(results, {ALL_TASKS: results.tasks})
+        over_tasks = frontier(results, {ALL_TASKS: results.scopes[ALL_TASKS]})
         add("speed_against_return_over_tasks", over_tasks, results.planners)
     add("speed_against_return", frontier(results, {task: [task] for task in results.tasks}), results.planners)
     add("episode_scores", figures.episode_scores(results), results.planners)

@@ -11,7 +11,7 @@ from trajectory_diffuser.common.errors import UserError
 from trajectory_diffuser.computing.files import read_json
 from trajectory_diffuser.computing.manifest import require_intact
 from trajectory_diffuser.computing.times import read_times
-from trajectory_diffuser.environments.ways import WAYS, has_two_ways
+from trajectory_diffuser.environments.ways import DATA, WAYS, has_two_ways
 from trajectory_diffuser.planning.choice import TUNINGS, kind_of
 from trajectory_diffuser.reporting.artefacts import (
     CURVE_COLUMNS,
@@ -51,84 +51,66 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
     training_scores, training_evaluations, diagnoses, ways, experiments = [], {}, {}, {}, {}
     finetuning, point_times, films, fans = [], {}, {}, {}
     for task in run["tasks"]:
-        prepare = f"prepare_dataset --task {task}"
-        data = _intact(root / "data" / "processed" / task, prepare)
-        provenance[task] = read_json(_require(data / "provenance.json", prepare))
-        task_data[task] = _read_data(data, prepare)
+        data = _Output(root / "data" / "processed" / task, f"prepare_dataset --task {task}")
+        provenance[task] = data.record("provenance.json")
+        task_data[task] = _read_data(data)
+        two_ways = has_two_ways(params["tasks"][task]["source"])
         if task in params["measure_scaling"]["tasks"]:
-            measure = f"measure_scaling --task {task}"
-            folder = _intact(runs / task / "scaling", measure)
-            grown = _read_table(folder / "scaling.csv", measure, SCALING_COLUMNS)
-            scaling.append(grown.assign(task=task))
+            output = _Output(runs / task / "scaling", f"measure_scaling --task {task}")
+            scaling.append(output.table("scaling.csv", SCALING_COLUMNS).assign(task=task))
         for experiment in run["experiments"] if task in run["experiment_tasks"] else ():
-            measure = f"measure_experiment --task {task} --experiment {experiment}"
-            folder = _intact(runs / task / "experiment_latency" / experiment, measure)
+            stage = f"measure_experiment --task {task} --experiment {experiment}"
+            output = _Output(runs / task / "experiment_latency" / experiment, stage)
             columns = (*_point(params, experiment), "milliseconds")
-            point_times[task, experiment] = _read_table(folder / "points.csv", measure, columns)
-        films[task] = _read_film(runs / task / "film", f"film --task {task}", run["planners"])
+            point_times[task, experiment] = output.table("points.csv", columns)
+        films[task] = _read_film(_Output(runs / task / "film", f"film --task {task}"), run["planners"])
         for seed in run["seeds"]:
-            cell = runs / task / f"seed{seed}"
-            stage = f"measure_latency --task {task} --seed {seed}"
-            folder = _intact(cell / "latency", stage)
-            latency.append(_read_latency(folder / "latency.csv", stage, planners))
-            machines[task, seed] = read_json(_require(folder / "latency.json", stage))
+            cell, of_cell = runs / task / f"seed{seed}", f"--task {task} --seed {seed}"
+            output = _Output(cell / "latency", f"measure_latency {of_cell}")
+            latency.append(output.table("latency.csv", LATENCY_COLUMNS, planners))
+            machines[task, seed] = output.record("latency.json")
             for model, (name, trains, which) in trained.items():
-                stage = f"{trains} --task {task} --seed {seed}{which}"
-                folder = _intact(cell / name, stage)
-                curve = _read_table(folder / "curves.csv", stage, CURVE_COLUMNS)
+                output = _Output(cell / name, f"{trains} {of_cell}{which}")
+                curve = output.table("curves.csv", CURVE_COLUMNS)
                 curves.append(curve.assign(task=task, seed=seed, model=model))
-                record = read_json(_require(folder / "training.json", stage))
-                times = UNKNOWN_TIMES | read_times(folder)
-                training.append({"task": task, "seed": seed, "model": model, **record, **times})
+                record = output.record("training.json") | UNKNOWN_TIMES | read_times(output.folder)
+                training.append({"task": task, "seed": seed, "model": model, **record})
             for planner in planners:
-                kind = kind_of(params, planner)
-                of_policy = "_policy" if kind == "policy" else ""
-                cell_arguments = f"{of_policy} --task {task} --seed {seed} --{kind} {planner}"
-                stage = f"tune{cell_arguments}"
-                folder = _intact(cell / TUNINGS[kind] / planner, stage)
-                choice = read_json(_require(folder / "choice.json", stage))
-                tuning[task, seed, planner] = choice | UNKNOWN_TIMES | read_times(folder)
-                stage = f"evaluate{cell_arguments}"
-                folder = _intact(cell / "evaluation" / planner, stage)
-                scores.append(_read_scores(folder / "episodes.csv", stage))
-                key = (task, seed, planner)
-                evaluations[key] = read_json(_require(folder / "evaluation.json", stage))
+                key, kind = (task, seed, planner), kind_of(params, planner)
+                arguments = f"{'_policy' if kind == 'policy' else ''} {of_cell} --{kind} {planner}"
+                output = _Output(cell / TUNINGS[kind] / planner, f"tune{arguments}")
+                tuning[key] = output.record("choice.json") | UNKNOWN_TIMES | read_times(output.folder)
+                output = _Output(cell / "evaluation" / planner, f"evaluate{arguments}")
+                scores.append(output.scores("episodes.csv", SCORE_COLUMNS))
+                evaluations[key] = output.record("evaluation.json")
                 if kind == "planner":
-                    with np.load(_require(folder / "plans.npz", stage)) as arrays:
-                        plans[key] = dict(arrays)
+                    plans[key] = output.arrays("plans.npz")
             for planner in params["evaluate_training"]["planners"]:
-                stage = f"evaluate_training --task {task} --seed {seed} --planner {planner}"
-                folder = _intact(cell / "training_scores" / planner, stage)
-                training_scores.append(_read_scores(folder / "scores.csv", stage, TRAINING_SCORE_COLUMNS))
-                record = read_json(_require(folder / "training_scores.json", stage))
-                training_evaluations[task, seed, planner] = record
-            stage = f"evaluate_plans --task {task} --seed {seed}"
-            folder = _intact(cell / "diagnosis", stage)
+                stage = f"evaluate_training {of_cell} --planner {planner}"
+                output = _Output(cell / "training_scores" / planner, stage)
+                training_scores.append(output.scores("scores.csv", TRAINING_SCORE_COLUMNS))
+                training_evaluations[task, seed, planner] = output.record("training_scores.json")
+            output = _Output(cell / "diagnosis", f"evaluate_plans {of_cell}")
             diagnoses[task, seed] = (
-                _read_table(folder / "drafts.csv", stage, DRAFT_COLUMNS),
-                _read_plans(folder / "plans.csv", stage, PLAN_COLUMNS, run["planners"]),
+                output.table("drafts.csv", DRAFT_COLUMNS),
+                output.table("plans.csv", PLAN_COLUMNS, run["planners"]),
             )
             if provenance[task]["maze"] is not None:
-                with np.load(_require(folder / "fans.npz", stage)) as arrays:
-                    fans[task, seed] = dict(arrays)
-            if has_two_ways(params["tasks"][task]["source"]):
-                table = _read_plans(folder / "ways.csv", stage, WAY_COLUMNS, run["planners"])
-                with np.load(_require(folder / "ways.npz", stage)) as arrays:
-                    ways[task, seed] = table, dict(arrays)
+                fans[task, seed] = output.arrays("fans.npz")
+            if two_ways:
+                shares = output.table("ways.csv", WAY_COLUMNS, [DATA, *run["planners"]])
+                ways[task, seed] = shares, output.arrays("ways.npz")
             for experiment in run["experiments"] if task in run["experiment_tasks"] else ():
-                stage = f"evaluate_experiment --task {task} --seed {seed} --experiment {experiment}"
-                folder = _intact(cell / "experiments" / experiment, stage)
-                point, found = _point(params, experiment), SPREAD_COLUMNS
-                if has_two_ways(params["tasks"][task]["source"]):
-                    found += WAYS
+                stage = f"evaluate_experiment {of_cell} --experiment {experiment}"
+                output = _Output(cell / "experiments" / experiment, stage)
+                point = _point(params, experiment)
                 experiments[task, seed, experiment] = (
-                    _read_table(folder / "points.csv", stage, (*point, *found)),
-                    _read_scores(folder / "episodes.csv", stage, (*point, "normalised_score")),
+                    output.table("points.csv", (*point, *SPREAD_COLUMNS, *(WAYS if two_ways else ()))),
+                    output.scores("episodes.csv", (*point, "normalised_score")),
                 )
             for planner in params["finetune"]["planners"] if task in params["finetune"]["tasks"] else ():
-                stage = f"finetune --task {task} --seed {seed} --planner {planner}"
-                folder = _intact(cell / "finetuning" / planner, stage)
-                finetuning.append(_read_scores(folder / "scores.csv", stage, FINETUNING_COLUMNS))
+                output = _Output(cell / "finetuning" / planner, f"finetune {of_cell} --planner {planner}")
+                finetuning.append(output.scores("scores.csv", FINETUNING_COLUMNS))
     rivals, left_out = read_rivals(params, root, provenance)
     for key, (table, record) in rivals.items():
         scores.append(table[list(SCORE_COLUMNS)])
@@ -155,7 +137,7 @@ def read_results(params: dict[str, Any], root: Path = Path(".")) -> Results:
         films=films,
         fans=fans,
         finetuning=_concatenate(finetuning or [pd.DataFrame(columns=FINETUNING_COLUMNS)]),
-        rivals=[name for name in params["rivals"] if name in {rival for _, _, rival in rivals}],
+        rivals=list(dict.fromkeys(rival for _, _, rival in rivals)),
         left_out=left_out,
     )
 
@@ -164,68 +146,64 @@ def _point(params: dict[str, Any], experiment: str) -> tuple[str, ...]:
     return "planner", *params["experiments"][experiment]["vary"]
 
 
-def _intact(folder: Path, stage: str) -> Path:
-    require_intact(folder, _command(stage))
-    return folder
+class _Output:
+    """A folder that a stage has written, every file of it as it was written.
+
+    Errors name the file and the command that writes it.
+    """
+
+    def __init__(self, folder: Path, stage: str) -> None:
+        name, *arguments = stage.split()
+        self.folder, self.command = folder, " ".join(["python", f"src/{name}.py", *arguments])
+        require_intact(folder, self.command)
+
+    def file(self, name: str) -> Path:
+        path = self.folder / name
+        if not path.is_file():
+            raise UserError(f"{path}: missing, and run in params.yaml asks for it; run `{self.command}`")
+        return path
+
+    def record(self, name: str) -> dict[str, Any]:
+        return read_json(self.file(name))
+
+    def arrays(self, name: str) -> dict[str, np.ndarray]:
+        with np.load(self.file(name)) as arrays:
+            return dict(arrays)
+
+    def table(self, name: str, columns: tuple[str, ...], planners: list[str] | None = None) -> pd.DataFrame:
+        """These columns and, where `planners` are given, the rows of these, in this order."""
+        table = pd.read_csv(self.file(name))
+        missing = [column for column in columns if column not in table]
+        if missing or table.empty:
+            lack = f"column {missing[0]!r}" if missing else "any row"
+            raise self.stale(name, f"lacks {lack}")
+        for planner in planners or ():
+            if planner not in set(table["planner"]):
+                raise self.stale(name, f"planner: {planner!r} is not in it")
+        if planners is not None:
+            table = table.set_index("planner").loc[planners].reset_index()
+        return table[list(columns)]
+
+    def scores(self, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
+        table = self.table(name, columns)
+        if not np.isfinite(table["normalised_score"].to_numpy(float)).all():
+            why = "normalised_score: not a finite number; check the task's reference scores"
+            raise UserError(f"{self.folder / name}: {why}")
+        return table
+
+    def stale(self, name: str, why: str) -> UserError:
+        return UserError(f"{self.folder / name}: {why}; run `{self.command}` again")
 
 
-def _require(path: Path, stage: str) -> Path:
-    if not path.is_file():
-        raise UserError(f"{path}: missing, and run in params.yaml asks for it; run `{_command(stage)}`")
-    return path
-
-
-def _command(stage: str) -> str:
-    name, *arguments = stage.split()
-    return " ".join(["python", f"src/{name}.py", *arguments])
-
-
-def _read_table(path: Path, stage: str, columns: tuple[str, ...]) -> pd.DataFrame:
-    table = pd.read_csv(_require(path, stage))
-    missing = [column for column in columns if column not in table]
-    if missing or table.empty:
-        lack = f"column {missing[0]!r}" if missing else "any row"
-        raise UserError(f"{path}: lacks {lack}; run `{_command(stage)}` again")
-    return table[list(columns)]
-
-
-def _read_scores(path: Path, stage: str, columns: tuple[str, ...] = SCORE_COLUMNS) -> pd.DataFrame:
-    table = _read_table(path, stage, columns)
-    if not np.isfinite(table["normalised_score"].to_numpy(float)).all():
-        raise UserError(f"{path}: normalised_score: not a finite number; check the task's reference scores")
-    return table
-
-
-def _read_plans(path: Path, stage: str, columns: tuple[str, ...], planners: list[str]) -> pd.DataFrame:
-    table = _read_table(path, stage, columns)
-    _require_planners(table, planners, "is not in it", path, stage)
-    return table
-
-
-def _read_latency(path: Path, stage: str, planners: list[str]) -> pd.DataFrame:
-    table = _read_table(path, stage, LATENCY_COLUMNS)
-    _require_planners(table, planners, "was not timed", path, stage)
-    order = pd.Categorical(table.planner, categories=planners, ordered=True)
-    table = table.assign(planner=order)[order.notna()].sort_values(["planner", "batch"])
-    return table.assign(planner=table.planner.astype(str))
-
-
-def _read_film(folder: Path, stage: str, planners: list[str]) -> Film:
-    path = _require(_intact(folder, stage) / "film.json", stage)
-    record = read_json(path)
+def _read_film(output: _Output, planners: list[str]) -> Film:
+    record = output.record("film.json")
     if "left_out" in record:
         return Film([], 0.0, b"", b"", record["left_out"])
     for planner in record["planners"]:
         if planner not in planners:
-            raise UserError(f"{path}: {planner!r} is not among run.planners; run `{_command(stage)}` again")
-    moving, strip = (_require(folder / name, stage).read_bytes() for name in ("film.gif", "filmstrip.png"))
+            raise output.stale("film.json", f"{planner!r} is not among run.planners")
+    moving, strip = (output.file(name).read_bytes() for name in ("film.gif", "filmstrip.png"))
     return Film(record["planners"], record["seconds"], moving, strip)
-
-
-def _require_planners(table: pd.DataFrame, planners: list[str], problem: str, path: Path, stage: str) -> None:
-    for planner in planners:
-        if planner not in set(table.planner):
-            raise UserError(f"{path}: planner: {planner!r} {problem}; run `{_command(stage)}` again")
 
 
 def _concatenate(tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -234,11 +212,11 @@ def _concatenate(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True)
 
 
-def _read_data(data: Path, stage: str) -> TaskData:
-    offsets = np.load(_require(data / "episode_offsets.npy", stage))  # [E + 1]
+def _read_data(data: _Output) -> TaskData:
+    offsets = np.load(data.file("episode_offsets.npy"))  # [E + 1]
     # [transitions + E]: each episode has one observation more than it has steps
-    returns_to_go = np.load(_require(data / "returns_to_go.npy", stage), mmap_mode="r")
-    observations = np.load(_require(data / "observations.npy", stage), mmap_mode="r")
+    returns_to_go = np.load(data.file("returns_to_go.npy"), mmap_mode="r")
+    observations = np.load(data.file("observations.npy"), mmap_mode="r")
     first = offsets[:-1] + np.arange(len(offsets) - 1)
     shown = np.linspace(0, len(observations) - 1, min(SHOWN_STATES, len(observations))).astype(int)
     return TaskData(np.array(returns_to_go[first]), np.diff(offsets), np.array(observations[shown]))

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.style import panels, plain_ticks, planner_looks, seeds_line, value_ticks
-from trajectory_diffuser.reporting.summaries import times_by_seed
-from trajectory_diffuser.reporting.tables import Table
+from trajectory_diffuser.reporting.summaries import common_episodes, times_by_seed
+from trajectory_diffuser.reporting.tables import Table, number
 
 MEASURED = ["normalised_score", "success", "wall_crossing_fraction"]  # in every episode
 OF_PLANS = {  # column of what plans are like: what a sentence says
@@ -43,7 +43,7 @@ def study_table(results: Results, study: str) -> pd.DataFrame:
     Rows are in the order of `study_values`, then of the run's planners. What a task has none of is NaN.
     """
     values = results.params["make_report"]["studies"][study]["tasks"]
-    scores = results.scores[results.scores["task"].isin(values)]
+    scores = common_episodes(results).query("task in @values")
     table = scores.groupby(["task", "planner", "seed"])[MEASURED].mean().reset_index()
     times = 1e3 * times_by_seed(results)["seconds_per_plan"].rename("milliseconds")
     table = table.join(times, on=["task", "planner", "seed"]).assign(
@@ -163,7 +163,7 @@ def study_plans(results: Results, study: str) -> str:
     for measure, words in OF_PLANS.items():
         means = table.pivot_table(measure, "planner", "value").reindex(columns=values)
         each = "; ".join(
-            f"{planner} {', '.join(f'{mean:.2f}' for mean in means.loc[planner])}"
+            f"{planner} {', '.join(number(mean, 2) for mean in means.loc[planner])}"
             for planner in results.planners
             if planner in means.index
         )

@@ -37,6 +37,15 @@ def common_scores(results: Results) -> Scores:
     return scores
 
 
+def common_episodes(results: Results) -> pd.DataFrame:
+    """The rows of `results.scores` that `common_scores` are of."""
+    common = common_scores(results)
+    return pd.concat(
+        part[part["environment_seed"].isin(common[run].index)]
+        for run, part in results.scores.groupby(["task", "seed"])
+    )
+
+
 def mean_score(results: Results, scores: Scores, planner: str, tasks: list[str]) -> Estimate:
     """A planner's mean over training seeds and `tasks`."""
     return seed_estimate(
@@ -68,11 +77,7 @@ def headline(results: Results, tasks: list[str]) -> pd.DataFrame:
     """
     confidence = results.params["make_report"]["confidence"]
     latency, scores = smallest_batch(results), common_scores(results)
-    kept = pd.concat(
-        part[part["environment_seed"].isin(scores[run].index)]
-        for run, part in results.scores.groupby(["task", "seed"])
-    )
-    rows = []
+    kept, rows = common_episodes(results), []
     for task in tasks:
         two_ways = has_two_ways(results.params["tasks"][task]["source"])
         for planner in results.planners:

@@ -81,7 +81,7 @@ def planner_table(results: Results) -> Table:
     rows = []
     for planner in results.with_plans:
         row = results.evaluations[results.tasks[0], results.seeds[0], planner]["planner_row"]
-        rows.append([planner, *(_setting(row.get(key, NOTHING)) for key in keys)])
+        rows.append([planner, *(setting(row.get(key, NOTHING)) for key in keys)])
     return Table(["planner", *(key.replace("_", " ") for key in keys)], rows, marked=results.subject)
 
 
@@ -89,7 +89,7 @@ def latency_table(results: Results, task: str) -> Table:
     """What plans cost: every planner at every measured batch, in the mean over seeds."""
     headers = ["planner", "batch", "median", "95th percentile", "mean", "plans per second",
                "decisions per second", "network calls", "MFLOP", "bare networks", "time over bare networks",
-               "peak memory", "repetitions", "device", "threads"]  # fmt: skip
+               "repetitions", "device", "threads"]  # fmt: skip
     rows = [
         [
             row.planner,
@@ -103,7 +103,6 @@ def latency_table(results: Results, task: str) -> Table:
             significant(row.flops / 1e6),
             time(row.network_seconds),
             number(row.overhead, 2),
-            f"{row.peak_bytes / 1e6:.1f} MB",
             str(row.repetitions),
             row.device,
             str(row.threads),
@@ -159,9 +158,11 @@ def _range(low: float, high: float) -> str:
     return NOTHING if math.isnan(low) else f"{low:.1f} to {high:.1f}"
 
 
-def setting(value: float | str) -> str:
+def setting(value: float | str | bool) -> str:
     """A parameter's value, a number or a word."""
-    return value if isinstance(value, str) else f"{value:g}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value.replace("_", " ") if isinstance(value, str) else f"{value:g}"
 
 
 def span(values: Collection[float] | Collection[str]) -> str:
@@ -202,9 +203,3 @@ def time(seconds: float) -> str:
 def minutes(seconds: float) -> str:
     """A duration in minutes."""
     return NOTHING if math.isnan(seconds) else f"{seconds / 60:.1f} min"
-
-
-def _setting(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value).replace("_", " ")

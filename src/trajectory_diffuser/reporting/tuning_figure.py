@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from trajectory_diffuser.reporting.artefacts import Results, run_planners
 from trajectory_diffuser.reporting.heat_map import heat_map, scale_of
 from trajectory_diffuser.reporting.style import panels
-from trajectory_diffuser.reporting.tables import NOTHING, Table, minutes, span
+from trajectory_diffuser.reporting.tables import NOTHING, Table, minutes, setting, significant, span
 
 COLUMNS_KEY = "target_return"  # from left to right; the other keys from top to bottom
 NAMES = {"guidance": "guidance", "temperature": "temperature", "target_return": "target return"}
@@ -16,7 +16,7 @@ NAMES = {"guidance": "guidance", "temperature": "temperature", "target_return": 
 
 def tuned_planners(results: Results, task: str) -> list[str]:
     """The planners and policies that had trials."""
-    return [name for name in run_planners(results.params) if _records(results, task, name)[0]["grid"]]
+    return [name for name in run_planners(results.params) if _records(results, task, name)[0]["scores"]]
 
 
 def tuning_grids(results: Results, task: str) -> Figure | None:
@@ -28,13 +28,16 @@ def tuning_grids(results: Results, task: str) -> Figure | None:
     scale, rows = scale_of(means.values(), 1), max(map(len, means.values()))
     figure, axes = panels(len(means), columns=4, width=2.5, height=0.9 + 0.22 * rows)
     for axis, (name, records) in zip(axes, of_all_seeds.items(), strict=True):
-        columns, others, lines = _layout(records[0]["grid"])
-        chosen = [record["values"] for record in records]
+        grid = records[0]["grid"]
+        others = [key for key in grid if key != COLUMNS_KEY]
+        columns = grid.get(COLUMNS_KEY, [""])
+        lines = list(itertools.product(*(grid[key] for key in others)))
         framed = {
-            (lines.index(tuple(each[key] for key in others)), _column(each, columns)) for each in chosen
+            (lines.index(tuple(chosen[key] for key in others)), columns.index(chosen.get(COLUMNS_KEY, "")))
+            for chosen in ({key: record["values"][key] for key in grid} for record in records)
         }
-        labels = [", ".join(map(_text, line)) for line in lines]
-        heat_map(axis, means[name], labels, [_text(value) for value in columns], scale, ".0f", framed)
+        labels = [", ".join(map(setting, line)) for line in lines]
+        heat_map(axis, means[name], labels, list(map(setting, columns)), scale, ".0f", framed)
         axis.set(title=name, xlabel="target return / best return")
         axis.set_ylabel(", ".join(NAMES[key] for key in others))
     return figure
@@ -47,9 +50,9 @@ def tuning_table(results: Results, task: str) -> Table:
     rows = []
     for name in run_planners(results.params):
         records = _records(results, task, name)
-        tuned = bool(records[0]["grid"])
+        tuned = bool(records[0]["scores"])
         choices = {key: _choices(records, key) for key in NAMES}
-        returns = ", ".join(f"{record['target_return']:.0f}" for record in records)
+        returns = ", ".join(significant(record["target_return"]).replace(",", "") for record in records)
         rows.append(
             [
                 name,
@@ -86,23 +89,13 @@ def _records(results: Results, task: str, name: str) -> list[dict]:
 
 def _mean_scores(records: list[dict]) -> np.ndarray:
     """Over seeds [lines, columns]; what is not the target return varies from line to line."""
-    columns, others, lines = _layout(records[0]["grid"])
-    scores = np.zeros((len(records), len(lines), len(columns)))
-    for record, own in zip(records, scores, strict=True):
-        for point in record["scores"]:
-            line = lines.index(tuple(point["values"][key] for key in others))
-            own[line, _column(point["values"], columns)] = point["score"]
-    return scores.mean(axis=0)
-
-
-def _layout(grid: dict[str, list[float]]) -> tuple[list[float | None], list[str], list[tuple[float, ...]]]:
-    """Columns, the keys that vary from line to line, and the lines."""
-    others = [key for key in grid if key != COLUMNS_KEY]
-    return grid.get(COLUMNS_KEY, [None]), others, list(itertools.product(*(grid[key] for key in others)))
-
-
-def _column(values: dict[str, float], columns: list[float | None]) -> int:
-    return 0 if columns == [None] else columns.index(values[COLUMNS_KEY])
+    grid = records[0]["grid"]
+    scores = np.mean([[point["score"] for point in record["scores"]] for record in records], axis=0)
+    scores = scores.reshape([len(values) for values in grid.values()])  # the points are in the grid's order
+    if COLUMNS_KEY not in grid:
+        return scores.reshape(-1, 1)
+    scores = np.moveaxis(scores, list(grid).index(COLUMNS_KEY), -1)
+    return scores.reshape(-1, scores.shape[-1])
 
 
 def _choices(records: list[dict], key: str) -> str:
@@ -111,7 +104,3 @@ def _choices(records: list[dict], key: str) -> str:
         return ", ".join(f"{record['values'][key]:g}" for record in records)
     named = records[0]["row"].get(key, "tuned")
     return NOTHING if named == "tuned" else f"{named:g} (named)"
-
-
-def _text(value: float | None) -> str:
-    return "" if value is None else f"{value:g}"

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trajectory_diffuser.reporting.artefacts import Results, run_planners
+from trajectory_diffuser.reporting.artefacts import ALL_TASKS, Results, run_planners
 from trajectory_diffuser.reporting.imitation import imitation_score
 from trajectory_diffuser.reporting.statistics import Estimate, holm_divisors
 from trajectory_diffuser.reporting.summaries import (
@@ -42,7 +42,6 @@ from trajectory_diffuser.reporting.summaries import (
 
 HELD, DID_NOT_HOLD, UNDECIDED = "held", "did not hold", "undecided"
 CANNOT_BE_JUDGED, NOT_RUN = "cannot be judged", "not run"
-ALL_TASKS = "all tasks"
 NEEDS_THE_TIMES = {"faster": HELD, "fastest": DID_NOT_HOLD}  # answers that scores alone cannot give
 
 
@@ -75,17 +74,13 @@ class Row:
 
 def judge(results: Results) -> list[Row]:
     """The rows of every claim: over all tasks first, where there are several, then task by task."""
-    settings, evidence = results.params["make_report"], Evidence(results)
-    scopes = {task: [task] for task in results.tasks}
-    if len(scopes) > 1:
-        scopes = {ALL_TASKS: results.tasks} | scopes
+    settings, evidence, scopes = results.params["make_report"], Evidence(results), results.scopes
     rows: list[Row | _Comparison] = []
     for name, claim in settings["claims"].items():
         subject, reference = claim["subject"], claim.get("reference", "-")
         missing = [name for name in (subject, reference) if name not in (*results.planners, "-")]
-        if missing or len(results.planners) == 1:
-            reason = f"{missing[0]} is not in the run" if missing else "no other planner in the run"
-            scope = next(iter(scopes))
+        if missing:
+            scope, reason = next(iter(scopes)), f"{missing[0]} is not in the run"
             rows.append(Row(name, claim["question"], subject, reference, scope, NOT_RUN, reason))
         else:
             rows += [_compare(evidence, name, claim, scope, tasks) for scope, tasks in scopes.items()]

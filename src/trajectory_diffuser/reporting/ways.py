@@ -53,11 +53,14 @@ def way_table(results: Results, task: str) -> Table:
 
 def way_answer(results: Results, task: str) -> str:
     """Whose shares are nearest to the data's, whose furthest, and whose plans go through the wall."""
-    means = way_rows(results).query("task == @task").groupby("planner", sort=False)[list(WAYS)].mean()
-    data, planned = means.loc[DATA], means.drop(index=DATA)
-    wrong = (planned - data).abs().sum(axis=1) / 2
+    rows = way_rows(results).query("task == @task").set_index(["planner", "seed"])[list(WAYS)]
+    data, planned = rows.loc[DATA], rows.drop(index=DATA, level="planner")
+    # Seed by seed: the mean of one that goes left and one that goes right would look like both ways.
+    of_seeds = planned.sub(data, level="seed").abs().sum(axis=1).groupby("planner", sort=False)
+    wrong, planned = of_seeds.mean() / 2, planned.groupby("planner", sort=False)
+    data, through = data.mean(), planned["through"].mean()
     nearest, furthest = wrong.idxmin(), wrong.idxmax()
-    worst = planned["through"].idxmax()
+    worst = through.idxmax()
     sentences = [
         f"The data go the shortest way in {percent(data['shortest'], 0)} of the episodes and the detour in "
         f"{percent(data['detour'], 0)}."
@@ -68,12 +71,12 @@ def way_answer(results: Results, task: str) -> str:
         share = percent(wrong[nearest], 0)
         sentences.append(f"{nearest} is nearest to that: {share} of its plans would have to go otherwise.")
         sentences.append(f"{furthest} is furthest, by {percent(wrong[furthest], 0)}.")
-    if planned.loc[worst, "through"] > 0:
-        share = percent(planned.loc[worst, "through"], 1)
+    if through[worst] > 0:
+        share = percent(through[worst], 1)
         sentences.append(f"{worst} leads most plans through the wall, {share}.")
     else:
         sentences.append("No plan leads through the wall.")
-    if alone := [name for name, row in planned.iterrows() if max(row["shortest"], row["detour"]) == 1]:
+    if alone := [name for name, own in planned if own[["shortest", "detour"]].max(axis=1).eq(1).all()]:
         sentences.append(f"Only one of the ways is planned by: {', '.join(alone)}.")
     return " ".join(sentences)
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_model, save_model
 from tqdm import tqdm
 
 from trajectory_diffuser.computing.progress import drawing_interval
-from trajectory_diffuser.datasets.windows import PreparedDataset
+from trajectory_diffuser.datasets.prepared import PreparedDataset
 
 LOCOMOTION_RETURN = 1000.0  # IQL scales rewards so that returns span it (arXiv 2110.06169, appendix B)
 

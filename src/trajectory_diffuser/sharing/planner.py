@@ -4,14 +4,13 @@ Apart from `planning.planner`, on which it stands: stages do without the hub, an
 """
 
 import shutil
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import ModelCard, ModelHubMixin, snapshot_download
 from huggingface_hub.errors import HFValidationError, HTTPError, RepositoryNotFoundError
 
-from trajectory_diffuser.common.errors import UserError, reason
+from trajectory_diffuser.common.errors import UserError, explained, reason
 from trajectory_diffuser.computing.files import read_json, write_json
 from trajectory_diffuser.computing.manifest import MANIFEST, require_intact, write_manifest
 from trajectory_diffuser.models.building import NETWORKS
@@ -41,25 +40,6 @@ action = planner.act(observation, reward)  # the reward of the previous action, 
 """
 
 
-@dataclass(frozen=True)
-class _Saved:
-    """What `SAVED` says of a planner.
-
-    Attributes:
-        planner: name of its row.
-        planner_row: that row, settled.
-        values: in the place of those that the row leaves to tuning: none, as it is settled.
-        precision: of the arithmetic.
-        arguments: those of `ARGUMENTS` that it was loaded with.
-    """
-
-    planner: str
-    planner_row: dict[str, Any]
-    values: dict[str, float]
-    precision: str
-    arguments: dict[str, float]
-
-
 class Planner(
     ModelHubMixin,
     LoadedPlanner,
@@ -75,7 +55,7 @@ class Planner(
     """
 
     _run: Path | None = None  # where it was loaded from
-    _saved: _Saved
+    _saved: dict[str, Any]  # what `SAVED` says
     _networks: dict[str, Any]  # their manifests, as they were then
 
     @classmethod
@@ -83,10 +63,13 @@ class Planner(
         cls, run_directory: Path | str, planner: str = "trajectory_diffuser", **arguments: Any
     ) -> "Planner":
         """See `planning.planner.Planner.load`."""
-        made, run = super().load(run_directory, planner, **arguments), Path(run_directory)
+        made, run = super().load(run_directory, planner, **arguments), Path(run_directory).resolve()
         row, precision = find_row(run, made.units.task, "planner", planner)
         given = {key: arguments[key] for key in ARGUMENTS if arguments.get(key) is not None}
-        made._run, made._saved = run, _Saved(planner, row, {}, precision, given)
+        made._run = run
+        # `values` are in the place of what the row leaves to tuning: none, as it is settled.
+        made._saved = {"planner": planner, "planner_row": row, "values": {}, "precision": precision}
+        made._saved["arguments"] = given
         made._networks = _manifests(run)
         return made
 
@@ -169,7 +152,9 @@ class Planner(
             raise UserError(f"{save_directory}: holds something already; name a new folder")
         if self._run is None:
             raise UserError("save_pretrained: only a planner from `load` or `from_pretrained` can be saved")
-        for name, manifest in _manifests(self._run).items():
+        with explained(lambda why: f"{self._run}: not there as it was loaded ({why}); load it again"):
+            manifests = _manifests(self._run)
+        for name, manifest in manifests.items():
             if manifest != self._networks[name]:
                 raise UserError(
                     f"{self._run / name}: written anew since this planner was loaded; load it again"
@@ -180,8 +165,8 @@ class Planner(
         """Everything but a card for what has none, which the mixin writes; or nothing, where it fails."""
         folder, run = save_directory, self._run
         try:
-            write_json(folder / SAVED, asdict(self._saved))
-            project = [*run.resolve().parents][DEPTH : DEPTH + 1]
+            write_json(folder / SAVED, self._saved)
+            project = [*run.parents][DEPTH : DEPTH + 1]
             for origin in (run, *(each / "data/processed" / self.units.task for each in project)):
                 if (origin / PROVENANCE).exists():
                     shutil.copyfile(origin / PROVENANCE, folder / PROVENANCE)
@@ -219,7 +204,7 @@ class Planner(
         ours = {
             "task": self.units.task,
             "environment": self.environment["id"],
-            "planner": self._saved.planner,
+            "planner": self._saved["planner"],
             "evaluated": ", ".join(evaluated) or "none",
             "repository": "user/name",
         }

@@ -17,14 +17,11 @@ from trajectory_diffuser.common.stage_code import code_hash
 from trajectory_diffuser.common.versions import code_commit, library_versions
 from trajectory_diffuser.computing.device import check_compiler, computing_device, device_type
 from trajectory_diffuser.computing.files import atomic_directory, write_json
+from trajectory_diffuser.computing.hashing import content_hash
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.computing.times import write_times
-from trajectory_diffuser.datasets.windows import (
-    PreparedDataset,
-    TransitionSampler,
-    WindowSampler,
-    content_hash,
-)
+from trajectory_diffuser.datasets.prepared import PreparedDataset
+from trajectory_diffuser.datasets.windows import TransitionSampler, WindowSampler
 from trajectory_diffuser.models.building import weights_file
 from trajectory_diffuser.training.checkpoint import ROOT, Checkpoint
 from trajectory_diffuser.training.loop import Diverged, train

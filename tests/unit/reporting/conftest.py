@@ -1,11 +1,13 @@
 """A made-up run and its report."""
 
+import copy
 import shutil
 from pathlib import Path
 
 import pytest
 from reporting.made_up_run import made_up_params, write_run
 
+from trajectory_diffuser.reporting.artefacts import Results
 from trajectory_diffuser.reporting.page import write_report
 from trajectory_diffuser.reporting.reading import read_results
 
@@ -30,6 +32,17 @@ def full_report(made_up_root: Path, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("report")
     write_report(read_results(made_up_params(), made_up_root), folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def read_once(made_up_root: Path) -> Results:
+    return read_results(made_up_params(), made_up_root)
+
+
+@pytest.fixture
+def results(read_once: Results) -> Results:
+    """The results of that run, to be changed in memory."""
+    return copy.deepcopy(read_once)
 
 
 @pytest.fixture

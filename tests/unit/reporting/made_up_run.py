@@ -147,7 +147,7 @@ def write_latency(folder: Path, task: str, seed: int, generator: np.random.Gener
             row |= {"p50_seconds": p50, "p95_seconds": 1.3 * p50, "seconds_per_plan": p50}
             row |= {"plans_per_second": batch / p50}
             row |= {"decisions_per_second": 1 / p50, "network_calls": calls, "flops": 2e7 * calls}
-            row |= {"network_seconds": 0.9 * p50, "overhead": 1.1, "peak_bytes": 76800, "repetitions": 20}
+            row |= {"network_seconds": 0.9 * p50, "overhead": 1.1, "repetitions": 20}
             rows.append(row)
     pd.DataFrame(rows).to_csv(folder / "latency.csv", index=False)
     write_json(folder / "latency.json", MACHINE)

@@ -21,15 +21,11 @@ from trajectory_diffuser.reporting.experiment_frontier import (
 )
 from trajectory_diffuser.reporting.experiment_tables import experiment_rows, experiment_table, point_table
 from trajectory_diffuser.reporting.markdown import experiments_page
+from trajectory_diffuser.reporting.questions import questions
 from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.style import theme
 
 TASK = "maze-umaze"
-
-
-@pytest.fixture
-def results(params, root):
-    return read_results(params, root)
 
 
 def test_a_point_has_the_mean_of_its_episodes(results, root):
@@ -122,8 +118,8 @@ def test_what_is_varied_may_be_a_word(results):
 def test_the_answer_names_the_best_point_and_those_as_good(results):
     answer = experiment_answer(results, TASK, "refinement")
     assert answer.startswith(
-        "trajectory_diffuser is best, 50.5, at refine steps 5, guidance 1; 2 of 6 points are within 5 of "
-        "that, with refine steps 5; guidance 1 to 2. ddim is best"
+        "trajectory_diffuser: best 50.5 at refine steps 5, guidance 1; 2 of 6 points are within 5 of "
+        "that, with refine steps 5; guidance 1 to 2. ddim: best "
     )
 
 
@@ -143,13 +139,13 @@ def test_of_two_ways_it_is_said_how_many_plans_go_each(params, root):
         seal(folder / "diagnosis/ways.csv")
     results = read_results(params, root)
     assert experiment_answer(results, TASK, "warmth").endswith(
-        "Of its plans 0 % to 11 %, most at temperature 0.5, take the detour, as 20 % of the data do; "
+        "Of its plans 0 % to 11 %, most at temperature 0.5, take the detour, where 20 % of the data do; "
         "0 % to 30 %, most at temperature 0, lead through the wall."
     )
     for points, _ in results.experiments.values():
         points[["detour", "through"]] = 0.0
     assert experiment_answer(results, TASK, "warmth").endswith(
-        "Of its plans 0 % take the detour, as 20 % of the data do; 0 % lead through the wall."
+        "Of its plans 0 % take the detour, where 20 % of the data do; 0 % lead through the wall."
     )
     with theme():
         axes = experiment_figure(results, TASK, "warmth").axes
@@ -189,8 +185,8 @@ def test_an_experiment_that_was_not_timed_names_its_stage(params, root):
 def test_an_experiment_is_shown_on_its_tasks_alone(params, root):
     params["run"]["experiment_tasks"] = [TASK]
     shutil.rmtree(root / "results/runs/hopper-medium-expert/seed0/experiments")
-    page = experiments_page(read_results(params, root))
-    assert f"- {TASK}: trajectory_diffuser is best" in page and "- hopper-medium-expert: traj" not in page
+    page = experiments_page(questions(read_results(params, root)))
+    assert f"- {TASK}: trajectory_diffuser: best" in page and "- hopper-medium-expert: traj" not in page
     assert f"<details><summary>{TASK}, in numbers</summary>\n\n| planner | " in page
 
 

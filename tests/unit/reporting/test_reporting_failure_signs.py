@@ -20,11 +20,6 @@ TASK = "maze-umaze"
 POOR, COPIED, LOST = "poor drafts", "plans copied from the data", "choice lost to guidance"
 
 
-@pytest.fixture
-def results(params, root):
-    return read_results(params, root)
-
-
 def signs_of(results):
     return {(sign.name, sign.of): sign for sign in failure_signs(results, TASK)}
 

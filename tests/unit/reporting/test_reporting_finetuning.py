@@ -14,8 +14,9 @@ from trajectory_diffuser.reporting.finetuning import (
     finetuning_table,
     round_table,
 )
-from trajectory_diffuser.reporting.markdown import asks, experiments_page
+from trajectory_diffuser.reporting.markdown import experiments_page
 from trajectory_diffuser.reporting.page import write_report
+from trajectory_diffuser.reporting.questions import questions
 from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.style import theme
 
@@ -81,7 +82,7 @@ def test_the_answer_names_what_gains_most_and_what_limits(results):
         "trajectory_diffuser scores 50.5 before, and after so many collected steps all +20.0 (2,010), "
         "only_transformer +2.0 (2,010), only_diffusion +16.0 (2,010), only_inverse_dynamics +2.0 (2,010): "
         "all gains most. Trained alone diffusion gains most, +16.0: it limits. Trained as long with nothing "
-        "collected it gains +2.0, so that what is collected adds +18.0 to all."
+        "collected all gains +2.0, so that what is collected adds +18.0 to it."
     )
 
 
@@ -98,9 +99,9 @@ def test_the_table_has_a_score_after_every_round(results):
 
 
 def test_the_page_of_experiments_has_the_answer(results):
-    assert asks(results)
-    assert f"<details><summary>{TASK}, in numbers</summary>" in experiments_page(results)
-    assert f"- {TASK}: {finetuning_answer(results, TASK)}" in experiments_page(results)
+    page = experiments_page(questions(results))
+    assert f"<details><summary>{TASK}, in numbers</summary>" in page
+    assert f"- {TASK}: {finetuning_answer(results, TASK)}" in page
 
 
 def test_a_gain_within_the_margin_is_none(answer):
@@ -115,6 +116,13 @@ def test_of_two_that_gain_alike_neither_limits(answer):
     assert said.endswith(
         "a gains most. Trained alone transformer gains most, +12.0: not clearly more than diffusion, +8.0."
     )
+
+
+def test_of_gains_within_the_margin_none_limits_however_little_others_gain(answer):
+    said = answer(
+        {"all": ("transformer diffusion", 20.0), "a": ("transformer", 4.0), "b": ("diffusion", -10.0)}
+    )
+    assert said.endswith("all gains most. Trained alone transformer gains most, +4.0: within the margin.")
 
 
 def test_what_costs_most_if_it_is_left_as_it_was_limits(answer):
@@ -142,7 +150,7 @@ def test_a_network_that_gains_no_more_than_with_nothing_collected_does_not_limit
 
 def test_what_training_on_alone_gives_is_no_gain_by_collecting(answer):
     said = answer({"all": ("diffusion", 12.0), "nothing_collected": ("diffusion", 9.0)})
-    assert said.endswith("it gains +9.0, so that what is collected adds +3.0 to all, within the margin.")
+    assert said.endswith("all gains +9.0, so that what is collected adds +3.0 to it, within the margin.")
 
 
 def test_the_page_has_question_picture_and_answer(results, tmp_path):

@@ -52,10 +52,9 @@ def test_verdict_and_frontier_are_in_the_first_screen(
     assert frontier["y"] + frontier["height"] <= 1500
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESK, TELEPHONE], ids=["desk", "telephone"])
-def test_nothing_is_loaded_or_wrong_and_only_boxes_scroll_sideways(browser, full_report, size, scheme):
-    page = browser.new_page(viewport=size, color_scheme=scheme)
+def test_nothing_is_loaded_or_wrong_and_only_boxes_scroll_sideways(browser, full_report, size):
+    page = browser.new_page(viewport=size)
     asked, said = [], []
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: said.append(message.text))

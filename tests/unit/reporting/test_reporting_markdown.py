@@ -4,13 +4,13 @@ import pytest
 
 from trajectory_diffuser.reporting.experiment_figure import experiment_answer
 from trajectory_diffuser.reporting.markdown import (
-    asks,
     escaped,
     experiments_page,
     markdown_table,
     scores_page,
     verdict_page,
 )
+from trajectory_diffuser.reporting.questions import questions
 from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.studies import study_sentences, study_table
 from trajectory_diffuser.reporting.tables import headline_table
@@ -77,7 +77,7 @@ def test_experiments_are_questions_with_the_answers_of_the_page_and_a_studys_sco
     study = {"question": "How much?", "quantity": "cups", "tasks": dict(zip(tasks, (1, 20), strict=True))}
     params["make_report"]["studies"] = {"cups": study}
     results = read_results(params, root)
-    text = experiments_page(results)
+    text = experiments_page(questions(results))
     assert f"**How much?** {study_sentences(results, 'cups')}\n" in text
     scores = study_table(results, "cups").groupby(["planner", "value"])["normalised_score"].mean()
     headers, _, *rows = tables(text)[0]
@@ -90,6 +90,6 @@ def test_experiments_are_questions_with_the_answers_of_the_page_and_a_studys_sco
 
 
 def test_a_run_that_asks_nothing_else_has_no_such_page(params, root):
-    assert asks(read_results(params, root))
+    assert questions(read_results(params, root))
     params["run"]["experiments"] = []
-    assert not asks(read_results(params, root))
+    assert not questions(read_results(params, root))

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.recommendation import (
     recommend,
     recommendation_answer,
@@ -23,11 +22,6 @@ INTERVALS = (
 )
 MAZE, HOPPER = "maze-umaze", "hopper-medium-expert"
 DRAFTED, OTHERS = ["draft", "trajectory_diffuser"], ["full_diffusion", "ddim", "warm_start"]
-
-
-@pytest.fixture
-def results(params, root):
-    return read_results(params, root)
 
 
 def scored(results, task, points):

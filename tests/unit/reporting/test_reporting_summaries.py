@@ -15,11 +15,6 @@ from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.summaries import common_scores, headline, over_tasks
 
 
-@pytest.fixture
-def results(params, root):
-    return read_results(params, root)
-
-
 def episodes(root, task, seed, planner):
     return pd.read_csv(root / f"results/runs/{task}/seed{seed}/evaluation/{planner}/episodes.csv")
 

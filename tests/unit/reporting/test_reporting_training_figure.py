@@ -3,15 +3,9 @@
 import numpy as np
 import pytest
 
-from trajectory_diffuser.reporting.reading import read_results
 from trajectory_diffuser.reporting.training_figure import points, score_against_training
 
 TASK = "maze-umaze"
-
-
-@pytest.fixture
-def results(params, root):
-    return read_results(params, root)
 
 
 def of(table, planner, seed, task=TASK):

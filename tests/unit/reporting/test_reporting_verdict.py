@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from reporting.made_up_results import results_of
 
+from trajectory_diffuser.reporting.artefacts import ALL_TASKS
 from trajectory_diffuser.reporting.summaries import smallest_batch
 from trajectory_diffuser.reporting.verdict import (
-    ALL_TASKS,
     CANNOT_BE_JUDGED,
     DID_NOT_HOLD,
     HELD,
@@ -131,7 +131,6 @@ def test_one_seed_is_undecided_unless_times_decide():
 def test_a_planner_that_did_not_run_is_said_to():
     made = scores({"ours": 90, "rival": 50})
     assert answers([BETTER | {"reference": "absent"}], made) == [(NOT_RUN, "absent is not in the run")]
-    assert answers([FASTEST], scores({"ours": 90})) == [(NOT_RUN, "no other planner in the run")]
 
 
 def test_effects_are_averaged_over_tasks_and_times_multiply():
@@ -214,15 +213,3 @@ def test_an_effect_of_10_points_is_found_with_5_seeds():
     held = simulated(60, runs=20, seeds=5)
     assert held.mean() >= 0.9
     assert held.reshape(20, 3, 3)[:, :, 0].mean() >= 0.95  # over all tasks
-
-
-def test_two_seeds_do_not_find_an_effect_inside_the_spread():
-    inside = 0
-    for run in range(100):
-        made = sampled({"ours": 60, "rival": 50}, spread=20, tasks=1, seeds=2, seed=run)
-        (row,) = judge(results_of(made, {"better": BETTER}))
-        difference = (made["ours"] - made["rival"]).mean(axis=-1)[0]
-        if abs(difference.mean()) < np.ptp(difference):
-            inside += 1
-            assert row.answer != HELD
-    assert inside > 10

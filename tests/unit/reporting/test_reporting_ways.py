@@ -60,8 +60,9 @@ def test_the_table_has_the_data_and_all_that_act(results):
 def test_the_sentence_is_computed_from_the_numbers(results):
     assert way_answer(results, TASK) == (
         "The data go the shortest way in 80 % of the episodes and the detour in 20 %. ddim is nearest to "
-        "that: 5 % of its plans would have to go otherwise. draft is furthest, by 30 %. "
-        "trajectory_diffuser leads most plans through the wall, 10.0 %."
+        "that: 5 % of its plans would have to go otherwise. draft is furthest, by 50 %. "
+        "trajectory_diffuser leads most plans through the wall, 10.0 %. "
+        "Only one of the ways is planned by: draft."
     )
 
 

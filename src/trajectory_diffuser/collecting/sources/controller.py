@@ -49,4 +49,10 @@ def find_controller(
             f"environment, measured reference scores one of these or of OGBench; {environment.spec.id} is "
             "none: use another source and give the reference scores"
         )
+    if environment.observation_space.shape != (6,):
+        raise UserError(
+            f"params.yaml: tasks.{task}: the controller reads position, velocity and goal, 6 numbers, and "
+            f"{environment.spec.id} has {environment.observation_space.shape[0]}; use observation_keys: "
+            "[observation, desired_goal]"
+        )
     return WaypointController(maze, action_noise, detours)

@@ -13,7 +13,7 @@ import numpy as np
 
 from trajectory_diffuser.collecting.collection import Episode
 from trajectory_diffuser.collecting.sources.interface import Recording, Request
-from trajectory_diffuser.collecting.sources.one_file import locate
+from trajectory_diffuser.collecting.sources.one_file import forgetting_a_bad_download, locate
 from trajectory_diffuser.common.errors import UserError, explained
 
 REQUIRED = ("observations", "actions", "rewards", "terminals")
@@ -22,21 +22,17 @@ REQUIRED = ("observations", "actions", "rewards", "terminals")
 def open_source(request: Request) -> Recording:
     """The file's episodes; it is read one episode at a time."""
     path, sha256 = locate(request)
-    try:
+    with forgetting_a_bad_download(request, path):
         with _opened(path) as file:
             _check_layout(file, path)
             terminals = _flags(file, "terminals", path)
             timeouts = _flags(file, "timeouts", path) if "timeouts" in file else None
             final_observations = "next_observations" in file
-    except UserError:
-        if path.is_relative_to(request.downloads):
-            path.unlink()  # or the next try would find it again
-        raise
-    ends = episode_ends(terminals, timeouts, request.environment.spec.max_episode_steps)
-    if len(ends) == 0:
-        raise UserError(
-            f"{path}: no episode ends in it (terminals and timeouts are all false); bring a whole file"
-        )
+        ends = episode_ends(terminals, timeouts, request.environment.spec.max_episode_steps)
+        if len(ends) == 0:
+            raise UserError(
+                f"{path}: no episode ends in it (terminals and timeouts are all false); bring a whole file"
+            )
     return Recording(
         episodes=_read(path, ends, terminals),
         name=str(path),

@@ -18,7 +18,7 @@ from trajectory_diffuser.collecting.collection import Episode, collect_episode, 
 from trajectory_diffuser.collecting.oracles import OraclePolicy
 from trajectory_diffuser.collecting.sources.behaviour import OWN_LICENCE
 from trajectory_diffuser.collecting.sources.interface import Recording, Request
-from trajectory_diffuser.collecting.sources.one_file import locate
+from trajectory_diffuser.collecting.sources.one_file import forgetting_a_bad_download, locate
 from trajectory_diffuser.common.errors import UserError, explained
 from trajectory_diffuser.computing.seeding import derive_seed
 from trajectory_diffuser.environments.ogbench import is_ogbench, make_data_collection_environment
@@ -61,10 +61,12 @@ def open_file(request: Request) -> Recording:
     """The episodes of one of OGBench's published .npz files."""
     _check_environment(request)
     path, sha256 = locate(request)
+    with forgetting_a_bad_download(request, path):
+        trajectories = read_trajectories(path)
     return Recording(
         episodes=(
             episode
-            for trajectory in read_trajectories(path)
+            for trajectory in trajectories
             for episode in task_episodes(trajectory, request.environment)
         ),
         name=str(path),
@@ -150,7 +152,7 @@ class FactsRecorder(gymnasium.Wrapper):
         return {name: info[name] for name in self.names}
 
 
-def read_trajectories(path: Path) -> Iterator[Trajectory]:
+def read_trajectories(path: Path) -> list[Trajectory]:
     """The trajectories of an OGBench file: N steps end to end, `terminals` true at the last of each.
 
     The last step's action leads nowhere that is recorded: as in OGBench's own loader it is left out.
@@ -167,9 +169,14 @@ def read_trajectories(path: Path) -> Iterator[Trajectory]:
     if len(set(rows.values())) != 1:
         raise UserError(f"{path}: arrays of different lengths ({rows}); bring a whole file")
     ends = np.flatnonzero(arrays["terminals"]) + 1
-    for start, end in zip([0, *ends[:-1]], ends, strict=False):
-        facts = {name: arrays[name][start:end] for name in FACTS if name in arrays}
-        yield Trajectory(arrays["observations"][start:end], arrays["actions"][start : end - 1], facts)
+    return [
+        Trajectory(
+            arrays["observations"][start:end],
+            arrays["actions"][start : end - 1],
+            {name: arrays[name][start:end] for name in FACTS if name in arrays},
+        )
+        for start, end in zip([0, *ends[:-1]], ends, strict=False)
+    ]
 
 
 def task_episodes(trajectory: Trajectory, task: gymnasium.Env) -> Iterator[Episode]:

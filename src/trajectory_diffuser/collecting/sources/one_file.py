@@ -2,13 +2,15 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pooch
 import requests
 
 from trajectory_diffuser.collecting.sources.interface import Request
-from trajectory_diffuser.common.errors import reason
+from trajectory_diffuser.common.errors import UserError, reason
 
 DOWNLOAD_ATTEMPTS = 3
 
@@ -25,6 +27,17 @@ def locate(request: Request) -> tuple[Path, str]:
             "sha256", f"{path} has {sha256}, not {wanted}; bring the right file or correct it"
         )
     return path, sha256
+
+
+@contextmanager
+def forgetting_a_bad_download(request: Request, path: Path) -> Iterator[None]:
+    """Delete a downloaded file that turns out to be no data, or the next try would find it again."""
+    try:
+        yield
+    except UserError:
+        if path.is_relative_to(request.downloads):
+            path.unlink()
+        raise
 
 
 def _find(request: Request) -> Path:
