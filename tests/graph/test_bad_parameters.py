@@ -1,5 +1,7 @@
 """A mistake in params.yaml ends either engine with one clear line before anything is written."""
 
+import json
+
 import pytest
 from project import Project
 
@@ -31,6 +33,17 @@ def test_a_mistake_ends_the_engine_with_one_line(project: Project, command: str,
     old, new, problem = MISTAKES[mistake]
     project.replace(old, new)
     check(project, command.split(), problem)
+
+
+# What a shell, a command's arguments or a reader of lines would take for something else than a name.
+@pytest.mark.parametrize("command", ["snakemake --cores 1", "dvc repro"])
+def test_a_hostile_name_runs_nothing(project: Project, command: str) -> None:
+    name = "$(touch canary)"
+    project.reset()
+    params = project.folder / "params.yaml"
+    params.write_text(params.read_text().replace("hopper-medium-expert", json.dumps(name)))
+    check(project, command.split(), f"tasks: {name!r} is not valid")
+    assert not list(project.folder.rglob("canary*"))
 
 
 def test_a_missing_key_ends_snakemake_with_one_line(project: Project) -> None:

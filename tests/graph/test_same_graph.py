@@ -16,8 +16,10 @@ def preset(name: str) -> dict[str, Any]:
 
 
 def every_task() -> dict[str, Any]:
-    """The tasks of the default parameters; the default run has one of them, with more seeds and planners."""
+    """The tasks of the default parameters and of the presets; the default has more seeds and planners."""
     params = preset("default")
+    for name in presets["names"]():
+        params["tasks"] |= preset(name)["tasks"]
     planners = params["evaluate_training"]["planners"]
     params["run"] |= {"tasks": list(params["tasks"]), "seeds": [11], "planners": planners}
     params["finetune"] |= {"tasks": params["run"]["tasks"], "planners": planners[1:]}

@@ -139,7 +139,11 @@ def test_whatever_hdf5_says_of_a_damaged_file_is_one_line(
         list(open_file(tmp_path).episodes)
 
 
-def test_a_page_in_place_of_the_file_is_not_kept(tmp_path: Path, http_folder: Any) -> None:
+def test_a_page_in_place_of_the_file_is_not_kept(
+    tmp_path: Path, http_folder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tmp_path = Path()  # as the stage has it: data/, not an absolute path
     (http_folder.path / "far.hdf5").write_text("<html>maintenance</html>")
     with pytest.raises(UserError, match="not a readable HDF5 file"):
         open_file(tmp_path, file=f"{http_folder.url}/far.hdf5")

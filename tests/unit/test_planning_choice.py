@@ -39,6 +39,22 @@ def test_points_that_make_the_same_planner_are_one():
     assert distinct(ROW, unguided) == unguided  # a draft is asked for the return
 
 
+@pytest.mark.parametrize(
+    ("row", "points", "kept"),
+    [
+        ({}, [{"candidates": 1, "selection": each} for each in ("highest", "softmax")], 1),
+        ({}, [{"candidates": 4, "selection": each} for each in ("highest", "softmax")], 2),
+        ({}, [{"refine_steps": 0, "last_steps": each} for each in (5, 10)], 1),
+        ({}, [{"refine_steps": 1, "sampler": each} for each in ("ddpm", "ddim")], 1),
+        ({}, [{"refine_steps": 5, "sampler": each} for each in ("ddpm", "ddim")], 2),
+        ({"start": "previous_plan", "sampler": "ddim"}, [{"candidates": each} for each in (1, 4)], 1),
+        ({"temperature": "tuned"}, [{"candidates": each} for each in (1, 4)], 2),  # 0 is one seed's choice
+    ],
+)
+def test_what_makes_no_difference_makes_no_other_planner(row, points, kept):
+    assert distinct(ROW | row, points) == points[:kept]
+
+
 @pytest.mark.parametrize("told", [True, False])
 def test_a_policy_is_tried_with_targets_if_it_is_told_of_returns(told):
     found = tried(POLICY | {"return_conditioned": told}, GRID)

@@ -151,11 +151,12 @@ def check_actions(env: gymnasium.Env) -> None:
     `Actor`, which acts with the same weights, does not.
     """
     space = env.action_space
-    if not (np.all(space.low == -1) and np.all(space.high == 1)):
+    is_box = isinstance(space, gymnasium.spaces.Box)
+    if not (is_box and np.all(space.low == -1) and np.all(space.high == 1)):
         raise UserError(
-            f"params.yaml: train_behaviour.ladders.*.environment: actions of {env.spec.id} are within "
-            f"[{space.low.min():g}, {space.high.max():g}], and an actor's within [-1, 1]; use an environment "
-            "with such actions, or wrap it in gymnasium.wrappers.RescaleAction"
+            f"params.yaml: train_behaviour.ladders.*.environment: actions of {env.spec.id} are {space}, and "
+            "an actor's within [-1, 1]; use an environment with such actions, or wrap it in "
+            "gymnasium.wrappers.RescaleAction"
         )
 
 

@@ -24,7 +24,9 @@ from trajectory_diffuser.planning.runtime import Runtime
 
 
 def points(row: Mapping[str, Any], vary: Mapping[str, list], diffusion_steps: int) -> list[dict[str, Any]]:
-    """What is varied of a settled row: every combination that makes another planner, in the lists' order.
+    """What is varied of a row: every combination that makes another planner, in the lists' order.
+
+    They are the same for all seeds, whatever was chosen for each, as the row is not settled yet.
 
     Left out are no refinement of what is not a draft; from noise, a part of the chain, and some of the calls
     that ancestral sampling needs all of; more calls than the part of the chain has steps; and what makes no
@@ -111,7 +113,8 @@ def _tuned_points(
     settings = params["experiments"][experiment]
     for name in settings["planners"]:
         row = tuned_row(params, task, seed, name)
-        for point in points(row, settings["vary"], models.diffusion.diffusion_steps):
+        untuned = params["planners"][name]
+        for point in points(untuned, settings["vary"], models.diffusion.diffusion_steps):
             yield name, row | point, point
 
 

@@ -26,7 +26,7 @@ def tried(row: Mapping[str, Any], grid: Mapping[str, list[float]]) -> dict[str, 
 
 
 def distinct(row: Mapping[str, Any], points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The points, changes of a settled row, without those that make the planner of one before them."""
+    """The points, changes of a row, without those that make the planner of one before them."""
     planners: dict[frozenset, dict[str, Any]] = {}
     for point in points:
         whole = row | point
@@ -67,13 +67,18 @@ def _idle(row: Mapping[str, Any]) -> set[str]:
     """The keys that make no difference to a row."""
     if "return_conditioned" in row:  # a policy
         return set() if row["return_conditioned"] else {"target_return"}
-    idle = set() if row["refine_steps"] else {"guidance"}
-    # An episode's first plan starts from noise where there is no previous one.
-    noisy = draws_noise(row) or row["start"] == "previous_plan"
-    if not noisy:
+    calls = row["refine_steps"]
+    # An episode's first plan goes from noise through the whole chain where there is no previous one.
+    goes_on, noisy = row["start"] == "previous_plan", draws_noise(row)
+    idle = set() if calls else {"guidance", "last_steps"}
+    if calls in (0, 1) and not goes_on:
+        idle.add("sampler")  # a single step is the chain's last, which adds no noise
+    if not noisy and not goes_on:
         idle.add("temperature")
     if not noisy or row["temperature"] == 0:
-        idle |= {"candidates", "selection"}
+        idle.add("candidates")
+    if "candidates" in idle or row["candidates"] == 1:
+        idle.add("selection")
     if row["start"] != "draft" and row["guidance"] == 0:
         idle.add("target_return")
     return idle

@@ -74,7 +74,7 @@ def tuning_cost(results: Results, task: str) -> str:
     episodes = sum(each["episodes"] for each in records)
     took = minutes(sum(each["seconds"] for each in records))
     if not episodes:
-        return "All values are named in params.yaml: there were no trials."
+        return "There was nothing to choose, and so there were no trials."
     return (
         f"{episodes} trial episodes (computing time: {took}), with the models of training seeds "
         f"{', '.join(map(str, results.seeds))}, each tuned on its own, in environments from seed "

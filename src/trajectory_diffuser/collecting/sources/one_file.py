@@ -35,7 +35,7 @@ def forgetting_a_bad_download(request: Request, path: Path) -> Iterator[None]:
     try:
         yield
     except UserError:
-        if path.is_relative_to(request.downloads):
+        if path.resolve().is_relative_to(request.downloads.resolve()):
             path.unlink()
         raise
 
